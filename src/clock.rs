@@ -1,0 +1,12 @@
+//! The one place that reads the clock. Everything else takes a [`Timestamp`].
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::session::time::Timestamp;
+
+/// What time it is now.
+#[must_use]
+pub fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,25 @@
+//! cloakroom: a reverse-proxy sidecar that terminates cookie sessions.
+//!
+//! ```text
+//! client ──> server ──> proxy ──> session::open ──> X-Session ──> backend
+//! client <── Set-Cookie <── session::close <── X-Session-Save / -Delete <── backend
+//!                               │
+//!                      keys: Arc snapshot, one per request
+//! ```
+//!
+//! The modules, in the order in which a request meets them:
+
+pub mod cli;
+pub mod config;
+pub mod server;
+
+pub mod proxy;
+pub mod routes;
+
+pub mod keys;
+pub mod session;
+
+pub mod admin;
+pub mod clock;
+pub mod logging;
+pub mod metrics;
