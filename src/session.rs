@@ -1,0 +1,460 @@
+//! The pure core: a cookie comes in and is opened, the backend's answer closes it.
+//!
+//! No socket, no clock, no proxy framework, no metrics: time and randomness are arguments.
+//!
+//! ```text
+//! Cookie ──find──> candidates ──open──> Opened ──> X-Session
+//! X-Session-Save, -Merge, -Delete ──read──> Directive ──close──> CookieAction ──> Set-Cookie
+//! ```
+
+use std::time::Duration;
+
+mod claims;
+pub mod cookie;
+pub mod dict;
+pub mod directive;
+pub mod header;
+pub mod lifetime;
+mod merge;
+pub mod recent;
+pub mod revocation;
+pub mod time;
+pub mod token;
+
+use cookie::{CookieAttributes, CookieName, Found, Names, OldNames};
+use dict::Dict;
+use directive::{Broken, Directive, Save};
+use lifetime::{Managed, SessionId, Stamp};
+use revocation::Revocations;
+use token::Rejection;
+
+use crate::keys::{KeyIndex, KeyRing};
+use time::Timestamp;
+
+/// What the core has to know of the configuration, besides the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// `[cookie]`
+    pub cookie: CookieAttributes,
+    /// `session.max_cookie_bytes`: name, `=` and value.
+    pub max_cookie_bytes: usize,
+    /// `session.issuer`: written into tokens as `iss`, and required of them.
+    pub issuer: Option<String>,
+    /// `session.audience`: written into tokens as `aud`, and required of them.
+    pub audience: Option<String>,
+    /// `session.leeway`: how far clocks may disagree about `exp` and `nbf`.
+    pub leeway: Duration,
+    /// `session.require_exp`: refuse tokens without a lifetime that the sidecar gave them.
+    pub require_exp: bool,
+    /// `session.ttl`: how long a token is good for.
+    pub ttl: Option<Duration>,
+    /// `session.refresh_after`: the age at which a token is renewed.
+    pub refresh_after: Option<Duration>,
+    /// `session.absolute_ttl`: the age at which a session ends, whatever happens.
+    pub absolute_ttl: Option<Duration>,
+    /// `session.not_before` and `session.revoked_file`: sessions that end before their time.
+    pub revocations: Revocations,
+    /// `cookie.accept_names`: other cookies to read a session from.
+    pub accept_names: Vec<CookieName>,
+}
+
+impl Policy {
+    /// What holds where nothing but the cookie is configured, which is what microdot does.
+    #[must_use]
+    pub fn of(cookie: CookieAttributes) -> Self {
+        Self {
+            cookie,
+            max_cookie_bytes: 4096,
+            issuer: None,
+            audience: None,
+            leeway: Duration::ZERO,
+            require_exp: false,
+            ttl: None,
+            refresh_after: None,
+            absolute_ttl: None,
+            revocations: Revocations::default(),
+            accept_names: Vec::new(),
+        }
+    }
+
+    /// The names that a session is read from.
+    #[must_use]
+    pub fn names(&self) -> Names<'_> {
+        Names { own: self.cookie.name(), old: &self.accept_names }
+    }
+
+    /// How long a token is good for where nothing else is said; None where the sidecar does not
+    /// manage a lifetime. It does wherever tokens have to say when they were issued or which
+    /// session they belong to.
+    #[must_use]
+    pub fn lifetime(&self) -> Option<Duration> {
+        let revocable = || self.revocations.are_in_use().then_some(lifetime::LONGEST);
+        self.ttl.or(self.absolute_ttl).or_else(revocable)
+    }
+}
+
+/// A dict whose token has been verified. Only [`open_token`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedToken {
+    dict: Dict,
+    key: KeyIndex,
+    session: Lineage,
+}
+
+/// What ties a token to others.
+#[derive(Clone, Debug)]
+enum Lineage {
+    /// The claim `cr`: the session it belongs to.
+    Managed(Managed),
+    /// None; known by its signature, which other visitors' tokens of the same dict have too.
+    Foreign(SessionId),
+}
+
+impl VerifiedToken {
+    /// The dict, without the sidecar's own claims.
+    #[must_use]
+    pub fn dict(&self) -> &Dict {
+        &self.dict
+    }
+
+    /// The key that verified it.
+    #[must_use]
+    pub fn key(&self) -> KeyIndex {
+        self.key
+    }
+
+    /// What it is known by: the id of its session, or a part of its signature.
+    #[must_use]
+    pub fn id(&self) -> &SessionId {
+        match &self.session {
+            Lineage::Managed(managed) => &managed.id,
+            Lineage::Foreign(mark) => mark,
+        }
+    }
+
+    /// The session it belongs to, where the sidecar manages its lifetime.
+    #[must_use]
+    pub fn managed(&self) -> Option<&Managed> {
+        match &self.session {
+            Lineage::Managed(managed) => Some(managed),
+            Lineage::Foreign(_) => None,
+        }
+    }
+
+    /// When the sidecar issued it: before everything else, if it did not.
+    #[must_use]
+    pub fn issued(&self) -> Timestamp {
+        self.managed().map_or(Timestamp::from_millis(0), |managed| managed.issued)
+    }
+}
+
+/// Verifies a token and reads its dict, as `Session.decode()` of microdot does.
+///
+/// # Errors
+/// Why the token is not accepted.
+pub fn open_token(
+    token: &[u8],
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<VerifiedToken, Rejection> {
+    // Before any crypto: what no browser would have kept is not worth a hash.
+    if policy.cookie.bytes_with(token) > policy.max_cookie_bytes {
+        return Err(Rejection::TooLarge);
+    }
+    let signed = token::verify(token, keys)?;
+    let payload = Dict::from_vec(signed.payload).map_err(|_| Rejection::Malformed)?;
+    let reading = claims::read(payload, policy, now)?;
+    let issued = match &reading.managed {
+        Some(managed) => Some(managed.issued),
+        None => reading.issued,
+    };
+    let session = match reading.managed {
+        Some(managed) => Lineage::Managed(managed),
+        None => Lineage::Foreign(SessionId::from_bytes(signed.mark)),
+    };
+    let token = VerifiedToken { dict: reading.dict, key: signed.key, session };
+    if policy.revocations.revokes(token.id(), issued, now) {
+        return Err(Rejection::Revoked);
+    }
+    Ok(token)
+}
+
+/// The key whose signature a token has, whatever else may be wrong with it.
+///
+/// # Errors
+/// Why there is none.
+pub fn signed_by(token: &[u8], keys: &KeyRing) -> Result<KeyIndex, Rejection> {
+    token::verify(token, keys).map(|signed| signed.key)
+}
+
+/// Why a request's dict is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// A cookie verified.
+    Valid,
+    /// There is no cookie.
+    Absent,
+    /// There is one, and it is not accepted.
+    Rejected(Rejection),
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the documentation.
+    pub const ALL: [Self; 10] = [
+        Self::Valid,
+        Self::Absent,
+        Self::Rejected(Rejection::Expired),
+        Self::Rejected(Rejection::NotYetValid),
+        Self::Rejected(Rejection::BadSignature),
+        Self::Rejected(Rejection::Malformed),
+        Self::Rejected(Rejection::UnknownKey),
+        Self::Rejected(Rejection::WrongClaim),
+        Self::Rejected(Rejection::TooLarge),
+        Self::Rejected(Rejection::Revoked),
+    ];
+
+    /// The value of the label `outcome`.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Absent => "absent",
+            Self::Rejected(Rejection::Expired) => "expired",
+            Self::Rejected(Rejection::NotYetValid) => "not_yet_valid",
+            Self::Rejected(Rejection::BadSignature) => "bad_signature",
+            Self::Rejected(Rejection::Malformed) => "malformed",
+            Self::Rejected(Rejection::UnknownKey) => "unknown_key",
+            Self::Rejected(Rejection::WrongClaim) => "wrong_claim",
+            Self::Rejected(Rejection::TooLarge) => "too_large",
+            Self::Rejected(Rejection::Revoked) => "revoked",
+        }
+    }
+}
+
+/// A request's session.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    token: Option<VerifiedToken>,
+    outcome: Outcome,
+    /// Which of the accepted names the request has cookies of.
+    old_names: OldNames,
+}
+
+impl Opened {
+    /// Why the dict is what it is.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The verified token, if there is one. Without it the dict is empty.
+    #[must_use]
+    pub fn token(&self) -> Option<&VerifiedToken> {
+        self.token.as_ref()
+    }
+
+    /// The `Set-Cookie` values that delete the cookies of other names which the request came with:
+    /// for an answer that sets or deletes the session's own.
+    pub fn expire_old_names<'a>(
+        &self,
+        policy: &'a Policy,
+    ) -> impl Iterator<Item = String> + use<'a> {
+        let old_names = self.old_names;
+        let names = policy.accept_names.iter().enumerate();
+        names
+            .filter(move |(index, _)| old_names.contains(*index))
+            .map(|(_, name)| policy.cookie.expire_as(name))
+    }
+
+    /// Whether an answer to this request should carry a fresh token with the same dict.
+    #[must_use]
+    pub fn is_due(&self, policy: &Policy, now: Timestamp) -> bool {
+        match (&self.token, policy.ttl, policy.refresh_after) {
+            (Some(token), Some(_), Some(after)) => now.since(token.issued()) >= after,
+            _ => false,
+        }
+    }
+}
+
+/// Opens a request's session: the first of its cookies that verifies. Where none does, the first
+/// one's fault is the outcome.
+#[must_use]
+pub fn open(cookies: &Found<'_>, keys: &KeyRing, policy: &Policy, now: Timestamp) -> Opened {
+    let mut outcome = Outcome::Absent;
+    for token in cookies.candidates() {
+        match open_token(token, keys, policy, now) {
+            Ok(token) => {
+                let old_names = cookies.old_names();
+                return Opened { token: Some(token), outcome: Outcome::Valid, old_names };
+            }
+            Err(rejection) if outcome == Outcome::Absent => outcome = Outcome::Rejected(rejection),
+            Err(_) => {}
+        }
+    }
+    Opened { token: None, outcome, old_names: cookies.old_names() }
+}
+
+/// What an answer does to the client's cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CookieAction {
+    /// Nothing.
+    Keep,
+    /// Sets it.
+    Issue(Issued),
+    /// Deletes it.
+    Expire {
+        /// The value of the `Set-Cookie` field.
+        set_cookie: String,
+        /// The session that ends, if the request had one.
+        session: Option<SessionId>,
+    },
+}
+
+/// A token on its way to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The value of the `Set-Cookie` field.
+    pub set_cookie: String,
+    /// The length of name, `=` and value.
+    pub cookie_bytes: usize,
+    /// The session it belongs to, where the sidecar manages its lifetime.
+    pub session: Option<SessionId>,
+    /// Whether the dict was replaced, changed or left as it was.
+    pub kind: IssueKind,
+}
+
+/// What made an answer set the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssueKind {
+    /// A save, with a merge beside it or not.
+    Saved,
+    /// A merge alone.
+    Merged,
+    /// A refresh.
+    Refreshed,
+}
+
+/// Closes a request's session: carries out what the backend asks for.
+///
+/// # Errors
+/// A save that cannot be carried out; the cookie is to be left alone.
+pub fn close(
+    opened: &Opened,
+    directive: Directive,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    fresh_id: impl FnOnce() -> SessionId,
+) -> Result<CookieAction, Broken> {
+    match directive {
+        Directive::Keep => Ok(CookieAction::Keep),
+        Directive::Broken(broken) => Err(broken),
+        Directive::Delete { .. } => Ok(CookieAction::Expire {
+            set_cookie: policy.cookie.expire(),
+            session: opened.token.as_ref().map(|token| token.id().clone()),
+        }),
+        Directive::Save(Save { dict, patch, max_age }) => {
+            let kind = if dict.is_some() { IssueKind::Saved } else { IssueKind::Merged };
+            let current =
+                || opened.token.as_ref().map(|token| token.dict.clone()).unwrap_or_default();
+            let dict = dict.unwrap_or_else(current);
+            let dict = patch.map_or_else(|| dict.clone(), |patch| merge::merge(&dict, &patch));
+            issue(opened, &dict, kind, max_age, keys, policy, now, fresh_id)
+                .map(CookieAction::Issue)
+        }
+    }
+}
+
+/// A fresh token with the same dict, for a session that [`Opened::is_due`].
+///
+/// # Errors
+/// A token that would be too large: the old one stays.
+pub fn refresh(
+    opened: &Opened,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    fresh_id: impl FnOnce() -> SessionId,
+) -> Result<CookieAction, Broken> {
+    let Some(token) = &opened.token else {
+        return Ok(CookieAction::Keep);
+    };
+    issue(opened, &token.dict, IssueKind::Refreshed, None, keys, policy, now, fresh_id)
+        .map(CookieAction::Issue)
+}
+
+/// Signs a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
+///
+/// # Errors
+/// A dict that could not come back.
+pub fn encode(
+    dict: &Dict,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    fresh_id: impl FnOnce() -> SessionId,
+) -> Result<String, Broken> {
+    let stamp = Stamp::new(policy, None, None, now, fresh_id);
+    sign(dict, stamp.as_ref(), keys, policy, now)
+}
+
+#[allow(clippy::too_many_arguments, reason = "the one place where a token's ingredients meet")]
+fn issue(
+    opened: &Opened,
+    dict: &Dict,
+    kind: IssueKind,
+    own_max_age: Option<u64>,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    fresh_id: impl FnOnce() -> SessionId,
+) -> Result<Issued, Broken> {
+    let previous = opened.token.as_ref().and_then(VerifiedToken::managed);
+    let stamp = Stamp::new(policy, previous, own_max_age, now, fresh_id);
+    let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
+    let max_age = stamp.as_ref().and_then(|stamp| stamp.max_age);
+    Ok(Issued {
+        set_cookie: policy.cookie.issue(&token, max_age),
+        cookie_bytes: policy.cookie.bytes_with(token.as_bytes()),
+        session: stamp.map(|stamp| stamp.managed.id),
+        kind,
+    })
+}
+
+/// A token that will verify when it comes back.
+fn sign(
+    dict: &Dict,
+    stamp: Option<&Stamp>,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<String, Broken> {
+    let broken = |reason: String, bytes: usize| Broken { reason, bytes };
+    let size = dict.as_str().len();
+    claims::check_save(dict, policy, stamp.is_some(), now)
+        .map_err(|reason| broken(format!("the dict cannot be saved: {reason}"), size))?;
+    let added: Vec<(&str, String)> =
+        claims::names(policy).chain(stamp.into_iter().flat_map(Stamp::claims)).collect();
+    let payload = if added.is_empty() {
+        None
+    } else {
+        let added = added.iter().map(|(key, value)| (*key, value.as_str()));
+        Some(Dict::from_members(dict.members().chain(added)))
+    };
+    let payload = payload.as_ref().unwrap_or(dict);
+    let token = token::sign(payload.as_str(), keys.signing())
+        .ok_or_else(|| broken("the signing key failed".into(), size))?;
+    let bytes = policy.cookie.bytes_with(token.as_bytes());
+    if bytes > policy.max_cookie_bytes {
+        let limit = policy.max_cookie_bytes;
+        return Err(broken(
+            format!("the cookie would be longer than session.max_cookie_bytes = {limit}"),
+            bytes,
+        ));
+    }
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! The registered claims of RFC 7519 section 4.1 that count, and which of them are the sidecar's
+//! own and thus no part of the dict.
+
+use super::Policy;
+use super::dict::{Dict, elements, unescape};
+use super::lifetime::{self, Managed};
+use super::time::Timestamp;
+use super::token::Rejection;
+
+/// What a payload says besides the dict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// The claim `cr`, where the sidecar manages the token's lifetime.
+    pub(super) managed: Option<Managed>,
+    /// The claim `iat`, where it is a moment.
+    pub(super) issued: Option<Timestamp>,
+    /// The payload without the sidecar's own claims.
+    pub(super) dict: Dict,
+}
+
+/// The members that decide.
+#[derive(Default)]
+struct Claims<'a> {
+    exp: Option<&'a str>,
+    nbf: Option<&'a str>,
+    iss: Option<&'a str>,
+    aud: Option<&'a str>,
+    cr: Option<&'a str>,
+    iat: Option<&'a str>,
+}
+
+impl<'a> Claims<'a> {
+    fn of(payload: &'a Dict) -> Self {
+        let mut claims = Self::default();
+        for (key, value) in payload.members() {
+            // "\u0065xp" is exp too.
+            match unescape(key).as_ref() {
+                b"exp" => claims.exp = Some(value),
+                b"nbf" => claims.nbf = Some(value),
+                b"iss" => claims.iss = Some(value),
+                b"aud" => claims.aud = Some(value),
+                b"iat" => claims.iat = Some(value),
+                b"cr" => claims.cr = Some(value),
+                _ => {}
+            }
+        }
+        claims
+    }
+
+    /// The claim `cr`, if this is a token whose lifetime the sidecar manages. A dict may have a
+    /// key of that name where it does not.
+    fn managed(&self) -> Option<Managed> {
+        self.exp?;
+        self.iat?;
+        Managed::parse(self.cr?)
+    }
+}
+
+/// Checks the claims of a verified payload and parts them from the dict.
+pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Reading, Rejection> {
+    let claims = Claims::of(&payload);
+    check_times(&claims, policy, now)?;
+    check_names(&claims, policy)?;
+    if policy.require_exp && claims.exp.is_none() {
+        return Err(Rejection::WrongClaim);
+    }
+    let managed = claims.managed();
+    if managed.as_ref().is_some_and(|managed| lifetime::is_over(policy, managed, now)) {
+        return Err(Rejection::Expired);
+    }
+    let issued = claims.iat.and_then(|iat| numeric_date(iat).ok()).and_then(moment);
+    let own = Own { lifetime: policy.lifetime().is_some() || managed.is_some(), policy };
+    let hides = payload.members().any(|(key, _)| own.contains(key));
+    let dict = if hides {
+        Dict::from_members(payload.members().filter(|(key, _)| !own.contains(key)))
+    } else {
+        payload
+    };
+    Ok(Reading { managed, issued, dict })
+}
+
+/// Whether a dict that is to be saved would come back: what it says of `exp`, `nbf` and `aud` is
+/// the app's own and must verify, and no key of the sidecar's may stand in it.
+pub(super) fn check_save(
+    dict: &Dict,
+    policy: &Policy,
+    managed: bool,
+    now: Timestamp,
+) -> Result<(), String> {
+    let own = Own { lifetime: managed, policy };
+    if let Some((key, _)) = dict.members().find(|(key, _)| own.contains(key)) {
+        let key = String::from_utf8_lossy(&unescape(key)).into_owned();
+        return Err(format!("the key {key:?} is the sidecar's own here"));
+    }
+    let claims = Claims::of(dict);
+    if !managed && claims.managed().is_some() {
+        return Err("the keys \"iat\", \"exp\" and \"cr\" together are the sidecar's own".into());
+    }
+    let reason = match check_times(&claims, policy, now) {
+        Err(Rejection::Expired) => "exp is past",
+        Err(Rejection::NotYetValid) => "nbf is yet to come",
+        Err(_) => "exp or nbf is no finite number",
+        Ok(()) if claims.aud.is_some() => "it has an aud and session.audience is not set",
+        Ok(()) if !managed && policy.require_exp && claims.exp.is_none() => {
+            "session.require_exp is set and it has no exp"
+        }
+        Ok(()) => return Ok(()),
+    };
+    Err(format!("it would not verify when it comes back: {reason}"))
+}
+
+/// The keys that are no part of the dict.
+struct Own<'a> {
+    /// The sidecar manages the lifetime.
+    lifetime: bool,
+    policy: &'a Policy,
+}
+
+impl Own<'_> {
+    fn contains(&self, key: &str) -> bool {
+        match unescape(key).as_ref() {
+            b"iat" | b"exp" | b"cr" => self.lifetime,
+            b"iss" => self.policy.issuer.is_some(),
+            b"aud" => self.policy.audience.is_some(),
+            _ => false,
+        }
+    }
+}
+
+/// `exp` and `nbf` (sections 4.1.4 and 4.1.5), each a NumericDate where present.
+fn check_times(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(), Rejection> {
+    let exp = claims.exp.map(numeric_date).transpose()?;
+    let nbf = claims.nbf.map(numeric_date).transpose()?;
+    let now = now.as_secs_f64();
+    let leeway = policy.leeway.as_secs_f64();
+    if exp.is_some_and(|exp| exp <= now - leeway) {
+        return Err(Rejection::Expired);
+    }
+    if nbf.is_some_and(|nbf| nbf > now + leeway) {
+        return Err(Rejection::NotYetValid);
+    }
+    Ok(())
+}
+
+/// Compared as f64, forwarded as text: the digits do not pass through here.
+fn numeric_date(json: &str) -> Result<f64, Rejection> {
+    let is_number = json.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+    let value = if is_number { json.parse::<f64>().ok() } else { None };
+    value.filter(|value| value.is_finite()).ok_or(Rejection::WrongClaim)
+}
+
+/// None before 1970 and past the year 10889.
+fn moment(seconds: f64) -> Option<Timestamp> {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within the range that is checked"
+    )]
+    (0.0..2f64.powi(48))
+        .contains(&seconds)
+        .then(|| Timestamp::from_millis((seconds * 1000.0) as u64))
+}
+
+/// `iss` and `aud` (sections 4.1.1 and 4.1.3). A token made for somebody else is not for us.
+fn check_names(claims: &Claims<'_>, policy: &Policy) -> Result<(), Rejection> {
+    let issuer_fits = match &policy.issuer {
+        Some(issuer) => claims.iss.is_some_and(|iss| is_string(iss, issuer)),
+        None => true,
+    };
+    let audience_fits = match (&policy.audience, claims.aud) {
+        (Some(audience), Some(aud)) => {
+            is_string(aud, audience) || elements(aud).any(|one| is_string(one, audience))
+        }
+        (Some(_), None) | (None, Some(_)) => false,
+        (None, None) => true,
+    };
+    if issuer_fits && audience_fits { Ok(()) } else { Err(Rejection::WrongClaim) }
+}
+
+fn is_string(json: &str, wanted: &str) -> bool {
+    json.starts_with('"') && *unescape(json) == *wanted.as_bytes()
+}
+
+/// The members to add to a payload for `session.issuer` and `session.audience`.
+pub(super) fn names(policy: &Policy) -> impl Iterator<Item = (&'static str, String)> {
+    let string = |text: &String| serde_json::to_string(text).unwrap_or_default();
+    let issuer = policy.issuer.as_ref().map(|issuer| (r#""iss""#, string(issuer)));
+    let audience = policy.audience.as_ref().map(|audience| (r#""aud""#, string(audience)));
+    issuer.into_iter().chain(audience)
+}

@@ -1,0 +1,268 @@
+//! The dict: a JSON object (RFC 8259) kept as the text it was written in, so that key order,
+//! long integers, the digits of floats and lone surrogates survive.
+//!
+//! A scan checks a text once; everything behind it relies on that check.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::ops::Range;
+
+mod scan;
+
+/// How deep arrays and objects may nest, the dict itself being the first level.
+pub const MAX_DEPTH: usize = 128;
+
+/// A JSON object in UTF-8, without white space between tokens and without a repeated key at the
+/// top.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Dict {
+    text: String,
+    /// Whether the text is printable ASCII and can stand in a header field as it is.
+    printable: bool,
+}
+
+/// Why a text is no dict. Says where, never what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DictError {
+    /// Not UTF-8.
+    NotUtf8,
+    /// Not JSON, from this byte on.
+    NotJson {
+        /// The offset of the first byte that does not fit.
+        at: usize,
+    },
+    /// JSON of another kind than an object.
+    NotAnObject,
+    /// Nested deeper than [`MAX_DEPTH`].
+    TooDeep,
+    /// A key stands twice at the top.
+    RepeatedKey,
+}
+
+impl fmt::Display for DictError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotUtf8 => f.write_str("not UTF-8"),
+            Self::NotJson { at } => write!(f, "not JSON at byte {at}"),
+            Self::NotAnObject => f.write_str("not a JSON object"),
+            Self::TooDeep => write!(f, "nested deeper than {MAX_DEPTH} levels"),
+            Self::RepeatedKey => f.write_str("a key stands twice at the top"),
+        }
+    }
+}
+
+impl std::error::Error for DictError {}
+
+/// Shows the size, never the content.
+impl fmt::Debug for Dict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Dict({} bytes)", self.text.len())
+    }
+}
+
+impl Default for Dict {
+    fn default() -> Self {
+        Self { text: "{}".into(), printable: true }
+    }
+}
+
+impl Dict {
+    /// Checks that `bytes` are a dict and drops the white space between tokens.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn parse(bytes: &[u8]) -> Result<Self, DictError> {
+        Self::from_vec(bytes.to_vec())
+    }
+
+    /// As [`Dict::parse`], taking the buffer over.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn from_vec(bytes: Vec<u8>) -> Result<Self, DictError> {
+        let text = String::from_utf8(bytes).map_err(|_| DictError::NotUtf8)?;
+        let shape = scan::scan(text.as_bytes())?;
+        let text = if shape.spaced { scan::without_space(&text) } else { text };
+        let dict = Self { text, printable: shape.printable };
+        if dict.repeats_a_key() { Err(DictError::RepeatedKey) } else { Ok(dict) }
+    }
+
+    /// Puts together members that came from dicts; no key may stand twice.
+    pub(super) fn from_members<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let text = write_object(members);
+        let printable = is_printable(&text);
+        Self { text, printable }
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text == "{}"
+    }
+
+    /// The members at the top, in order: each key as it is written, with its quotes, and the
+    /// text of its value.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        members(&self.text)
+    }
+
+    /// The text of the value at a path of keys; None where a key is absent or what lies above it
+    /// is no object. Of a key that repeats below the top the last counts, as for most parsers.
+    #[must_use]
+    pub fn get(&self, path: &[impl AsRef<str>]) -> Option<&str> {
+        let mut value = self.text.as_str();
+        for key in path {
+            if !value.starts_with('{') {
+                return None;
+            }
+            let wanted = key.as_ref().as_bytes();
+            let found = members(value).filter(|(key, _)| *unescape(key) == *wanted).last();
+            value = found?.1;
+        }
+        Some(value)
+    }
+
+    /// The text in printable ASCII: whatever lies outside becomes a `\uXXXX` escape, past the
+    /// Basic Multilingual Plane a pair of them (RFC 8259 section 7).
+    #[must_use]
+    pub fn to_ascii(&self) -> Cow<'_, str> {
+        if self.printable {
+            return Cow::Borrowed(&self.text);
+        }
+        let mut ascii = String::with_capacity(self.text.len() * 2);
+        for c in self.text.chars() {
+            if is_printable_byte(u32::from(c)) {
+                ascii.push(c);
+            } else {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a String cannot fail.
+                    let _ = write!(ascii, "\\u{unit:04x}");
+                }
+            }
+        }
+        Cow::Owned(ascii)
+    }
+
+    fn repeats_a_key(&self) -> bool {
+        let mut keys: Vec<Cow<'_, [u8]>> = self.members().map(|(key, _)| unescape(key)).collect();
+        keys.sort_unstable();
+        keys.windows(2).any(|pair| pair[0] == pair[1])
+    }
+}
+
+/// The text of an object of these members.
+pub(super) fn write_object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::from("{");
+    for (key, value) in members {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(key);
+        text.push(':');
+        text.push_str(value);
+    }
+    text.push('}');
+    text
+}
+
+/// The members of an object that has been scanned.
+pub(super) fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut at = 1;
+    std::iter::from_fn(move || {
+        let (key, value) = scan::member(object.as_bytes(), at)?;
+        at = value.end + 1;
+        let text = |range: Range<usize>| object.get(range);
+        Some((text(key)?, text(value)?))
+    })
+}
+
+/// The elements of an array that has been scanned; none of any other value.
+pub(super) fn elements(array: &str) -> impl Iterator<Item = &str> {
+    let mut at = 1;
+    std::iter::from_fn(move || {
+        let element = scan::element(array.as_bytes(), at)?;
+        at = element.end + 1;
+        array.get(element)
+    })
+}
+
+/// What a JSON string stands for, given with its quotes. Lone surrogates become the three bytes
+/// that UTF-8 would have for them, so that different strings stay different.
+pub(super) fn unescape(quoted: &str) -> Cow<'_, [u8]> {
+    let inner = quoted.as_bytes();
+    let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
+    if !inner.contains(&b'\\') {
+        return Cow::Borrowed(inner);
+    }
+    let mut bytes = Vec::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        let Some((&escape, behind)) = rest.split_first() else {
+            break;
+        };
+        rest = behind;
+        match escape {
+            b'b' => bytes.push(0x08),
+            b'f' => bytes.push(0x0c),
+            b'n' => bytes.push(b'\n'),
+            b'r' => bytes.push(b'\r'),
+            b't' => bytes.push(b'\t'),
+            b'u' => {
+                let unit = hex4(rest);
+                rest = rest.get(4..).unwrap_or_default();
+                let low = rest.strip_prefix(b"\\u").map(hex4);
+                let code = match (unit, low) {
+                    (0xD800..=0xDBFF, Some(low @ 0xDC00..=0xDFFF)) => {
+                        rest = rest.get(6..).unwrap_or_default();
+                        0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00)
+                    }
+                    _ => unit,
+                };
+                push_code_point(&mut bytes, code);
+            }
+            other => bytes.push(other),
+        }
+    }
+    Cow::Owned(bytes)
+}
+
+/// The value of four hexadecimal digits that have been scanned.
+fn hex4(digits: &[u8]) -> u32 {
+    let digits = digits.iter().take(4);
+    digits.fold(0, |value, &digit| value << 4 | char::from(digit).to_digit(16).unwrap_or_default())
+}
+
+fn push_code_point(bytes: &mut Vec<u8>, code: u32) {
+    if let Some(c) = char::from_u32(code) {
+        bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    } else {
+        let continuation = |shift: u32| 0x80 | (code >> shift & 0x3F) as u8;
+        bytes.extend_from_slice(&[
+            0xE0 | (code >> 12 & 0x0F) as u8,
+            continuation(6),
+            continuation(0),
+        ]);
+    }
+}
+
+pub(super) fn is_printable(text: &str) -> bool {
+    text.bytes().all(|byte| is_printable_byte(u32::from(byte)))
+}
+
+fn is_printable_byte(code: u32) -> bool {
+    (0x20..0x7F).contains(&code)
+}
+
+#[cfg(test)]
+mod tests;

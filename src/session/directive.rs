@@ -1,0 +1,176 @@
+//! What the backend's control headers ask for.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::dict::Dict;
+use super::header::Encoding;
+use super::lifetime::LONGEST;
+
+/// The values of one control header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Field<'a> {
+    /// The answer does not have it.
+    #[default]
+    Absent,
+    /// Once, or several times with one value.
+    Value(&'a [u8]),
+    /// Several times with differing values, the first of which is this.
+    Differing(&'a [u8]),
+}
+
+impl<'a> Field<'a> {
+    /// Takes one more field of the name in.
+    pub fn add(&mut self, value: &'a [u8]) {
+        let value = value.trim_ascii();
+        *self = match *self {
+            Self::Absent => Self::Value(value),
+            Self::Value(first) if first != value => Self::Differing(first),
+            same => same,
+        };
+    }
+
+    fn is_present(self) -> bool {
+        self != Self::Absent
+    }
+}
+
+/// The control headers of one answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control<'a> {
+    /// `X-Session-Save`
+    pub save: Field<'a>,
+    /// `X-Session-Merge`
+    pub merge: Field<'a>,
+    /// `X-Session-Max-Age`
+    pub max_age: Field<'a>,
+    /// `X-Session-Delete`, by what it says: yes, no.
+    pub delete: Deletes,
+}
+
+/// What the `X-Session-Delete` fields of an answer say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deletes {
+    yes: bool,
+    no: bool,
+}
+
+impl Deletes {
+    /// Takes one more field in. `0`, `false`, `no`, `off` and an empty value do not ask for a
+    /// deletion; anything else does.
+    pub fn add(&mut self, value: &[u8]) {
+        let value = value.trim_ascii();
+        let is_no = [&b""[..], b"0", b"false", b"no", b"off"]
+            .iter()
+            .any(|no| value.eq_ignore_ascii_case(no));
+        self.yes |= !is_no;
+        self.no |= is_no;
+    }
+}
+
+/// What the backend asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directive {
+    /// Nothing.
+    Keep,
+    /// Replace or change the dict.
+    Save(Save),
+    /// Delete the session.
+    Delete {
+        /// A save or a merge stood beside it and is not carried out.
+        beside_a_save: bool,
+    },
+    /// Something that cannot be carried out.
+    Broken(Broken),
+}
+
+/// A dict to be saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Save {
+    /// The new dict; None: the one that the request came with.
+    pub dict: Option<Dict>,
+    /// A merge patch on it (RFC 7396).
+    pub patch: Option<Dict>,
+    /// The session's own lifetime in seconds, capped at [`LONGEST`].
+    pub max_age: Option<u64>,
+}
+
+/// Why a save cannot be carried out. Says what and how long, never the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The reason.
+    pub reason: String,
+    /// The bytes of the control header, or of the cookie that it would have made.
+    pub bytes: usize,
+}
+
+/// Reads the control headers of an answer.
+#[must_use]
+pub fn read(control: &Control<'_>, encoding: Encoding) -> Directive {
+    let saves = control.save.is_present() || control.merge.is_present();
+    match control.delete {
+        Deletes { yes: true, no: true } => Directive::Broken(Broken {
+            reason: "the delete header stands twice and contradicts itself".into(),
+            bytes: 0,
+        }),
+        Deletes { yes: true, no: false } => Directive::Delete { beside_a_save: saves },
+        // A lifetime without a save is no lifetime of anything.
+        Deletes { yes: false, .. } if !saves => Directive::Keep,
+        Deletes { yes: false, .. } => match read_save(control, encoding) {
+            Ok(save) => Directive::Save(save),
+            Err(broken) => Directive::Broken(broken),
+        },
+    }
+}
+
+fn read_save(control: &Control<'_>, encoding: Encoding) -> Result<Save, Broken> {
+    Ok(Save {
+        dict: read_dict("save", control.save, encoding)?,
+        patch: read_dict("merge", control.merge, encoding)?,
+        max_age: read_max_age(control.max_age)?,
+    })
+}
+
+fn single<'a>(what: &str, field: Field<'a>) -> Result<Option<&'a [u8]>, Broken> {
+    match field {
+        Field::Absent => Ok(None),
+        Field::Value(value) => Ok(Some(value)),
+        Field::Differing(first) => Err(Broken {
+            reason: format!("the {what} header stands twice with differing values"),
+            bytes: first.len(),
+        }),
+    }
+}
+
+fn read_dict(what: &str, field: Field<'_>, encoding: Encoding) -> Result<Option<Dict>, Broken> {
+    let Some(value) = single(what, field)? else {
+        return Ok(None);
+    };
+    let broken = |reason: String| Broken {
+        reason: format!("the {what} header is {reason}"),
+        bytes: value.len(),
+    };
+    let json = match encoding {
+        Encoding::Json => value.to_vec(),
+        Encoding::Base64Url => {
+            URL_SAFE_NO_PAD.decode(value).map_err(|_| broken("not unpadded base64url".into()))?
+        }
+    };
+    Dict::from_vec(json).map(Some).map_err(|error| broken(error.to_string()))
+}
+
+fn read_max_age(field: Field<'_>) -> Result<Option<u64>, Broken> {
+    let Some(value) = single("max-age", field)? else {
+        return Ok(None);
+    };
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return Err(Broken {
+            reason: "the max-age header is not a whole number of seconds".into(),
+            bytes: value.len(),
+        });
+    }
+    // Digits only: what does not fit is too long, not wrong.
+    let seconds =
+        str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(u64::MAX);
+    Ok(Some(seconds.min(LONGEST.as_secs())))
+}

@@ -1,0 +1,167 @@
+//! Which header fields are the sidecar's own, and how a dict becomes the value of one.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::cookie::is_token_byte;
+use super::dict::{Dict, is_printable, unescape};
+
+/// How the dict is written in the request header, and read from the response's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Encoding {
+    /// One line of printable ASCII: whatever lies outside is a `\uXXXX` escape.
+    #[default]
+    Json,
+    /// Unpadded base64url (RFC 4648 section 5) of the UTF-8 JSON.
+    Base64Url,
+}
+
+/// The name of a header field, as it is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldName {
+    sent: String,
+    lower: String,
+    folded: String,
+}
+
+impl FieldName {
+    /// Checks that `name` is a field name (RFC 9110 section 5.1).
+    ///
+    /// # Errors
+    /// Says what is wrong with the name.
+    pub fn parse(name: &str) -> Result<Self, String> {
+        if name.is_empty() {
+            return Err("a header name, not an empty string".into());
+        }
+        if let Some(byte) = name.bytes().find(|&byte| !is_token_byte(byte)) {
+            return Err(format!("a header name, but it contains {:?}", char::from(byte)));
+        }
+        Ok(Self {
+            sent: name.to_owned(),
+            lower: name.to_ascii_lowercase(),
+            folded: name.bytes().map(fold).map(char::from).collect(),
+        })
+    }
+
+    /// The name in the spelling of the configuration.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.sent
+    }
+
+    /// The name in lower case, to look it up.
+    #[must_use]
+    pub fn lower(&self) -> &str {
+        &self.lower
+    }
+
+    /// Whether a server may read `name` as this name: CGI, WSGI and others fold `X_Session` and
+    /// `x.session` into it.
+    #[must_use]
+    pub fn is_alias(&self, name: &[u8]) -> bool {
+        name.len() == self.folded.len() && starts_with_folded(name, &self.folded)
+    }
+}
+
+/// Lower case, and anything but a letter or digit as `-`.
+fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+fn starts_with_folded(name: &[u8], folded: &str) -> bool {
+    name.len() >= folded.len()
+        && name.iter().zip(folded.bytes()).all(|(&byte, want)| fold(byte) == want)
+}
+
+/// Copies one value of the dict to a header that the app already reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The header.
+    pub field: FieldName,
+    /// The way to the value: one key for each level.
+    pub path: Vec<String>,
+}
+
+/// The `[headers]` table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderNames {
+    /// Carries the dict to the backend.
+    pub session: FieldName,
+    /// The backend replaces the dict.
+    pub save: FieldName,
+    /// The backend changes the dict.
+    pub merge: FieldName,
+    /// The backend deletes the session.
+    pub delete: FieldName,
+    /// This session's own lifetime.
+    pub max_age: FieldName,
+    /// Tells the backend why the dict is what it is, where configured.
+    pub status: Option<FieldName>,
+    /// `[headers.claims]`
+    pub claims: Vec<Claim>,
+    /// `headers.encoding`
+    pub encoding: Encoding,
+}
+
+impl HeaderNames {
+    /// Whether a field of this name belongs to the sidecar: neither a client's nor, towards the
+    /// client, a backend's field of such a name passes.
+    #[must_use]
+    pub fn is_own(&self, name: &[u8]) -> bool {
+        if starts_with_folded(name, &self.session.folded) {
+            let behind = name.get(self.session.folded.len());
+            if behind.is_none_or(|&byte| fold(byte) == b'-') {
+                return true;
+            }
+        }
+        [&self.save, &self.merge, &self.delete, &self.max_age]
+            .into_iter()
+            .chain(&self.status)
+            .any(|field| field.is_alias(name))
+    }
+
+    /// Whether a client's field of this name would be read as something the sidecar says: its own
+    /// fields and those of `[headers.claims]`.
+    #[must_use]
+    pub fn is_spoofed(&self, name: &[u8]) -> bool {
+        self.is_own(name) || self.claims.iter().any(|claim| claim.field.is_alias(name))
+    }
+}
+
+/// The dict as the value of the request header: one line of printable ASCII.
+#[must_use]
+pub fn encode(dict: &Dict, encoding: Encoding) -> String {
+    match encoding {
+        Encoding::Json => dict.to_ascii().into_owned(),
+        Encoding::Base64Url => URL_SAFE_NO_PAD.encode(dict.as_str()),
+    }
+}
+
+/// What `[headers.claims]` makes of a path in the dict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClaimValue {
+    /// Nothing there, or null, an object or an array: no header.
+    Absent,
+    /// A string with something but printable ASCII in it: no header, counted.
+    Unfit,
+    /// The header's value: a string as it is, a number or a boolean as JSON text.
+    Value(String),
+}
+
+impl Claim {
+    /// The value for this header.
+    #[must_use]
+    pub fn value(&self, dict: &Dict) -> ClaimValue {
+        match dict.get(&self.path) {
+            None => ClaimValue::Absent,
+            Some(json) if json == "null" || json.starts_with(['{', '[']) => ClaimValue::Absent,
+            Some(json) if json.starts_with('"') => {
+                match String::from_utf8(unescape(json).into_owned()) {
+                    Ok(text) if is_printable(&text) => ClaimValue::Value(text),
+                    _ => ClaimValue::Unfit,
+                }
+            }
+            Some(json) => ClaimValue::Value(json.to_owned()),
+        }
+    }
+}

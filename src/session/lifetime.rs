@@ -1,0 +1,153 @@
+//! How long tokens and sessions are good for, and the claims that say so.
+
+use std::time::Duration;
+
+use super::Policy;
+use super::dict::members;
+use super::dict::unescape;
+use super::time::Timestamp;
+
+/// The longest lifetime of a cookie: the 400 days of RFC 6265bis section 5.5.
+pub const LONGEST: Duration = Duration::from_secs(34_560_000);
+
+/// What ties the tokens of one session together: 16 random bytes, base64url-encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(String);
+
+impl SessionId {
+    /// From 16 random bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        use base64::Engine as _;
+        Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// From its text in a token.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_id = text.len() == 22
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        is_id.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as it stands in tokens.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The private claim `cr` of a token whose lifetime the sidecar manages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Managed {
+    /// Which session the token belongs to.
+    pub id: SessionId,
+    /// When the session was first saved.
+    pub start: Timestamp,
+    /// When this token was issued.
+    pub issued: Timestamp,
+    /// The lifetime that `X-Session-Max-Age` gave this session, in seconds; 0: until the browser
+    /// ends. It holds for the session's later tokens too.
+    pub own_max_age: Option<u64>,
+}
+
+impl Managed {
+    /// Reads the claim; None where it is not one of the sidecar's.
+    #[must_use]
+    pub fn parse(json: &str) -> Option<Self> {
+        if !json.starts_with('{') {
+            return None;
+        }
+        let (mut id, mut start, mut issued, mut own_max_age) = (None, None, None, None);
+        for (key, value) in members(json) {
+            match unescape(key).as_ref() {
+                b"id" => id = Some(SessionId::parse(value.strip_prefix('"')?.strip_suffix('"')?)?),
+                b"start" => start = Some(Timestamp::from_secs(value.parse().ok()?)),
+                b"ms" => issued = Some(Timestamp::from_millis(value.parse().ok()?)),
+                b"max_age" => own_max_age = Some(value.parse().ok()?),
+                _ => return None,
+            }
+        }
+        Some(Self { id: id?, start: start?, issued: issued?, own_max_age })
+    }
+
+    fn write(&self) -> String {
+        let id = self.id.as_str();
+        let start = self.start.as_secs();
+        let ms = self.issued.as_millis();
+        match self.own_max_age {
+            Some(max_age) => {
+                format!(r#"{{"id":"{id}","start":{start},"ms":{ms},"max_age":{max_age}}}"#)
+            }
+            None => format!(r#"{{"id":"{id}","start":{start},"ms":{ms}}}"#),
+        }
+    }
+}
+
+/// What a new token says about its lifetime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The claim `cr`.
+    pub managed: Managed,
+    /// The claim `exp`.
+    pub expires: Timestamp,
+    /// The cookie's `Max-Age` in seconds; None: until the browser ends.
+    pub max_age: Option<u64>,
+}
+
+impl Stamp {
+    /// The stamp of a token issued now; None where nobody asked for a lifetime.
+    ///
+    /// `previous` is the session the request came with, `own_max_age` what the backend asked for
+    /// in this answer, `fresh_id` the id of the session should it be a new one.
+    #[must_use]
+    pub fn new(
+        policy: &Policy,
+        previous: Option<&Managed>,
+        own_max_age: Option<u64>,
+        now: Timestamp,
+        fresh_id: impl FnOnce() -> SessionId,
+    ) -> Option<Self> {
+        let own_max_age = own_max_age.or_else(|| previous.and_then(|managed| managed.own_max_age));
+        let lifetime = match own_max_age {
+            Some(seconds @ 1..) => Duration::from_secs(seconds),
+            // Until the browser ends; the token ends with the ttl, or when no cookie could live on.
+            Some(0) => policy.lifetime().unwrap_or(LONGEST),
+            None => policy.lifetime()?,
+        };
+        let (id, start) = match previous {
+            Some(managed) => (managed.id.clone(), managed.start),
+            None => (fresh_id(), now),
+        };
+        let mut expires = Timestamp::from_secs(now.plus(lifetime.min(LONGEST)).as_secs());
+        if let Some(absolute) = policy.absolute_ttl {
+            expires = expires.min(start.plus(absolute));
+        }
+        let max_age = expires.as_secs().saturating_sub(now.as_secs());
+        let lasts = match own_max_age {
+            Some(own) => own > 0,
+            None => policy.ttl.is_some() || policy.absolute_ttl.is_some(),
+        };
+        Some(Self {
+            managed: Managed { id, start, issued: now, own_max_age },
+            expires,
+            max_age: lasts.then_some(max_age),
+        })
+    }
+
+    /// The members to add to the payload: keys as they are written, with their quotes.
+    #[must_use]
+    pub fn claims(&self) -> [(&'static str, String); 3] {
+        [
+            (r#""iat""#, self.managed.issued.as_secs().to_string()),
+            (r#""exp""#, self.expires.as_secs().to_string()),
+            (r#""cr""#, self.managed.write()),
+        ]
+    }
+}
+
+/// Whether a session is past the end that `session.absolute_ttl` sets.
+#[must_use]
+pub fn is_over(policy: &Policy, managed: &Managed, now: Timestamp) -> bool {
+    policy.absolute_ttl.is_some_and(|absolute| managed.start.plus(absolute) <= now)
+}

@@ -1,0 +1,95 @@
+//! RFC 7396: a JSON merge patch, applied to texts.
+
+use std::borrow::Cow;
+
+use super::dict::{Dict, members, unescape, write_object};
+
+/// `patch` applied to `target`: members of the patch replace those of the target in their place
+/// or come behind them, `null` removes, objects are merged in turn. Everything else stays as it
+/// was written.
+#[must_use]
+pub(super) fn merge(target: &Dict, patch: &Dict) -> Dict {
+    let merged = merge_objects(target.as_str(), patch.as_str());
+    Dict::from_members(as_texts(&merged))
+}
+
+type Members<'a> = Vec<(&'a str, Cow<'a, str>)>;
+
+/// Recursion ends where the patch does, at [`super::dict::MAX_DEPTH`].
+fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
+    let mut merged: Members<'a> = members(target).map(|(key, value)| (key, value.into())).collect();
+    for (key, value) in members(patch) {
+        let name = unescape(key);
+        let is_same = |(other, _): &(&str, Cow<'_, str>)| unescape(other) == name;
+        let place = merged.iter().position(is_same);
+        // Below the top a key may repeat; the last one counts, and only one may be left.
+        let old = merged.iter().rposition(is_same).map(|last| merged[last].1.clone());
+        merged.retain(|member| !is_same(member));
+        if value == "null" {
+            continue;
+        }
+        let value = if value.starts_with('{') {
+            let old = old.filter(|old| old.starts_with('{')).unwrap_or(Cow::Borrowed("{}"));
+            Cow::Owned(write_object(as_texts(&merge_objects(&old, value))))
+        } else {
+            Cow::Borrowed(value)
+        };
+        merged.insert(place.unwrap_or(merged.len()), (key, value));
+    }
+    merged
+}
+
+fn as_texts<'a>(members: &'a Members<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    members.iter().map(|(key, value)| (*key, value.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+    use super::*;
+
+    fn merged(target: &str, patch: &str) -> String {
+        let dict = |text: &str| Dict::parse(text.as_bytes()).unwrap();
+        merge(&dict(target), &dict(patch)).as_str().to_owned()
+    }
+
+    #[test]
+    fn the_examples_of_rfc_7396_appendix_a_hold() {
+        for (target, patch, expected) in [
+            (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
+            (r#"{"a":"b"}"#, r#"{"a":null}"#, r"{}"),
+            (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
+            (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+            (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
+            (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+            (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
+            (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
+            (r"{}", r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
+        ] {
+            assert_eq!(merged(target, patch), expected, "{target} {patch}");
+        }
+    }
+
+    #[test]
+    fn what_the_patch_does_not_name_stays_as_it_was_written() {
+        let target = r#"{"z":1.10,"a":1e400,"m":{"x":-0.0,"y":1}}"#;
+        let patch = r#"{"m":{"y":null,"n":[null]},"new":"\ud800"}"#;
+        let expected = r#"{"z":1.10,"a":1e400,"m":{"x":-0.0,"n":[null]},"new":"\ud800"}"#;
+        assert_eq!(merged(target, patch), expected);
+    }
+
+    #[test]
+    fn a_key_is_the_same_however_it_is_spelled() {
+        assert_eq!(merged(r#"{"a":1,"b":2}"#, r#"{"\u0061":3}"#), r#"{"\u0061":3,"b":2}"#);
+    }
+
+    #[test]
+    fn a_key_that_repeats_below_the_top_is_one_after_a_merge() {
+        let target = r#"{"o":{"k":{"first":1},"x":0,"k":{"last":1}}}"#;
+        let patch = r#"{"o":{"k":{"new":1}}}"#;
+        assert_eq!(merged(target, patch), r#"{"o":{"k":{"last":1,"new":1},"x":0}}"#);
+        assert_eq!(merged(target, r#"{"o":{"k":null}}"#), r#"{"o":{"x":0}}"#);
+    }
+}

@@ -1,0 +1,115 @@
+//! Which sessions were written or deleted a moment ago, so that a slow answer to an older request
+//! does not refresh over it. Bounded in time and in memory.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::lifetime::SessionId;
+use super::time::Timestamp;
+
+/// How long a write is remembered.
+pub const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// How many writes are remembered at most: about 10 MB.
+pub const CAPACITY: usize = 65_536;
+
+/// The last moment of writing of each session that was written lately.
+#[derive(Debug)]
+pub struct RecentWrites {
+    last: HashMap<SessionId, Timestamp>,
+    /// In the order of writing: when, and whose.
+    order: VecDeque<(Timestamp, SessionId)>,
+    capacity: usize,
+}
+
+impl Default for RecentWrites {
+    fn default() -> Self {
+        Self::with_capacity(CAPACITY)
+    }
+}
+
+impl RecentWrites {
+    /// Remembers at most `capacity` writes.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { last: HashMap::new(), order: VecDeque::new(), capacity }
+    }
+
+    /// Remembers that a session's token was issued or deleted now. Returns how many older writes
+    /// had to be forgotten before their time.
+    pub fn note(&mut self, session: SessionId, now: Timestamp) -> usize {
+        self.forget_old(now);
+        // Of two writes at the same time the later one may come first.
+        let last = self.last.entry(session.clone()).or_insert(now);
+        *last = now.max(*last);
+        self.order.push_back((now, session));
+        let mut early = 0;
+        while self.order.len() > self.capacity {
+            self.pop();
+            early += 1;
+        }
+        early
+    }
+
+    /// Whether the session was written since a token of it was issued.
+    pub fn is_newer(&mut self, session: &SessionId, issued: Timestamp, now: Timestamp) -> bool {
+        self.forget_old(now);
+        self.last.get(session).is_some_and(|&written| written > issued)
+    }
+
+    fn forget_old(&mut self, now: Timestamp) {
+        while self.order.front().is_some_and(|(written, _)| written.plus(REMEMBERED) < now) {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some((written, session)) = self.order.pop_front()
+            && self.last.get(&session) == Some(&written)
+        {
+            self.last.remove(&session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1000);
+
+    fn id(byte: u8) -> SessionId {
+        SessionId::from_bytes([byte; 16])
+    }
+
+    #[test]
+    fn a_write_is_newer_than_what_was_issued_before_it() {
+        let mut recent = RecentWrites::default();
+        recent.note(id(1), NOW);
+        let before = Timestamp::from_secs(999);
+        assert!(recent.is_newer(&id(1), before, NOW));
+        assert!(!recent.is_newer(&id(1), NOW, NOW));
+        assert!(!recent.is_newer(&id(2), before, NOW));
+    }
+
+    #[test]
+    fn a_write_is_remembered_for_a_minute_from_the_last_one() {
+        let mut recent = RecentWrites::default();
+        let before = Timestamp::from_secs(999);
+        recent.note(id(1), NOW);
+        recent.note(id(1), NOW.plus(Duration::from_secs(30)));
+        assert!(recent.is_newer(&id(1), before, NOW.plus(Duration::from_secs(90))));
+        assert!(!recent.is_newer(&id(1), before, NOW.plus(Duration::from_secs(91))));
+        assert!(recent.last.is_empty() && recent.order.is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_is_forgotten_first() {
+        let mut recent = RecentWrites::with_capacity(2);
+        let before = Timestamp::from_secs(999);
+        assert_eq!(recent.note(id(1), NOW) + recent.note(id(2), NOW), 0);
+        assert_eq!(recent.note(id(3), NOW), 1);
+        let newer = [1, 2, 3].map(|byte| recent.is_newer(&id(byte), before, NOW));
+        assert_eq!(newer, [false, true, true]);
+    }
+}

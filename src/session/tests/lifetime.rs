@@ -1,0 +1,105 @@
+use super::*;
+
+#[test]
+fn a_ttl_bounds_the_token_and_hides_its_claims() {
+    let policy = Policy { ttl: Some(Duration::from_secs(3600)), ..policy() };
+    let first = issued(&nobody(), save("{\"n\":1}"), &policy, NOW);
+    let now = NOW.as_secs();
+    let cr = format!(r#"{{"id":"{}","start":{now},"ms":{now}000}}"#, id(1).as_str());
+    assert_eq!(
+        payload_of(&first),
+        format!(r#"{{"n":1,"iat":{now},"exp":{},"cr":{cr}}}"#, now + 3600)
+    );
+    assert!(first.set_cookie.ends_with("; Max-Age=3600"), "{}", first.set_cookie);
+    let later = NOW.plus(Duration::from_secs(3599));
+    let opened = open_cookie(&policy, &token_of(&first), later);
+    assert_eq!(opened.token().unwrap().dict().as_str(), "{\"n\":1}");
+    // A save goes on with the session: the id stays, the lifetime begins anew.
+    let second = issued(&opened, save("{\"n\":2}"), &policy, later);
+    assert!(payload_of(&second).contains(&format!(r#""start":{now},"ms":{}"#, later.as_millis())));
+    let end = NOW.plus(Duration::from_secs(3600));
+    let outcome = open_cookie(&policy, &token_of(&first), end).outcome();
+    assert_eq!(outcome, Outcome::Rejected(Rejection::Expired));
+}
+
+#[test]
+fn nothing_extends_a_session_past_its_absolute_end() {
+    let second = Duration::from_secs(1);
+    let policy = Policy { ttl: Some(second * 100), absolute_ttl: Some(second * 150), ..policy() };
+    let first = issued(&nobody(), save("{}"), &policy, NOW);
+    let later = NOW.plus(second * 90);
+    let opened = open_cookie(&policy, &token_of(&first), later);
+    let again = issued(&opened, save("{}"), &policy, later);
+    assert!(again.set_cookie.ends_with("; Max-Age=60"), "{}", again.set_cookie);
+    let over = open_cookie(&policy, &token_of(&again), NOW.plus(second * 150));
+    assert_eq!(over.outcome(), Outcome::Rejected(Rejection::Expired));
+    // A shorter absolute_ttl binds tokens that were issued before it was set.
+    let shorter = Policy { absolute_ttl: Some(second * 50), ..policy };
+    assert_eq!(
+        open_cookie(&shorter, &token_of(&first), NOW.plus(second * 50)).outcome().label(),
+        "expired"
+    );
+}
+
+#[test]
+fn remember_me_is_the_sessions_own_lifetime_and_stays_with_it() {
+    let day = 86_400;
+    for policy in [policy(), Policy { ttl: Some(Duration::from_secs(3600)), ..policy() }] {
+        let login = issued(&nobody(), save_for("{\"n\":1}", Some(30 * day)), &policy, NOW);
+        assert!(
+            login.set_cookie.ends_with(&format!("; Max-Age={}", 30 * day)),
+            "{}",
+            login.set_cookie
+        );
+        let later = NOW.plus(Duration::from_secs(29 * day));
+        let opened = open_cookie(&policy, &token_of(&login), later);
+        assert_eq!(opened.token().unwrap().dict().as_str(), "{\"n\":1}");
+        let count = issued(&opened, save("{\"n\":2}"), &policy, later);
+        assert!(
+            count.set_cookie.ends_with(&format!("; Max-Age={}", 30 * day)),
+            "{}",
+            count.set_cookie
+        );
+    }
+}
+
+#[test]
+fn a_max_age_of_zero_ends_with_the_browser_and_the_token_with_the_ttl() {
+    let managed = Policy { ttl: Some(Duration::from_secs(3600)), ..policy() };
+    let now = NOW.as_secs();
+    for (policy, exp) in
+        [(managed, now + 3600), (policy(), now + super::super::lifetime::LONGEST.as_secs())]
+    {
+        let issued = issued(&nobody(), save_for("{}", Some(0)), &policy, NOW);
+        assert!(!issued.set_cookie.contains("Max-Age"), "{}", issued.set_cookie);
+        assert!(payload_of(&issued).contains(&format!("\"exp\":{exp}")), "{}", payload_of(&issued));
+    }
+}
+
+#[test]
+fn a_token_that_is_old_enough_or_not_ours_is_due_for_a_refresh() {
+    let second = Duration::from_secs(1);
+    let policy = Policy { ttl: Some(second * 100), refresh_after: Some(second * 10), ..policy() };
+    let first = token_of(&issued(&nobody(), save("{\"n\":1}"), &policy, NOW));
+    let at = |seconds: u32| NOW.plus(second * seconds);
+    assert!(!open_cookie(&policy, &first, at(9)).is_due(&policy, at(9)));
+    let opened = open_cookie(&policy, &first, at(10));
+    assert!(opened.is_due(&policy, at(10)));
+    let CookieAction::Issue(fresh) = refresh(&opened, &ring(), &policy, at(10), || id(2)).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!((fresh.kind, fresh.session.clone()), (IssueKind::Refreshed, Some(id(1))));
+    let again = open_cookie(&policy, &token_of(&fresh), at(109));
+    assert_eq!(again.token().unwrap().dict().as_str(), "{\"n\":1}");
+    // One of microdot's: its own expiry is no part of the dict any more.
+    let foreign = token(&format!("{{\"n\":1,\"exp\":{}}}", NOW.as_secs() + 5));
+    let opened = open_cookie(&policy, &foreign, NOW);
+    assert!(opened.is_due(&policy, NOW));
+    assert_eq!(opened.token().unwrap().dict().as_str(), "{\"n\":1}");
+    let CookieAction::Issue(fresh) = refresh(&opened, &ring(), &policy, NOW, || id(2)).unwrap()
+    else {
+        panic!()
+    };
+    assert!(payload_of(&fresh).contains(&format!("\"exp\":{}", NOW.as_secs() + 100)));
+}
