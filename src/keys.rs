@@ -1,0 +1,277 @@
+//! The keys that tokens are signed and verified with. Pure: [`source`] does the reading.
+
+use std::fmt;
+
+use jsonwebtoken::{DecodingKey, EncodingKey};
+
+mod pem;
+pub mod reload;
+pub mod source;
+
+/// The signature algorithms of RFC 7518 section 3.1 and RFC 8037 section 3.1 that keys can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// HMAC with SHA-256
+    #[default]
+    Hs256,
+    /// HMAC with SHA-384
+    Hs384,
+    /// HMAC with SHA-512
+    Hs512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512
+    Rs512,
+    /// RSASSA-PSS with SHA-256
+    Ps256,
+    /// RSASSA-PSS with SHA-384
+    Ps384,
+    /// RSASSA-PSS with SHA-512
+    Ps512,
+    /// ECDSA on P-256 with SHA-256
+    Es256,
+    /// ECDSA on P-384 with SHA-384
+    Es384,
+    /// EdDSA on Ed25519
+    EdDsa,
+}
+
+/// What kind of key an algorithm takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// A secret.
+    Hmac,
+    /// An RSA key pair.
+    Rsa,
+    /// An elliptic-curve key pair.
+    Ec,
+    /// An Edwards-curve key pair.
+    Ed,
+}
+
+impl Algorithm {
+    /// Every algorithm, in the order of the documentation.
+    pub const ALL: [Self; 12] = [
+        Self::Hs256,
+        Self::Hs384,
+        Self::Hs512,
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::EdDsa,
+    ];
+
+    /// The name as it stands in a token's header and in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Hs384 => "HS384",
+            Self::Hs512 => "HS512",
+            Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// The algorithm of that name; names are case-sensitive.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+    }
+
+    /// What kind of key it takes.
+    #[must_use]
+    pub const fn family(self) -> Family {
+        match self {
+            Self::Hs256 | Self::Hs384 | Self::Hs512 => Family::Hmac,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
+                Family::Rsa
+            }
+            Self::Es256 | Self::Es384 => Family::Ec,
+            Self::EdDsa => Family::Ed,
+        }
+    }
+
+    /// The least length of an HMAC secret in bytes: that of the hash (RFC 7518 section 3.2). 0
+    /// for an algorithm that takes a key pair.
+    #[must_use]
+    pub const fn least_secret_bytes(self) -> usize {
+        match self {
+            Self::Hs256 => 32,
+            Self::Hs384 => 48,
+            Self::Hs512 => 64,
+            _ => 0,
+        }
+    }
+
+    fn of_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
+        use jsonwebtoken::Algorithm as Theirs;
+        match self {
+            Self::Hs256 => Theirs::HS256,
+            Self::Hs384 => Theirs::HS384,
+            Self::Hs512 => Theirs::HS512,
+            Self::Rs256 => Theirs::RS256,
+            Self::Rs384 => Theirs::RS384,
+            Self::Rs512 => Theirs::RS512,
+            Self::Ps256 => Theirs::PS256,
+            Self::Ps384 => Theirs::PS384,
+            Self::Ps512 => Theirs::PS512,
+            Self::Es256 => Theirs::ES256,
+            Self::Es384 => Theirs::ES384,
+            Self::EdDsa => Theirs::EdDSA,
+        }
+    }
+}
+
+/// One key.
+pub struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    /// None for a key that only verifies.
+    signing: Option<EncodingKey>,
+    verifying: DecodingKey,
+    /// The first part of the tokens it signs, base64url-encoded.
+    header: String,
+}
+
+impl Key {
+    /// A secret.
+    #[must_use]
+    pub fn hmac(id: Option<String>, algorithm: Algorithm, secret: &[u8]) -> Self {
+        let signing = Some(EncodingKey::from_secret(secret));
+        Self::new(id, algorithm, signing, DecodingKey::from_secret(secret))
+    }
+
+    /// A key pair, from its private half in PEM (PKCS #8; of RSA also PKCS #1).
+    ///
+    /// # Errors
+    /// Why the text holds no private key for the algorithm: the end of a sentence about it.
+    pub fn private(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, String> {
+        let (signing, verifying) = pem::private(pem, algorithm)?;
+        Ok(Self::new(id, algorithm, Some(signing), verifying))
+    }
+
+    /// A key that only verifies, from PEM (SubjectPublicKeyInfo; of RSA also PKCS #1).
+    ///
+    /// # Errors
+    /// Why the text holds no public key for the algorithm: the end of a sentence about it.
+    pub fn public(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, String> {
+        Ok(Self::new(id, algorithm, None, pem::public(pem, algorithm)?))
+    }
+
+    fn new(
+        id: Option<String>,
+        algorithm: Algorithm,
+        signing: Option<EncodingKey>,
+        verifying: DecodingKey,
+    ) -> Self {
+        let header = crate::session::token::header(algorithm, id.as_deref());
+        Self { id, algorithm, signing, verifying, header }
+    }
+
+    /// The `kid` of its tokens.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The one algorithm it is used with; a token's header has no say in it.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether it is more than a public key.
+    #[must_use]
+    pub fn can_sign(&self) -> bool {
+        self.signing.is_some()
+    }
+
+    /// Whether the two are halves of one pair: what one signs, the other verifies.
+    #[must_use]
+    pub fn is_pair_of(&self, public: &Self) -> bool {
+        let probe = b"cloakroom";
+        self.sign(probe).is_some_and(|signature| public.verify(probe, &signature))
+    }
+
+    /// The first part of its tokens.
+    pub(crate) fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// The signature of `message`, base64url-encoded; None if it cannot sign or the crypto
+    /// library fails.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<String> {
+        let signing = self.signing.as_ref()?;
+        jsonwebtoken::crypto::sign(message, signing, self.algorithm.of_jsonwebtoken()).ok()
+    }
+
+    /// Whether `signature`, base64url-encoded, is this key's for `message`.
+    pub(crate) fn verify(&self, message: &[u8], signature: &str) -> bool {
+        let algorithm = self.algorithm.of_jsonwebtoken();
+        jsonwebtoken::crypto::verify(signature, message, &self.verifying, algorithm)
+            .unwrap_or(false)
+    }
+}
+
+/// Shows which key, never its bytes.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The place of a key in the file, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KeyIndex(pub usize);
+
+/// The signing key and those still accepted.
+#[derive(Debug)]
+pub struct KeyRing {
+    keys: Vec<Key>,
+}
+
+impl KeyRing {
+    /// A ring of one signing key and others that only verify.
+    #[must_use]
+    pub fn new(signing: Key, others: Vec<Key>) -> Self {
+        let mut keys = others;
+        keys.insert(0, signing);
+        Self { keys }
+    }
+
+    /// The key that signs.
+    #[must_use]
+    pub fn signing(&self) -> &Key {
+        &self.keys[0]
+    }
+
+    /// Every key with its place, the signing one first.
+    pub fn iter(&self) -> impl Iterator<Item = (KeyIndex, &Key)> {
+        self.keys.iter().enumerate().map(|(index, key)| (KeyIndex(index), key))
+    }
+
+    /// What metrics and logs call a key: its id, or its number in the file from 1.
+    #[must_use]
+    pub fn label(&self, index: KeyIndex) -> String {
+        let id = self.keys.get(index.0).and_then(|key| key.id.clone());
+        id.unwrap_or_else(|| (index.0 + 1).to_string())
+    }
+}

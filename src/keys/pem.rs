@@ -1,0 +1,307 @@
+//! Key pairs in PEM (RFC 7468): which are taken for which algorithm, and one clear line for each
+//! that is not. Pure: the bytes come from elsewhere.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+
+use super::{Algorithm, Family};
+
+/// RFC 7518 section 3.3.
+const LEAST_RSA_BITS: usize = 2048;
+
+/// What the crypto library verifies.
+const MOST_RSA_BITS: usize = 8192;
+
+/// Both halves of the private key in `pem`.
+pub(super) fn private(
+    pem: &[u8],
+    algorithm: Algorithm,
+) -> Result<(EncodingKey, DecodingKey), String> {
+    match Label::of(pem)? {
+        Label::Private | Label::RsaPrivate => {}
+        Label::Public => return Err("holds a public key; a private one is needed here".into()),
+    }
+    check_marks(pem, algorithm)?;
+    let unfit = || unfit(algorithm);
+    let signing = match algorithm.family() {
+        Family::Rsa => EncodingKey::from_rsa_pem(pem),
+        Family::Ec => EncodingKey::from_ec_pem(pem),
+        Family::Ed => EncodingKey::from_ed_pem(pem),
+        Family::Hmac => return Err(unfit()),
+    }
+    .map_err(|_| unfit())?;
+    // A key of another curve, or an RSA key that is too short, has no public half here.
+    let jwk = Jwk::from_encoding_key(&signing, algorithm.of_jsonwebtoken()).map_err(|_| unfit())?;
+    let verifying = DecodingKey::from_jwk(&jwk).map_err(|_| unfit())?;
+    check(&jwk, algorithm)?;
+    Ok((signing, verifying))
+}
+
+/// The public key in `pem`.
+pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<DecodingKey, String> {
+    match Label::of(pem)? {
+        Label::Public => {}
+        Label::Private | Label::RsaPrivate => {
+            return Err("holds a private key, which has no place here; make the public one with \
+                 `openssl pkey -in FILE -pubout`"
+                .into());
+        }
+    }
+    check_marks(pem, algorithm)?;
+    let unfit = || unfit(algorithm);
+    let verifying = match algorithm.family() {
+        Family::Rsa => DecodingKey::from_rsa_pem(pem),
+        Family::Ec => DecodingKey::from_ec_pem(pem),
+        Family::Ed => DecodingKey::from_ed_pem(pem),
+        Family::Hmac => return Err(unfit()),
+    }
+    .map_err(|_| unfit())?;
+    let jwk = Jwk::from_decoding_key(&verifying, Some(algorithm.of_jsonwebtoken()))
+        .map_err(|_| unfit())?;
+    check(&jwk, algorithm)?;
+    Ok(verifying)
+}
+
+/// The object identifiers of DER (RFC 4055 section 3.1, RFC 5480 section 2.1.1.1).
+const RSA_PSS: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
+const P_256: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
+const P_384: &[u8] = b"\x06\x05\x2b\x81\x04\x00\x22";
+
+/// Whether what a key says of itself goes with the algorithm. A point of secp256k1 is as long as
+/// one of P-256, and an RSA key that is marked for RSA-PSS is unreadable for no visible reason.
+fn check_marks(pem: &[u8], algorithm: Algorithm) -> Result<(), String> {
+    let der = pem::parse(pem).map_err(|_| unfit(algorithm))?;
+    let says = |identifier: &[u8]| {
+        der.contents().windows(identifier.len()).any(|window| window == identifier)
+    };
+    match algorithm {
+        Algorithm::Es256 if !says(P_256) => Err(unfit(algorithm)),
+        Algorithm::Es384 if !says(P_384) => Err(unfit(algorithm)),
+        _ if algorithm.family() == Family::Rsa
+            && der.tag() != "RSA PRIVATE KEY"
+            && says(RSA_PSS) =>
+        {
+            Err(format!(
+                "is an RSA key that is marked for RSA-PSS alone; one without the mark is needed, \
+                 as `cloakroom keygen --algorithm {}` makes it",
+                algorithm.name()
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a public key is one that the algorithm is used with.
+fn check(jwk: &Jwk, algorithm: Algorithm) -> Result<(), String> {
+    match (&jwk.algorithm, algorithm) {
+        (AlgorithmParameters::RSA(rsa), _) => match bits(&rsa.n) {
+            short @ ..LEAST_RSA_BITS => {
+                Err(format!("is an RSA key of {short} bits; {LEAST_RSA_BITS} are the least"))
+            }
+            LEAST_RSA_BITS..=MOST_RSA_BITS => Ok(()),
+            long => Err(format!("is an RSA key of {long} bits; {MOST_RSA_BITS} are the most")),
+        },
+        (AlgorithmParameters::EllipticCurve(ec), Algorithm::Es256)
+            if ec.curve == EllipticCurve::P256 =>
+        {
+            Ok(())
+        }
+        (AlgorithmParameters::EllipticCurve(ec), Algorithm::Es384)
+            if ec.curve == EllipticCurve::P384 =>
+        {
+            Ok(())
+        }
+        (AlgorithmParameters::OctetKeyPair(_), Algorithm::EdDsa) => Ok(()),
+        _ => Err(unfit(algorithm)),
+    }
+}
+
+/// How long a number is, given as base64url of its bytes.
+fn bits(number: &str) -> usize {
+    let bytes = URL_SAFE_NO_PAD.decode(number).unwrap_or_default();
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    match bytes.get(zeros) {
+        Some(first) => (bytes.len() - zeros) * 8 - first.leading_zeros() as usize,
+        None => 0,
+    }
+}
+
+fn unfit(algorithm: Algorithm) -> String {
+    let needed = match algorithm {
+        Algorithm::Es256 => "an EC key on the curve P-256",
+        Algorithm::Es384 => "an EC key on the curve P-384",
+        Algorithm::EdDsa => "an Ed25519 key",
+        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => "a secret, not a key pair",
+        _ => "an RSA key of 2048 bits or more",
+    };
+    format!("is no key for {}, which needs {needed}", algorithm.name())
+}
+
+/// What a PEM file says it holds.
+enum Label {
+    Private,
+    RsaPrivate,
+    Public,
+}
+
+impl Label {
+    fn of(pem: &[u8]) -> Result<Self, String> {
+        let text = str::from_utf8(pem).map_err(|_| NO_PEM.to_owned())?;
+        let labels: Vec<&str> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
+            .collect();
+        let [label] = labels[..] else {
+            return Err(match labels.first() {
+                None => NO_PEM.into(),
+                Some(&"EC PARAMETERS") => SEC1.into(),
+                Some(_) => format!("holds {} PEM blocks; one key is expected", labels.len()),
+            });
+        };
+        match label {
+            "PRIVATE KEY" => Ok(Self::Private),
+            "RSA PRIVATE KEY" if text.contains("ENCRYPTED") => Err(ENCRYPTED.into()),
+            "RSA PRIVATE KEY" => Ok(Self::RsaPrivate),
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => Ok(Self::Public),
+            "ENCRYPTED PRIVATE KEY" => Err(ENCRYPTED.into()),
+            "EC PRIVATE KEY" => Err(SEC1.into()),
+            "CERTIFICATE" => Err("holds a certificate; take its key out with \
+                 `openssl x509 -in FILE -pubkey -noout`"
+                .into()),
+            other => {
+                Err(format!("holds a PEM block {other:?}; PRIVATE KEY or PUBLIC KEY is expected"))
+            }
+        }
+    }
+}
+
+const NO_PEM: &str = "holds no PEM block (-----BEGIN PRIVATE KEY----- or PUBLIC KEY)";
+const ENCRYPTED: &str = "is encrypted with a passphrase, and there is nobody to type it; \
+     decrypt it with `openssl pkey -in FILE -out FILE.plain`";
+const SEC1: &str = "holds an EC key in its old form (SEC 1); convert it with \
+     `openssl pkcs8 -topk8 -nocrypt -in FILE -out FILE.pk8`";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
+
+    use std::process::Command;
+
+    use super::*;
+    use crate::keys::Key;
+
+    /// What `openssl` writes.
+    fn openssl(arguments: &str, input: &str) -> String {
+        use std::io::Write as _;
+        use std::process::Stdio;
+        let mut child = Command::new("openssl")
+            .args(arguments.split(' '))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl is installed");
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "openssl {arguments}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn rsa(bits: u32) -> String {
+        openssl(&format!("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:{bits}"), "")
+    }
+
+    fn ec(curve: &str) -> String {
+        openssl(&format!("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:{curve}"), "")
+    }
+
+    fn ed() -> String {
+        openssl("genpkey -algorithm ED25519", "")
+    }
+
+    fn public_of(private: &str) -> String {
+        openssl("pkey -pubout", private)
+    }
+
+    #[test]
+    fn every_algorithm_signs_and_verifies_with_a_pair_of_its_kind() {
+        let rsa = rsa(2048);
+        for (algorithm, private) in [
+            (Algorithm::Rs256, &rsa),
+            (Algorithm::Rs384, &rsa),
+            (Algorithm::Rs512, &rsa),
+            (Algorithm::Ps256, &rsa),
+            (Algorithm::Ps384, &rsa),
+            (Algorithm::Ps512, &rsa),
+            (Algorithm::Rs256, &openssl("rsa -traditional", &rsa)),
+            (Algorithm::Es256, &ec("P-256")),
+            (Algorithm::Es384, &ec("P-384")),
+            (Algorithm::EdDsa, &ed()),
+        ] {
+            let pair = Key::private(None, algorithm, private.as_bytes()).unwrap();
+            let public = Key::public(None, algorithm, public_of(private).as_bytes()).unwrap();
+            let name = algorithm.name();
+            assert!(pair.can_sign() && !public.can_sign(), "{name}");
+            assert!(pair.is_pair_of(&public) && pair.is_pair_of(&pair), "{name}");
+            assert!(!public.is_pair_of(&public), "{name}");
+            let signature = pair.sign(b"message").unwrap();
+            assert!(!public.verify(b"another", &signature), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_public_key_of_rsa_may_stand_in_its_old_form() {
+        let private = rsa(2048);
+        let public = openssl("rsa -pubin -RSAPublicKey_out", &public_of(&private));
+        let public = Key::public(None, Algorithm::Rs256, public.as_bytes()).unwrap();
+        assert!(
+            Key::private(None, Algorithm::Rs256, private.as_bytes()).unwrap().is_pair_of(&public)
+        );
+    }
+
+    #[test]
+    fn what_is_no_key_for_the_algorithm_is_told_in_one_line() {
+        let (rsa, weak, p256, p384, ed) = (rsa(2048), rsa(1024), ec("P-256"), ec("P-384"), ed());
+        let encrypted = openssl("pkey -aes256 -passout pass:x", &p256);
+        let old_encrypted = openssl("rsa -traditional -aes256 -passout pass:x", &rsa);
+        let sec1 = openssl("ec", &p256);
+        for (algorithm, private, part) in [
+            (Algorithm::Rs256, weak.as_str(), "2048 bits"),
+            (Algorithm::Rs256, &p256, "needs an RSA key"),
+            (Algorithm::Ps512, &ed, "needs an RSA key"),
+            (Algorithm::Es256, &rsa, "P-256"),
+            (Algorithm::Es256, &p384, "P-256"),
+            (Algorithm::Es384, &p256, "P-384"),
+            (Algorithm::Es256, &ed, "P-256"),
+            (Algorithm::EdDsa, &p256, "Ed25519"),
+            (Algorithm::Es256, &encrypted, "encrypted"),
+            (Algorithm::Rs256, &old_encrypted, "encrypted"),
+            (Algorithm::Es256, &sec1, "SEC 1"),
+            (Algorithm::Es256, &public_of(&p256), "a private one is needed"),
+            (Algorithm::Rs256, &public_of(&rsa), "a private one is needed"),
+            (Algorithm::Es256, &format!("{p256}{p384}"), "2 PEM blocks"),
+            (Algorithm::Es256, "secret", "no PEM block"),
+            (
+                Algorithm::Es256,
+                "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+                "P-256",
+            ),
+        ] {
+            let error = Key::private(None, algorithm, private.as_bytes()).expect_err(part);
+            assert!(error.contains(part) && !error.contains('\n'), "{error}");
+        }
+        for (algorithm, public, part) in [
+            (Algorithm::Es256, p256.as_str(), "private key"),
+            (Algorithm::Rs256, &public_of(&weak), "1024 bits"),
+            (Algorithm::Es256, &public_of(&p384), "P-256"),
+            (Algorithm::Es384, &public_of(&p256), "P-384"),
+            (Algorithm::EdDsa, &public_of(&p256), "Ed25519"),
+            (Algorithm::Rs256, &public_of(&ed), "RSA"),
+        ] {
+            let error = Key::public(None, algorithm, public.as_bytes()).expect_err(part);
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Where keys come from: files, the environment, the configuration itself.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
+use zeroize::Zeroizing;
+
+use super::{Algorithm, Key, KeyRing};
+use crate::config::error::Fault;
+
+/// One `[[keys]]` table.
+#[derive(Clone, Debug)]
+pub struct KeySpec {
+    /// `id`: the `kid` of its tokens.
+    pub id: Option<String>,
+    /// `algorithm`
+    pub algorithm: Algorithm,
+    /// Where the secret is.
+    pub source: Source,
+    /// `secret_encoding`
+    pub encoding: SecretEncoding,
+    /// `allow_weak_secret`: take a secret shorter than the hash.
+    pub allow_weak_secret: bool,
+    /// The line of the configuration file on which the table starts, for messages.
+    pub line: usize,
+}
+
+impl KeySpec {
+    /// The files it is read from.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        let (one, other) = match &self.source {
+            Source::File(path) => (Some(path), None),
+            Source::Pair { private, public } => (private.as_ref(), public.as_ref()),
+            Source::Env(_) | Source::Inline(_) => (None, None),
+        };
+        one.into_iter().chain(other).cloned()
+    }
+}
+
+/// Where a key is.
+#[derive(Clone)]
+pub enum Source {
+    /// `secret_file`
+    File(PathBuf),
+    /// `secret_env`: the name of an environment variable.
+    Env(String),
+    /// `secret`: in the configuration itself.
+    Inline(Zeroizing<String>),
+    /// A key pair in PEM. Without its private half it only verifies.
+    Pair {
+        /// `private_key_file`
+        private: Option<PathBuf>,
+        /// `public_key_file`
+        public: Option<PathBuf>,
+    },
+}
+
+/// How a symmetric secret is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SecretEncoding {
+    /// The bytes as they are.
+    #[default]
+    Utf8,
+    /// RFC 4648 sections 4 and 5, padded or not; white space does not count.
+    Base64,
+    /// Two digits a byte; white space does not count.
+    Hex,
+}
+
+/// Names the place, never what is there.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::Env(name) => write!(f, "Env({name})"),
+            Self::Inline(_) => f.write_str("Inline(redacted)"),
+            Self::Pair { private, public } => write!(f, "Pair({private:?}, {public:?})"),
+        }
+    }
+}
+
+/// The key of the configuration, and where that points.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "secret_file {}", path.display()),
+            Self::Env(name) => write!(f, "secret_env {name}"),
+            Self::Inline(_) => f.write_str("secret"),
+            Self::Pair { private: Some(path), .. } => {
+                write!(f, "private_key_file {}", path.display())
+            }
+            Self::Pair { public: Some(path), .. } => {
+                write!(f, "public_key_file {}", path.display())
+            }
+            Self::Pair { .. } => f.write_str("key pair"),
+        }
+    }
+}
+
+/// Reads every key.
+///
+/// # Errors
+/// Every fault of every key: a file that is missing or empty, a secret that is too short, two
+/// keys of one id.
+pub fn load(specs: &[KeySpec], file: &Path) -> Result<KeyRing, Vec<Fault>> {
+    load_with(specs, file, |name| std::env::var_os(name))
+}
+
+fn load_with(
+    specs: &[KeySpec],
+    file: &Path,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<KeyRing, Vec<Fault>> {
+    let mut keys = Vec::with_capacity(specs.len());
+    let mut faults = Vec::new();
+    let mut fault = |line, message| {
+        faults.push(Fault { file: file.to_owned(), line, message });
+    };
+    for (index, spec) in specs.iter().enumerate() {
+        let name = name(index, spec);
+        let same_id = |earlier: &KeySpec| spec.id.is_some() && earlier.id == spec.id;
+        if let Some(earlier) = specs[..index].iter().position(same_id) {
+            let number = earlier + 1;
+            fault(
+                spec.line,
+                format!("{name}: keys[{number}] has this id already: each key needs its own"),
+            );
+        }
+        match read_key(spec, &environment) {
+            Ok(key) if index == 0 && !key.can_sign() => fault(
+                spec.line,
+                format!(
+                    "{name}: {}: a public key cannot sign, and the first key signs: give it its \
+                     private_key_file, or put another key first",
+                    spec.source
+                ),
+            ),
+            Ok(key) => keys.push(key),
+            Err(reason) => fault(spec.line, format!("{name}: {reason}")),
+        }
+    }
+    if specs.is_empty() {
+        fault(1, "no key: [[keys]] with secret_file is needed, see `cloakroom keygen`".into());
+    }
+    let mut keys = keys.into_iter();
+    match keys.next() {
+        Some(signing) if faults.is_empty() => Ok(KeyRing::new(signing, keys.collect())),
+        _ => Err(faults),
+    }
+}
+
+fn read_key(spec: &KeySpec, environment: impl Fn(&str) -> Option<OsString>) -> Result<Key, String> {
+    let Source::Pair { private, public } = &spec.source else {
+        let secret = read(&spec.source, environment).and_then(|text| secret(spec, &text));
+        let secret = secret.map_err(|reason| format!("{}: {reason}", spec.source))?;
+        return Ok(Key::hmac(spec.id.clone(), spec.algorithm, &secret));
+    };
+    let read_pem = |key: &str, path: &Path, parse: fn(_, _, &[u8]) -> Result<Key, String>| {
+        read_file(path)
+            .and_then(|pem| parse(spec.id.clone(), spec.algorithm, &pem))
+            .map_err(|reason| format!("{key} {}: {reason}", path.display()))
+    };
+    let private = private.as_deref().map(|path| read_pem("private_key_file", path, Key::private));
+    let public = public.as_deref().map(|path| read_pem("public_key_file", path, Key::public));
+    match (private.transpose()?, public.transpose()?) {
+        (Some(private), Some(public)) if !private.is_pair_of(&public) => {
+            Err("private_key_file and public_key_file are no pair".into())
+        }
+        (Some(key), _) | (None, Some(key)) => Ok(key),
+        (None, None) => Err("has neither private_key_file nor public_key_file".into()),
+    }
+}
+
+/// The one HS256 key in a file outside any configuration, and what is to be said against it.
+///
+/// # Errors
+/// Why the file holds no secret.
+pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), String> {
+    let spec = KeySpec {
+        id: None,
+        algorithm: Algorithm::Hs256,
+        source: Source::File(path.to_owned()),
+        encoding: SecretEncoding::Utf8,
+        allow_weak_secret: true,
+        line: 0,
+    };
+    let secret = read_file(path)
+        .and_then(|text| secret(&spec, &text))
+        .map_err(|reason| format!("{}: {reason}", path.display()))?;
+    let bytes = secret.len();
+    let least = spec.algorithm.least_secret_bytes();
+    let warning = (bytes < least).then(|| {
+        format!(
+            "{}: has {bytes} bytes only; HS256 needs at least {least} to be safe",
+            path.display()
+        )
+    });
+    let key = Key::hmac(None, spec.algorithm, &secret);
+    Ok((KeyRing::new(key, Vec::new()), warning))
+}
+
+/// What an operator should know about keys that are nevertheless used, one line each.
+#[must_use]
+pub fn warnings(specs: &[KeySpec]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (index, spec) in specs.iter().enumerate() {
+        let name = name(index, spec);
+        match &spec.source {
+            Source::File(path) | Source::Pair { private: Some(path), .. }
+                if is_world_readable(path) =>
+            {
+                let path = path.display();
+                warnings.push(format!(
+                    "{name}: every user of this machine can read {path}, and so make sessions: \
+                     chmod o-r"
+                ));
+            }
+            Source::Inline(_) => warnings.push(format!(
+                "{name}: the secret stands in the configuration, where it is easily shown: \
+                 secret_file keeps it apart"
+            )),
+            Source::File(_) | Source::Env(_) | Source::Pair { .. } => {}
+        }
+        if spec.allow_weak_secret {
+            warnings.push(format!(
+                "{name}: allow_weak_secret = true: whoever has one token can try out short \
+                 secrets at leisure"
+            ));
+        }
+    }
+    warnings
+}
+
+/// What a secret may take up, in any encoding: past it, the file is not what was meant.
+const MAX_SECRET_FILE_BYTES: usize = 16 * 1024;
+
+/// `keys[1] (id "2026")`; counted from 1, as in metrics and logs.
+fn name(index: usize, spec: &KeySpec) -> String {
+    let number = index + 1;
+    match &spec.id {
+        Some(id) => format!("keys[{number}] (id {id:?})"),
+        None => format!("keys[{number}]"),
+    }
+}
+
+/// The secret as it is written, not yet decoded.
+fn read(
+    source: &Source,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    match source {
+        Source::File(path) => read_file(path),
+        Source::Env(name) => match environment(name) {
+            Some(value) => Ok(Zeroizing::new(value.into_encoded_bytes())),
+            None => Err("is not set: set this environment variable, or use secret_file".into()),
+        },
+        Source::Inline(text) => Ok(Zeroizing::new(text.as_bytes().to_vec())),
+        Source::Pair { .. } => Err("is a key pair and no secret".into()),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    // As large as it can become, so that growing leaves no copies behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_SECRET_FILE_BYTES + 64));
+    let limit = u64::try_from(MAX_SECRET_FILE_BYTES + 1).unwrap_or(u64::MAX);
+    File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut text))
+        .map_err(|error| explain(&error))?;
+    if text.len() > MAX_SECRET_FILE_BYTES {
+        return Err(format!("is larger than {MAX_SECRET_FILE_BYTES} bytes: is it the right file?"));
+    }
+    // Editors and `echo` end a file with a newline that nobody means to be part of the secret.
+    if text.last() == Some(&b'\n') {
+        text.pop();
+        if text.last() == Some(&b'\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
+fn explain(error: &std::io::Error) -> String {
+    match error.kind() {
+        ErrorKind::NotFound => "does not exist: make it with `cloakroom keygen --out`".into(),
+        ErrorKind::PermissionDenied => {
+            "cannot be read: give the user that cloakroom runs as the right to".into()
+        }
+        ErrorKind::IsADirectory => {
+            "is a directory: container runtimes make one where the file to mount is missing".into()
+        }
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+/// The key's bytes. No message says anything of them but how many they are.
+fn secret(spec: &KeySpec, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+    let secret = match spec.encoding {
+        SecretEncoding::Utf8 => Zeroizing::new(text.to_vec()),
+        SecretEncoding::Base64 => decode_base64(text)
+            .ok_or("is not base64: secret_encoding = \"utf8\" takes the bytes as they are")?,
+        SecretEncoding::Hex => decode_hex(text)
+            .ok_or("is not hexadecimal: secret_encoding = \"utf8\" takes the bytes as they are")?,
+    };
+    let bytes = secret.len();
+    let algorithm = spec.algorithm.name();
+    let least = spec.algorithm.least_secret_bytes();
+    if bytes == 0 {
+        return Err("is empty: make a secret with `cloakroom keygen`".into());
+    }
+    if bytes < least && !spec.allow_weak_secret {
+        let option = match spec.algorithm {
+            Algorithm::Hs256 => String::new(),
+            _ => format!(" --algorithm {algorithm}"),
+        };
+        return Err(format!(
+            "has {bytes} bytes, but {algorithm} needs at least {least} (RFC 7518 section 3.2): \
+             make a secret with `cloakroom keygen{option}`, or set allow_weak_secret = true"
+        ));
+    }
+    Ok(secret)
+}
+
+/// Either alphabet, padded or not. `base64` and `openssl rand -base64` break long lines, so white
+/// space does not count.
+fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    const LENIENT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+    const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+    let text = without_white_space(text);
+    // Room for every byte from the start, so that growing leaves no copies behind.
+    let mut secret = Zeroizing::new(Vec::with_capacity(text.len()));
+    STANDARD
+        .decode_vec(&*text, &mut secret)
+        .or_else(|_| {
+            secret.clear();
+            URL_SAFE.decode_vec(&*text, &mut secret)
+        })
+        .ok()?;
+    Some(secret)
+}
+
+fn decode_hex(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let text = without_white_space(text);
+    let mut secret = Zeroizing::new(Vec::with_capacity(text.len() / 2));
+    for pair in text.chunks(2) {
+        let [high, low] = pair else { return None };
+        let digit =
+            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        secret.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    Some(secret)
+}
+
+fn without_white_space(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
+    kept.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    kept
+}
+
+fn is_world_readable(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(test)]
+mod tests;
