@@ -1,0 +1,136 @@
+//! What servers make of a path before they look at it: each step that some of them take.
+
+/// Whether all servers read a path alike: segments between single slashes, none of them special.
+pub(super) fn is_plain(path: &[u8]) -> bool {
+    let mut previous = if path.starts_with(b"/") { 0 } else { b'/' };
+    path.iter().all(|&byte| {
+        let after_slash = std::mem::replace(&mut previous, byte) == b'/';
+        match byte {
+            b'%' | b';' | b'\\' | b'?' | b'#' | 0 => false,
+            b'/' | b'.' => !after_slash,
+            _ => true,
+        }
+    })
+}
+
+pub(super) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    path.strip_prefix(b"/").unwrap_or(path).split(|&byte| byte == b'/')
+}
+
+pub(super) type Step = fn(&[u8]) -> Vec<u8>;
+
+/// What servers do to a path before they look at it. Each returns it as it is where there is
+/// nothing to do.
+pub(super) const STEPS: [Step; 8] = [
+    |path| decode(path, Keep::Nothing),
+    |path| decode(path, Keep::Slashes),
+    backslashes_to_slashes,
+    merge_slashes,
+    resolve_dots,
+    strip_parameters,
+    strip_authority,
+    cut_tail,
+];
+
+/// Which escapes to leave as they are.
+#[derive(Clone, Copy)]
+pub(super) enum Keep {
+    Nothing,
+    /// Those that would separate segments.
+    Slashes,
+    /// Those that a URL could do without: what remains is the path as sent, but for the spaces
+    /// and letters that cannot be sent in any other way.
+    Needless,
+}
+
+/// A path with `%XX` decoded; what is no escape stays literally.
+pub(super) fn decode(path: &[u8], keep: Keep) -> Vec<u8> {
+    let keeps = |byte: u8| match keep {
+        Keep::Nothing => false,
+        Keep::Slashes => matches!(byte, b'/' | b'\\'),
+        Keep::Needless => byte != b' ' && byte.is_ascii(),
+    };
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let [first, behind @ ..] = rest {
+        match escaped_byte(rest) {
+            Some(byte) if !keeps(byte) => {
+                decoded.push(byte);
+                rest = &rest[3..];
+            }
+            _ => {
+                decoded.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    decoded
+}
+
+pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = text else {
+        return None;
+    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(*high)? << 4 | digit(*low)?)
+}
+
+/// Windows servers, and browsers.
+pub(super) fn backslashes_to_slashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect()
+}
+
+pub(super) fn merge_slashes(path: &[u8]) -> Vec<u8> {
+    let mut merged = path.to_vec();
+    merged.dedup_by(|byte, previous| *byte == b'/' && *previous == b'/');
+    merged
+}
+
+/// RFC 3986 section 5.2.4; empty segments are segments.
+pub(super) fn resolve_dots(path: &[u8]) -> Vec<u8> {
+    let mut kept: Vec<&[u8]> = Vec::new();
+    for segment in segments(path) {
+        match segment {
+            b"." => {}
+            b".." => {
+                kept.pop();
+            }
+            _ => kept.push(segment),
+        }
+    }
+    join(kept.into_iter())
+}
+
+/// Servlet containers read `/static/..;x=1/admin` as `/static/../admin`.
+pub(super) fn strip_parameters(path: &[u8]) -> Vec<u8> {
+    join(segments(path).map(|segment| up_to(segment, b";")))
+}
+
+/// Parsers of URLs read `//host/admin` as the path `/admin` on a host.
+fn strip_authority(path: &[u8]) -> Vec<u8> {
+    match path {
+        [b'/', b'/', rest @ ..] => {
+            let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+            rest[end..].to_vec()
+        }
+        _ => path.to_vec(),
+    }
+}
+
+/// Parsers of URLs look for query and fragment in what others have decoded; C ends at a NUL.
+fn cut_tail(path: &[u8]) -> Vec<u8> {
+    up_to(path, b"?#\0").to_vec()
+}
+
+fn up_to<'a>(text: &'a [u8], ends: &[u8]) -> &'a [u8] {
+    text.split(|byte| ends.contains(byte)).next().unwrap_or_default()
+}
+
+fn join<'a>(segments: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut path = Vec::new();
+    for segment in segments {
+        path.push(b'/');
+        path.extend_from_slice(segment);
+    }
+    path
+}

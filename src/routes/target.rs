@@ -1,0 +1,71 @@
+//! Request targets (RFC 9112 section 3.2): the path in them, and the way back to them.
+
+/// The path of a request target as it was sent, without its query.
+pub(crate) fn path_of(target: &[u8]) -> &[u8] {
+    let target = origin_form(target);
+    target.split(|&byte| byte == b'?').next().unwrap_or_default()
+}
+
+/// The `Location` that sends a navigation to the login page, and from there back to `target`.
+#[must_use]
+pub fn login_location(login: &str, target: &[u8]) -> String {
+    let (login, fragment) = match login.split_once('#') {
+        Some((login, fragment)) => (login, Some(fragment)),
+        None => (login, None),
+    };
+    let separator = if login.contains('?') { '&' } else { '?' };
+    let mut location = format!("{login}{separator}next=%2F");
+    // What stands at the start is one slash, however it was written: `//evil.example` is another
+    // site, and browsers read `/\` the same and skip white space in between.
+    for &byte in trim_slashes(origin_form(target)) {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            location.push(char::from(byte));
+        } else {
+            location.push('%');
+            location.push(char::from(HEX[usize::from(byte >> 4)]));
+            location.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+    if let Some(fragment) = fragment {
+        location.push('#');
+        location.push_str(fragment);
+    }
+    location
+}
+
+const HEX: &[u8; 16] = b"0123456789ABCDEF";
+
+/// A request target without scheme and authority; with its query.
+fn origin_form(target: &[u8]) -> &[u8] {
+    if target.starts_with(b"/") {
+        return target;
+    }
+    let Some(colon) = target.iter().position(|byte| !is_scheme_byte(*byte)) else {
+        return target;
+    };
+    match &target[colon..] {
+        [b':', b'/', b'/', rest @ ..] => {
+            // A backslash ends the authority as well, for those who take it for a slash.
+            let end = rest.iter().position(|byte| b"/\\?#".contains(byte));
+            end.map_or(b"/", |end| &rest[end..])
+        }
+        _ => target,
+    }
+}
+
+fn is_scheme_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)
+}
+
+fn trim_slashes(mut target: &[u8]) -> &[u8] {
+    if target == b"*" {
+        return b"";
+    }
+    loop {
+        target = match target {
+            [b'/' | b'\\' | ..=b' ', rest @ ..] => rest,
+            [b'%', b'2', b'f' | b'F', rest @ ..] | [b'%', b'5', b'c' | b'C', rest @ ..] => rest,
+            _ => return target,
+        };
+    }
+}

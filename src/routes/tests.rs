@@ -1,0 +1,332 @@
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use super::reading::{backslashes_to_slashes, strip_parameters};
+use super::*;
+use proptest::prelude::*;
+
+fn required(login: &str) -> Access {
+    Access::Required { login: Some(login.to_owned()) }
+}
+
+fn route(path: &str, access: Access) -> Route {
+    Route { path: path.to_owned(), access }
+}
+
+fn routes(table: &[(&str, Access)]) -> Routes {
+    let table = table.iter().map(|(path, access)| route(path, access.clone()));
+    Routes::new(table.collect()).unwrap()
+}
+
+/// A public site with static files, an area for users and one public page in it.
+fn site() -> Routes {
+    routes(&[
+        ("/static/", Access::Off),
+        ("/admin/", required("/login")),
+        ("/admin/help", Access::Open),
+        ("/admin/root/", required("/root-login")),
+        ("/caf\u{e9} 1/", Access::Off),
+    ])
+}
+
+#[track_caller]
+fn assert_all(routes: &Routes, expected: &Access, targets: &[&str]) {
+    for target in targets {
+        assert_eq!(routes.access(target.as_bytes()), expected, "{target}");
+    }
+}
+
+#[test]
+fn without_routes_every_path_is_open() {
+    let targets = ["", "*", "/", "/a", "/%2e%2e;/\\", "http://host/a"];
+    assert_all(&Routes::new(Vec::new()).unwrap(), &Access::Open, &targets);
+    assert_all(&Routes::default(), &Access::Open, &targets);
+}
+
+#[test]
+fn a_route_for_the_root_covers_everything() {
+    let all = required("/login");
+    let targets = ["", "*", "/", "/a", "/%2e%2e;/\\", "http://host", "host:443", "?q"];
+    assert_all(&routes(&[("/", all.clone())]), &all, &targets);
+}
+
+#[test]
+fn the_longest_prefix_wins_on_whole_segments() {
+    let site = site();
+    let admin = required("/login");
+    assert_all(&site, &admin, &["/admin", "/admin/", "/admin/x", "/admin/x/y?q=/static"]);
+    assert_all(&site, &admin, &["/admin?x", "/admin/?x", "/admin/helpers", "/admin/roo"]);
+    assert_all(&site, &Access::Open, &["/admin/help", "/admin/help/", "/admin/help/x?/y"]);
+    assert_all(&site, &required("/root-login"), &["/admin/root", "/admin/root/x"]);
+    assert_all(&site, &Access::Off, &["/static", "/static/", "/static/a/b.css?v=1"]);
+    let elsewhere = ["/", "", "*", "/x", "/administrator", "/admi", "/x/admin", "/statics"];
+    assert_all(&site, &Access::Open, &elsewhere);
+}
+
+#[test]
+fn a_trailing_slash_in_the_configuration_makes_no_difference() {
+    for path in ["/admin", "/admin/"] {
+        let one = routes(&[(path, required("/login"))]);
+        assert_all(&one, &required("/login"), &["/admin", "/admin/", "/admin/x"]);
+        assert_all(&one, &Access::Open, &["/administrator", "/admi"]);
+    }
+}
+
+#[test]
+fn absolute_targets_are_matched_by_their_path() {
+    let site = site();
+    let admin = ["http://host/admin", "https://u@host:1/admin/x?q", "HTTP://[::1]:1/admin"];
+    assert_all(&site, &required("/login"), &admin);
+    assert_all(&site, &required("/login"), &["http://host\\admin", "http://host/static/../admin"]);
+    assert_all(&site, &Access::Off, &["http://host/static/x?http://host/admin"]);
+    assert_all(&site, &Access::Open, &["http://host", "http://host?/admin", "http://admin/"]);
+}
+
+#[test]
+fn escapes_are_decoded_and_slashes_merged_and_dots_resolved() {
+    let admin = [
+        "/%61dmin",
+        "/%61%64%6D%69%6e/x",
+        "//admin",
+        "///admin//x",
+        "/./admin",
+        "/x/../admin",
+        "/x/%2e%2e/admin",
+        "/x/.%2E/admin",
+        "/../admin",
+        "/static/../admin/x",
+        "/static//../admin",
+        "/static/../../admin",
+        "/admin/help/../x",
+        "/x/..//admin",
+    ];
+    assert_all(&site(), &required("/login"), &admin);
+    let cafe = ["/caf%C3%A9%201/x", "/caf%c3%a9 1", "/caf\u{e9}%201/"];
+    assert_all(&site(), &Access::Off, &cafe);
+    assert_all(&site(), &Access::Off, &["/static/x%20y.css", "/static/.well-known/x"]);
+    assert_all(&site(), &Access::Off, &["/static/a//b", "/static/./a", "/static/a%2fb;v=1"]);
+}
+
+#[test]
+fn where_raw_and_resolved_path_differ_the_stricter_holds() {
+    let site = site();
+    // Raw: admin; resolved: somewhere else.
+    let admin = ["/admin/../static/x", "/admin/../x", "/admin/%2e%2e/x", "/admin/.."];
+    assert_all(&site, &required("/login"), &admin);
+    assert_all(&site, &required("/login"), &["/admin/help/../../admin/x", "/admin/x/../help"]);
+    // Raw: open; resolved: off. Raw: off; resolved: open.
+    assert_all(
+        &site,
+        &Access::Open,
+        &["/x/../static/y", "/static/../y", "//static/y", "/st%61tic/y"],
+    );
+}
+
+#[test]
+fn every_reading_of_a_server_counts() {
+    let admin = [
+        // Path parameters.
+        "/static/..;/admin/",
+        "/static/..;x=1/admin/",
+        "/admin;x=1/",
+        "/admin;",
+        "/admin%3bx/y",
+        "/static/%2e%2e;/admin",
+        "/static/..%3b/admin",
+        "/;x/admin",
+        // Backslashes.
+        "/static\\..\\admin",
+        "/\\admin",
+        "/static/..\\admin",
+        "/static%5c..%5cadmin",
+        "\\admin",
+        // Escaped slashes, taken as slashes or not.
+        "/%2fadmin",
+        "/admin%2fx",
+        "/static%2f..%2fadmin",
+        "/static/..%2fadmin",
+        "/x%2fy/%2e%2e/admin",
+        "/admin/x%2f..%2f..%2f..%2fstatic",
+        // Twice decoded, and more often.
+        "/%2561dmin",
+        "/static/%252e%252e/admin",
+        "/static/%252e%252e%252fadmin",
+        "/static/%25252e%25252e%25252fadmin",
+        "/static/..%253b/admin",
+        "/static/..%255cadmin",
+        // URL parsers, and C.
+        "//host/admin",
+        "/\\host/admin",
+        "/admin#x",
+        "/admin%23x",
+        "/admin%3fx",
+        "/admin%00x",
+        "/static/../admin%00.css",
+        // No leading slash.
+        "admin/x",
+        "../admin",
+        "./admin",
+    ];
+    assert_all(&site(), &required("/login"), &admin);
+}
+
+#[test]
+fn malformed_escapes_stay_literally() {
+    let site = site();
+    assert_all(&site, &required("/login"), &["/admin/%", "/admin/%zz", "/admin/%2"]);
+    assert_all(&site, &Access::Open, &["/admin%", "/admin%zz", "/%6", "/%admin"]);
+    assert_all(&site, &Access::Off, &["/static/100%", "/static/%zz"]);
+    assert_eq!(site.access(b"/admin/\xff%ff"), &required("/login"));
+    assert_eq!(site.access(b"/\xff/admin"), &Access::Open);
+}
+
+#[test]
+fn of_two_logins_that_of_the_resolved_path_is_used() {
+    let site = site();
+    assert_all(&site, &required("/root-login"), &["/admin/x/../root", "/admin/%72oot"]);
+    assert_all(&site, &required("/login"), &["/admin/root/../x", "/admin/root%2f..%2fx"]);
+}
+
+#[test]
+fn a_path_past_the_limits_falls_under_the_strictest_route() {
+    let hostile = "/%25255c;a/..;/./%252f//%253bx".repeat(40);
+    let long = format!("/static/{}", ";a".repeat(MAX_READ_BYTES));
+    for target in [hostile, long] {
+        assert_eq!(routes(&[("/static", Access::Off)]).access(target.as_bytes()), &Access::Open);
+        assert!(matches!(site().access(target.as_bytes()), Access::Required { .. }));
+    }
+    // What a long address in another script looks like is not past them.
+    let long = format!("/static/{}?q", "%E4%BD%A0".repeat(2000));
+    assert_all(&site(), &Access::Off, &[&long]);
+}
+
+#[test]
+fn impossible_paths_are_refused() {
+    let table = [
+        ("", "starts with \"/\""),
+        ("admin", "starts with \"/\""),
+        ("http://host/admin", "starts with \"/\""),
+        ("/admin?x", "query"),
+        ("/admin#x", "fragment"),
+        ("/admin/*", "prefix"),
+        ("/a;b", "disagree"),
+        ("/a\\b", "disagree"),
+        ("//", "empty"),
+        ("//admin", "empty"),
+        ("/a//b", "empty"),
+        ("/a//", "empty"),
+        ("/a/../b", "dot segments"),
+        ("/a/%2e/b", "dot segments"),
+        ("/a\nb", "control"),
+        ("/a%00b", "control"),
+        ("/a\u{7f}", "control"),
+        ("/a%2fb", "delimiters"),
+        ("/a%3Fb", "delimiters"),
+        ("/100%", "%25"),
+        ("/%zz", "%25"),
+        ("/%2541", "%25"),
+    ];
+    for (path, expected) in table {
+        let faults = Routes::new(vec![route(path, Access::Off)]).unwrap_err();
+        assert_eq!(faults.len(), 1, "{path}");
+        assert_eq!(faults[0].0, 0, "{path}");
+        assert!(faults[0].1.contains(expected), "{path}: {}", faults[0].1);
+    }
+}
+
+#[test]
+fn every_fault_is_found_with_its_index() {
+    let faults = Routes::new(vec![
+        route("/a/", Access::Off),
+        route("b", Access::Off),
+        route("/a", Access::Open),
+        route("/%61", Access::Open),
+        route("/c?", Access::Off),
+    ]);
+    let indices: Vec<usize> = faults.unwrap_err().into_iter().map(|(index, _)| index).collect();
+    assert_eq!(indices, [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_login_page_behind_itself_is_warned_of() {
+    let all = |login: &str| ("/", required(login));
+    assert_eq!(routes(&[all("/login?x")]).warnings().len(), 1);
+    assert_eq!(routes(&[all("/login"), ("/login", Access::Open)]).warnings().len(), 0);
+    assert_eq!(routes(&[all("https://id.example/")]).warnings().len(), 0);
+    assert_eq!(site().warnings().len(), 0);
+}
+
+#[test]
+fn the_login_location_leads_back() {
+    let table: &[(&str, &[u8], &str)] = &[
+        ("/login", b"/", "/login?next=%2F"),
+        ("/login", b"/a/b", "/login?next=%2Fa%2Fb"),
+        ("/login", b"/a?b=c&d=%20", "/login?next=%2Fa%3Fb%3Dc%26d%3D%2520"),
+        ("/login?lang=de", b"/a", "/login?lang=de&next=%2Fa"),
+        ("/app#/login", b"/a", "/app?next=%2Fa#/login"),
+        ("https://id.example/", b"/a-._~1", "https://id.example/?next=%2Fa-._~1"),
+        ("/login", b"http://host/a?b", "/login?next=%2Fa%3Fb"),
+        ("/login", b"http://host?b", "/login?next=%2F%3Fb"),
+        ("/login", b"http://host", "/login?next=%2F"),
+        ("/login", b"*", "/login?next=%2F"),
+        ("/login", b"", "/login?next=%2F"),
+        ("/login", b"//evil.example", "/login?next=%2Fevil.example"),
+        ("/login", b"/\\evil.example", "/login?next=%2Fevil.example"),
+        ("/login", b"/\t/evil.example", "/login?next=%2Fevil.example"),
+        ("/login", b"/%2f%5Cevil.example", "/login?next=%2Fevil.example"),
+        ("/login", b"http://host//evil.example", "/login?next=%2Fevil.example"),
+        ("/login", b"/\r\nX: \xff", "/login?next=%2FX%3A%20%FF"),
+    ];
+    for (login, target, expected) in table {
+        assert_eq!(login_location(login, target), *expected, "{}", target.escape_ascii());
+    }
+}
+
+/// How some servers read a path, each in its own words.
+fn as_servers_read_it(path: &[u8]) -> Vec<Vec<u8>> {
+    let nginx = resolve_dots(&merge_slashes(&decode(path, Keep::Nothing)));
+    let tomcat = resolve_dots(&merge_slashes(&decode(&strip_parameters(path), Keep::Slashes)));
+    let windows =
+        resolve_dots(&merge_slashes(&backslashes_to_slashes(&decode(path, Keep::Nothing))));
+    let twice = resolve_dots(&decode(&nginx, Keep::Nothing));
+    let late = strip_parameters(&decode(&resolve_dots(path), Keep::Nothing));
+    vec![path.to_vec(), nginx, tomcat, windows, twice, late]
+}
+
+fn odd_path() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "/", "/", "//", "admin", "static", "x", "..", ".", "/../", "%2e", "%2F", "%5c", "\\", ";",
+        ";x=1", "%3b", "%25", "%61dmin", "%252f", "#", "%00", "%",
+    ]);
+    prop::collection::vec(piece, 0..10).prop_map(|pieces| format!("/{}", pieces.concat()))
+}
+
+proptest! {
+    #[test]
+    fn no_server_reads_a_guarded_path_where_we_see_none(path in odd_path()) {
+        let site = site();
+        let access = site.access(path.as_bytes());
+        for reading in as_servers_read_it(path.as_bytes()) {
+            let theirs = site.look_up(&reading);
+            prop_assert!(access.strictness() >= theirs.strictness(), "{}", reading.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_a_path(target in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = site().access(&target);
+        let location = login_location("/login", &target);
+        let next = location.strip_prefix("/login?next=%2F").unwrap();
+        let starts_with_slash = next.starts_with("%2F") || next.starts_with("%5C");
+        prop_assert!(location.is_ascii() && !starts_with_slash, "{}", location);
+    }
+
+    #[test]
+    fn plain_paths_need_no_second_reading(path in "(/[a-z]{1,3}){0,4}/?") {
+        let site = site();
+        prop_assert!(is_plain(path.as_bytes()));
+        let readings = as_servers_read_it(path.as_bytes());
+        for reading in readings {
+            prop_assert_eq!(site.access(path.as_bytes()), site.look_up(&reading));
+        }
+    }
+}
