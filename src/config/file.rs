@@ -1,0 +1,251 @@
+//! Reads a configuration file: all of it, whatever is wrong, so that every fault shows at once.
+
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use toml::de::DeTable;
+use zeroize::Zeroizing;
+
+use super::error::Fault;
+use super::reader::{Document, Place, Read, Table, line_of};
+use super::value::{duration, from_text, whole};
+use super::{Backend, Config, Listen, section};
+use crate::keys::source::KeySpec;
+use crate::session::Policy;
+use crate::session::revocation::Revocations;
+
+/// What the command line says instead of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--listen`
+    pub listen: Vec<String>,
+    /// `--backend`
+    pub backend: Option<String>,
+}
+
+/// A configuration that has been read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// Every key with the value in force, secrets redacted.
+    pub effective: toml::Table,
+    /// What an operator should know about what is nevertheless in force, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// Every fault found.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Vec<Fault>> {
+    read_file(path, overrides).loaded
+}
+
+/// Reads `text`, which `path` names in messages.
+///
+/// # Errors
+/// Every fault found.
+pub fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Loaded, Vec<Fault>> {
+    read(text, path, overrides).loaded
+}
+
+/// What was made of a file, with faults or without.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) loaded: Result<Loaded, Vec<Fault>>,
+    /// A spec for each `[[keys]]`, in order, to look whether there is a secret behind it. In the
+    /// place of what is faulty stands something that adds no fault. Not to sign with.
+    pub(crate) keys: Vec<KeySpec>,
+}
+
+/// Reads the file at `path`, and its keys even where there are faults.
+pub(crate) fn read_file(path: &Path, overrides: &Overrides) -> Reading {
+    let unreadable = |line, message: String| Reading {
+        loaded: Err(vec![Fault::new(path, line, message)]),
+        keys: Vec::new(),
+    };
+    // It may hold a secret.
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) => return unreadable(1, format!("cannot be read: {error}")),
+    };
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => read(text, path, overrides),
+        Err(error) => {
+            let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            unreadable(line_of(&good, good.len()), "is not UTF-8".into())
+        }
+    }
+}
+
+fn read(text: &str, path: &Path, overrides: &Overrides) -> Reading {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    let syntax = syntax_faults(&errors, text, path);
+    // An array without its end swallows the rest of the file.
+    if errors.iter().any(|error| error.message().starts_with("unclosed")) {
+        let first = syntax.into_iter().take(1).collect();
+        return Reading { loaded: Err(first), keys: Vec::new() };
+    }
+    let mut document = Document::new(path, text);
+    let ((parts, keys), effective) =
+        document.read(tree.get_ref(), |table| everything(table, overrides));
+    let faults = document.finish(syntax);
+    let loaded = match parts {
+        Ok((config, warnings)) if faults.is_empty() => Ok(Loaded { config, effective, warnings }),
+        _ => Err(faults),
+    };
+    Reading { loaded, keys }
+}
+
+/// One fault a line: what follows from the first is no help. The parser's messages are its own
+/// words, with nothing of the file in them.
+fn syntax_faults(errors: &[toml::de::Error], text: &str, path: &Path) -> Vec<Fault> {
+    let mut faults: Vec<Fault> = Vec::new();
+    for error in errors {
+        let span = error.span().unwrap_or_default();
+        let line = line_of(text, span.start);
+        let message = match (error.message(), text.get(span)) {
+            ("duplicate key", Some(key)) => format!("{key} is here for the second time"),
+            (message, _) => format!("not TOML: {message}"),
+        };
+        if faults.iter().all(|fault| fault.line != line) {
+            faults.push(Fault::new(path, line, message));
+        }
+    }
+    faults.sort_by_key(|fault| fault.line);
+    faults
+}
+
+pub(super) type Parts = (Read<(Config, Vec<String>)>, Vec<KeySpec>);
+
+/// The top level, in the order of the documentation.
+pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Parts {
+    let listen = listen(table, &overrides.listen);
+    let backend = backend(table, overrides.backend.as_deref());
+    let trusted_proxies = section::trusted_proxies(table);
+    let shutdown_timeout = table.or("shutdown_timeout", "8s", duration);
+    let workers = table.or("workers", processors(), whole(1..=1024));
+    let keys = section::keys(table);
+    let headers = table.table("headers", section::headers);
+    let session = table.table("session", section::session);
+    let cookie = table.table("cookie", section::cookie);
+    let routes = section::routes(table);
+    let log = table.table("log", section::log);
+    let admin = table.table("admin", section::admin);
+    let limits = table.table("limits", section::limits);
+    let timeouts = table.table("timeouts", section::timeouts);
+
+    refuse_taken(table, &listen, &admin);
+    let config = || {
+        let (listen, session, cookie) = (listen?, session?, cookie?);
+        let secure = cookie.secure;
+        let mut warnings = Vec::new();
+        if let Some((_, open)) = listen.iter().find(|(_, listen)| !secure && !listen.is_local()) {
+            warnings.push(format!(
+                "cookie.secure = false: browsers send the session unencrypted, too, and {open} can \
+                 be reached from elsewhere"
+            ));
+        }
+        let routes = routes?;
+        warnings.extend(routes.warnings());
+        let lifetime = session.lifetime;
+        let config = Config {
+            listen: listen.into_iter().map(|(_, listen)| listen).collect(),
+            backend: backend?,
+            keys: keys.specs?,
+            headers: headers?,
+            session: Policy {
+                cookie: cookie.attributes,
+                max_cookie_bytes: session.max_cookie_bytes,
+                issuer: session.issuer,
+                audience: session.audience,
+                leeway: session.leeway,
+                require_exp: lifetime.require_exp,
+                ttl: lifetime.ttl,
+                refresh_after: lifetime.refresh_after,
+                absolute_ttl: lifetime.absolute_ttl,
+                revocations: Revocations::since(session.not_before),
+                accept_names: cookie.accept_names,
+            },
+            revoked_file: session.revoked_file,
+            forward_cookie: session.forward_cookie,
+            vary: session.vary,
+            on_bad_save: session.on_bad_save,
+            routes,
+            trusted_proxies: trusted_proxies?,
+            admin: admin?.map(|(_, listen)| listen),
+            log: log?,
+            limits: limits?,
+            timeouts: timeouts?,
+            shutdown_timeout: shutdown_timeout?,
+            workers: workers?,
+        };
+        Ok((config, warnings))
+    };
+    (config(), keys.stand_ins)
+}
+
+type Listeners = Vec<(Place, Listen)>;
+
+fn listen(table: &mut Table<'_, '_>, flags: &[String]) -> Read<Listeners> {
+    let in_file = table.one_or_more("listen", from_text::<Listen>);
+    if flags.is_empty() {
+        let example = "listen = \"0.0.0.0:8080\" or so, where clients connect";
+        return in_file?.ok_or_else(|| table.missing("listen", example));
+    }
+    let place = Place::flag("--listen");
+    let parsed: Vec<Read<_>> =
+        flags.iter().map(|flag| override_with(table, &place, flag)).collect();
+    table.set_effective("listen", flags.to_vec());
+    in_file?;
+    parsed.into_iter().map(|listen| Ok((place.clone(), listen?))).collect()
+}
+
+fn backend(table: &mut Table<'_, '_>, flag: Option<&str>) -> Read<Backend> {
+    let Some(flag) = flag else {
+        let example = "backend = \"http://app:5000\" or so, where the app listens";
+        return table.required("backend", example, from_text);
+    };
+    let in_file = table.optional("backend", from_text::<Backend>);
+    let parsed = override_with(table, &Place::flag("--backend"), flag);
+    table.set_effective("backend", flag);
+    in_file?;
+    parsed
+}
+
+fn override_with<T>(table: &mut Table<'_, '_>, place: &Place, flag: &str) -> Read<T>
+where
+    T: std::str::FromStr<Err = String>,
+{
+    let written = super::value::shown(&flag.into());
+    flag.parse()
+        .map_err(|expected: String| table.document().refuse(place, Some(&written), &expected))
+}
+
+/// Refuses an address that stands twice. Port 0 is another one each time.
+fn refuse_taken(
+    table: &mut Table<'_, '_>,
+    listen: &Read<Listeners>,
+    admin: &Read<Option<(Place, Listen)>>,
+) {
+    let listen = listen.as_deref().unwrap_or_default();
+    let admin = admin.as_ref().ok().and_then(Option::as_ref);
+    let all: Vec<&(Place, Listen)> = listen.iter().chain(admin).collect();
+    for (index, (place, address)) in all.iter().enumerate() {
+        if matches!(address, Listen::Tcp(address) if address.port() == 0) {
+            continue;
+        }
+        if let Some((earlier, _)) = all[..index].iter().find(|(_, earlier)| earlier == address) {
+            let expected = format!("an address of its own, not that of {}", earlier.path());
+            table.document().refuse(place, Some(&format!("\"{address}\"")), &expected);
+        }
+    }
+}
+
+fn processors() -> i64 {
+    available_parallelism()
+        .ok()
+        .and_then(|count| i64::try_from(count.get().min(1024)).ok())
+        .unwrap_or(1)
+}

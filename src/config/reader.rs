@@ -1,0 +1,179 @@
+//! Reads a TOML tree key by key. Each key is named once, with its default and its parser; the
+//! reader notes which keys there are, what is in force, and every fault, and goes on.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use toml::de::DeTable;
+
+use super::error::Fault;
+use super::nearest;
+
+mod plain;
+mod table;
+
+pub(super) use table::Table;
+
+/// Stands for what could not be read. Only the reader makes one, and only beside a fault.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reported(());
+
+/// What was read, or the proof that a fault was noted.
+pub(super) type Read<T> = Result<T, Reported>;
+
+/// One file while it is read.
+pub(super) struct Document<'a> {
+    file: &'a Path,
+    text: &'a str,
+    faults: Vec<Fault>,
+    /// What seems to be wrong only as long as nothing else is, such as a missing key: where the
+    /// syntax is broken, the key may have been lost there.
+    consequences: Vec<Fault>,
+    /// Every key that was asked for, with its table; `[]` stands for the number in an array.
+    known: BTreeSet<(String, &'static str)>,
+    unknown: Vec<Unknown>,
+}
+
+struct Unknown {
+    line: usize,
+    table: String,
+    key: String,
+}
+
+/// A key in the file, or a flag that overrides it: what a fault is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    path: String,
+    line: usize,
+}
+
+impl Place {
+    /// A flag of the command line.
+    pub(super) fn flag(flag: &str) -> Self {
+        Self { path: flag.to_owned(), line: 0 }
+    }
+
+    /// The whole file.
+    pub(super) fn file() -> Self {
+        Self { path: String::new(), line: 1 }
+    }
+
+    /// The key as it is written in messages: `cookie.same_site`, `keys[1].secret_file`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The line, from 1.
+    pub(super) fn line(&self) -> usize {
+        self.line
+    }
+
+    /// An element of the array that stands here. Counted from 1, as keys are in metrics and logs.
+    fn element(&self, index: usize, line: usize) -> Self {
+        Self { path: format!("{}[{}]", self.path, index + 1), line }
+    }
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
+        Self {
+            file,
+            text,
+            faults: Vec::new(),
+            consequences: Vec::new(),
+            known: BTreeSet::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Reads the tree and hands back what is in force, key by key.
+    pub(super) fn read<T>(
+        &mut self,
+        tree: &DeTable<'a>,
+        read: impl FnOnce(&mut Table<'_, 'a>) -> T,
+    ) -> (T, toml::Table) {
+        Table::new(self, Place::file(), Some(tree)).read(read)
+    }
+
+    /// Notes a value that will not do.
+    pub(super) fn refuse(
+        &mut self,
+        place: &Place,
+        value: Option<&str>,
+        expected: &str,
+    ) -> Reported {
+        let message = match value {
+            Some(value) if place.line == 0 => format!("{value}: expected {expected}"),
+            Some(value) => format!("{} = {value}: expected {expected}", place.path),
+            None => format!("{}: expected {expected}", place.path),
+        };
+        self.fault(place, message)
+    }
+
+    /// Notes a fault. The message names the key, as there may be several.
+    pub(super) fn fault(&mut self, place: &Place, message: impl Into<String>) -> Reported {
+        let fault = match place.line {
+            0 => Fault::of_flag(&place.path, message),
+            line => Fault::new(self.file, line, message),
+        };
+        self.faults.push(fault);
+        Reported(())
+    }
+
+    /// Notes several faults, at least one.
+    pub(super) fn faults(&mut self, faults: impl IntoIterator<Item = (Place, String)>) -> Reported {
+        for (place, message) in faults {
+            self.fault(&place, message);
+        }
+        Reported(())
+    }
+
+    /// Notes that something is missing, or does not go with something else.
+    pub(super) fn consequence(&mut self, place: &Place, message: impl Into<String>) -> Reported {
+        let reported = self.fault(place, message);
+        self.consequences.extend(self.faults.pop());
+        reported
+    }
+
+    /// Every fault, in the order of the file, those of the syntax included. None: all is well.
+    pub(super) fn finish(mut self, syntax: Vec<Fault>) -> Vec<Fault> {
+        for Unknown { line, table, key } in self.unknown {
+            let message = nearest::unknown_key(&table, &key, &self.known);
+            self.faults.push(Fault::new(self.file, line, message));
+        }
+        if syntax.is_empty() {
+            self.faults.append(&mut self.consequences);
+        } else {
+            // What the parser made of a broken line is not what stands there.
+            let broken: BTreeSet<usize> = syntax.iter().map(|fault| fault.line).collect();
+            self.faults.retain(|fault| !broken.contains(&fault.line));
+            self.faults.extend(syntax);
+        }
+        self.faults.sort_by_key(|fault| fault.line);
+        self.faults
+    }
+
+    /// Every key that was asked for, as `cookie.same_site` or `keys[].secret_file`.
+    #[cfg(test)]
+    pub(super) fn known_keys(&self) -> BTreeSet<String> {
+        self.known.iter().map(|(table, key)| join(table, key)).collect()
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        line_of(self.text, offset)
+    }
+}
+
+/// The line of a byte of the text, from 1.
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
+    1 + before.iter().filter(|&&byte| byte == b'\n').count()
+}
+
+/// The path of a key. Keys that TOML wants quoted are.
+pub(super) fn join(table: &str, key: &str) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let quoted = key.is_empty() || !key.bytes().all(bare);
+    let key = if quoted { format!("{key:?}") } else { key.to_owned() };
+    if table.is_empty() { key } else { format!("{table}.{key}") }
+}

@@ -1,0 +1,15 @@
+//! The tables of the file, one function each.
+
+mod cookie;
+mod headers;
+mod keys;
+mod operation;
+mod routes;
+mod session;
+
+pub(super) use cookie::cookie;
+pub(super) use headers::headers;
+pub(super) use keys::keys;
+pub(super) use operation::{admin, limits, log, timeouts, trusted_proxies};
+pub(super) use routes::routes;
+pub(super) use session::session;

@@ -1,0 +1,156 @@
+//! `[headers]`
+
+use toml::Value;
+
+use crate::config::reader::{Place, Read, Table};
+use crate::config::value::{choice, word};
+use crate::session::header::{Claim, Encoding, FieldName, HeaderNames};
+
+/// Fields that mean something to servers, clients or the sidecar itself. None can carry a session,
+/// and none may fall under the guard, which takes whatever starts with `headers.session` and a
+/// dash from requests: without `Content-Length`, a body would be read as the next request.
+const RESERVED: [&str; 42] = [
+    "Accept",
+    "Accept-Encoding",
+    "Accept-Language",
+    "Access-Control-Allow-Origin",
+    "Age",
+    "Cache-Control",
+    "CDN-Cache-Control",
+    "Connection",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+    "Cookie",
+    "Date",
+    "ETag",
+    "Expect",
+    "Expires",
+    "Forwarded",
+    "Host",
+    "HTTP2-Settings",
+    "If-None-Match",
+    "Keep-Alive",
+    "Location",
+    "Max-Forwards",
+    "Origin",
+    "Proxy-Connection",
+    "Range",
+    "Sec-Fetch-Dest",
+    "Sec-Fetch-Mode",
+    "Sec-WebSocket-Key",
+    "Set-Cookie",
+    "Surrogate-Control",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Vary",
+    "Via",
+    "WWW-Authenticate",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+];
+
+pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<HeaderNames> {
+    let encodings = [("json", Encoding::Json), ("base64url", Encoding::Base64Url)];
+    let session = table.or("session", "X-Session", field_name);
+    // A new name for the first renames the others, unless they have names of their own.
+    let prefix = session.as_ref().map_or("X-Session", FieldName::as_str).to_owned();
+    let save = table.or("save", format!("{prefix}-Save"), field_name);
+    let merge = table.or("merge", format!("{prefix}-Merge"), field_name);
+    let delete = table.or("delete", format!("{prefix}-Delete"), field_name);
+    let max_age = table.or("max_age", format!("{prefix}-Max-Age"), field_name);
+    let status = table.optional("status", field_name);
+    let encoding = table.or("encoding", "json", choice(&encodings));
+    let claims = table.table("claims", |table| table.entries(claim));
+
+    let fields = [
+        ("session", session.as_ref().ok()),
+        ("save", save.as_ref().ok()),
+        ("merge", merge.as_ref().ok()),
+        ("delete", delete.as_ref().ok()),
+        ("max_age", max_age.as_ref().ok()),
+        ("status", status.as_ref().ok().and_then(Option::as_ref)),
+    ];
+    let mut named = Vec::new();
+    for (key, field) in fields {
+        let (place, given) = (table.at(key), table.has(key));
+        named.extend(field.map(|field| Named { place, given, field }));
+    }
+    for (place, claim) in claims.as_ref().into_iter().flatten() {
+        named.push(Named { place: place.clone(), given: true, field: &claim.field });
+    }
+    refuse_doubles(table, &named);
+
+    let names = HeaderNames {
+        session: session?,
+        save: save?,
+        merge: merge?,
+        delete: delete?,
+        max_age: max_age?,
+        status: status?,
+        encoding: encoding?,
+        claims: claims?.into_iter().map(|(_, claim)| claim).collect(),
+    };
+    if let Some(taken) = RESERVED.iter().find(|field| names.is_own(field.as_bytes())) {
+        let place = table.at("session");
+        let message = format!(
+            "headers.session = {:?} would take {taken} from requests, with all that start with \
+             \"{}-\"",
+            names.session.as_str(),
+            names.session.as_str()
+        );
+        return Err(table.document().fault(&place, message));
+    }
+    Ok(names)
+}
+
+fn field_name(value: &Value) -> Result<FieldName, String> {
+    let field = FieldName::parse(value.as_str().unwrap_or_default())?;
+    match RESERVED.iter().find(|name| field.is_alias(name.as_bytes())) {
+        Some(name) => Err(format!("a header of its own: {name} means something else")),
+        None => Ok(field),
+    }
+}
+
+fn claim(name: &str, path: &Value) -> Result<Claim, String> {
+    let field = field_name(&name.into())?;
+    let path = word(path).map_err(|_| "a path into the dict, such as \"user.name\"")?;
+    let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+    if path.iter().any(String::is_empty) {
+        return Err(
+            "a path into the dict, such as \"user.name\", with a key on each side of a dot".into(),
+        );
+    }
+    Ok(Claim { field, path })
+}
+
+struct Named<'a> {
+    place: Place,
+    /// In the file, rather than by default.
+    given: bool,
+    field: &'a FieldName,
+}
+
+/// Two fields of one name, or of names that a server may fold into one, would overwrite each other.
+fn refuse_doubles(table: &mut Table<'_, '_>, named: &[Named<'_>]) {
+    for (index, second) in named.iter().enumerate() {
+        let name = second.field.as_str();
+        let same = |first: &&Named<'_>| first.field.is_alias(name.as_bytes());
+        let Some(first) = named[..index].iter().find(same) else {
+            continue;
+        };
+        // Where one of them is a default, the other is the one to change.
+        let (wrong, taken) = if second.given { (second, first) } else { (first, second) };
+        let message = format!(
+            "{} = {:?}: expected a name of its own, not that of {}",
+            wrong.place.path(),
+            wrong.field.as_str(),
+            taken.place.path()
+        );
+        table.document().fault(&wrong.place, message);
+    }
+}

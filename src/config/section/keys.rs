@@ -1,0 +1,175 @@
+//! `[[keys]]`
+
+use std::path::PathBuf;
+
+use toml::Value;
+use zeroize::Zeroizing;
+
+use crate::config::reader::{Place, Read, Table};
+use crate::config::value::{alternatives, choice, truth, word};
+use crate::keys::source::{KeySpec, SecretEncoding, Source};
+use crate::keys::{Algorithm, Family};
+
+/// What was made of the `[[keys]]`.
+pub(in crate::config) struct Keys {
+    /// Each as it stands in the file.
+    pub(in crate::config) specs: Read<Vec<KeySpec>>,
+    /// As many, with something harmless in the place of what is faulty: whether there is a secret
+    /// behind each can be seen all the same.
+    pub(in crate::config) stand_ins: Vec<KeySpec>,
+}
+
+pub(in crate::config) fn keys(table: &mut Table<'_, '_>) -> Keys {
+    let mut ids = Vec::new();
+    let none = |specs| Keys { specs: Err(specs), stand_ins: Vec::new() };
+    let keys = match table.tables("keys", |table| key(table, &mut ids)) {
+        Ok(Some(keys)) if !keys.is_empty() => keys,
+        Ok(_) => {
+            let example = "[[keys]] with secret_file = \"/run/secrets/session_key\"";
+            return none(table.missing("keys", example));
+        }
+        Err(reported) => return none(reported),
+    };
+    let (specs, stand_ins): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+    Keys { specs: specs.into_iter().collect(), stand_ins }
+}
+
+fn key(table: &mut Table<'_, '_>, ids: &mut Vec<(String, Place)>) -> (Read<KeySpec>, KeySpec) {
+    let encodings = [
+        ("utf8", SecretEncoding::Utf8),
+        ("base64", SecretEncoding::Base64),
+        ("hex", SecretEncoding::Hex),
+    ];
+    let id = table.optional("id", word).and_then(|id| own_id(table, id, ids));
+    let algorithm = table.or("algorithm", Algorithm::default().name(), algorithm);
+    let source = source(table).and_then(|source| fitting(table, algorithm.ok(), source));
+    let encoding = table.or("secret_encoding", "utf8", choice(&encodings));
+    let allow_weak_secret = table.or("allow_weak_secret", false, truth);
+
+    let line = table.place().line();
+    let faulty = || Source::Inline(Zeroizing::new("faulty".into()));
+    let sound = algorithm.is_ok() && encoding.is_ok() && allow_weak_secret.is_ok();
+    let stand_in = KeySpec {
+        id: id.clone().unwrap_or(None),
+        algorithm: algorithm.unwrap_or_default(),
+        source: match &source {
+            Ok(Source::Pair { .. }) if algorithm.is_err() => faulty(),
+            Ok(source) => source.clone(),
+            Err(_) => faulty(),
+        },
+        encoding: if sound && source.is_ok() {
+            encoding.unwrap_or_default()
+        } else {
+            SecretEncoding::Utf8
+        },
+        // How long the secret has to be is not known, then.
+        allow_weak_secret: allow_weak_secret.unwrap_or(true) || !sound || source.is_err(),
+        line,
+    };
+    let spec = || {
+        Ok(KeySpec {
+            id: id?,
+            algorithm: algorithm?,
+            source: source?,
+            encoding: encoding?,
+            allow_weak_secret: allow_weak_secret?,
+            line,
+        })
+    };
+    (spec(), stand_in)
+}
+
+/// A token's `kid` must lead to one key.
+fn own_id(
+    table: &mut Table<'_, '_>,
+    id: Option<String>,
+    ids: &mut Vec<(String, Place)>,
+) -> Read<Option<String>> {
+    let Some(id) = id else { return Ok(None) };
+    let place = table.at("id");
+    match ids.iter().find(|(earlier, _)| *earlier == id) {
+        None => {
+            ids.push((id.clone(), place));
+            Ok(Some(id))
+        }
+        Some((_, earlier)) => {
+            let expected = format!("an id of its own, not that of {}", earlier.path());
+            Err(table.document().refuse(&place, Some(&format!("{id:?}")), &expected))
+        }
+    }
+}
+
+fn algorithm(value: &Value) -> Result<Algorithm, String> {
+    let name = value.as_str().unwrap_or_default();
+    Algorithm::from_name(name)
+        .ok_or_else(|| alternatives(&Algorithm::ALL.map(|algorithm| (algorithm.name(), ()))))
+}
+
+const SECRETS: [&str; 3] = ["secret_file", "secret_env", "secret"];
+const HALVES: [&str; 2] = ["private_key_file", "public_key_file"];
+
+fn source(table: &mut Table<'_, '_>) -> Read<Source> {
+    let path = |value: &Value| word(value).map(PathBuf::from);
+    let file = table.optional("secret_file", path);
+    let env = table.discreet("secret_env", variable);
+    let secret = table.secret("secret");
+    let private = table.optional("private_key_file", path);
+    let public = table.optional("public_key_file", path);
+    let place = table.place().clone();
+    let secrets: Vec<&str> = SECRETS.into_iter().filter(|key| table.has(key)).collect();
+    let halves: Vec<&str> = HALVES.into_iter().filter(|key| table.has(key)).collect();
+    match (secrets.as_slice(), halves.as_slice()) {
+        ([], []) => Err(table.document().consequence(
+            &place,
+            format!(
+                "{} has no secret: expected secret_file, secret_env or secret, or for a key pair \
+                 private_key_file or public_key_file",
+                place.path()
+            ),
+        )),
+        ([_], []) => {
+            let file = file?.map(Source::File);
+            let env = env?.map(Source::Env);
+            let secret = secret?.map(Source::Inline);
+            file.or(env).or(secret).ok_or_else(|| table.missing("secret_file", "a path"))
+        }
+        ([], _) => Ok(Source::Pair { private: private?, public: public? }),
+        _ => {
+            let given = [secrets, halves].concat().join(" and ");
+            let message = format!("{} has {given}: expected only one of them", place.path());
+            Err(table.document().fault(&place, message))
+        }
+    }
+}
+
+/// A secret must not be used where a key pair is expected, nor a public key as a secret.
+fn fitting(
+    table: &mut Table<'_, '_>,
+    algorithm: Option<Algorithm>,
+    source: Source,
+) -> Read<Source> {
+    let Some(algorithm) = algorithm else { return Ok(source) };
+    let is_pair = matches!(source, Source::Pair { .. });
+    if is_pair != (algorithm.family() == Family::Hmac) {
+        return Ok(source);
+    }
+    let name = algorithm.name();
+    let message = if is_pair {
+        format!("= {name:?} takes a secret: expected secret_file in place of a key pair")
+    } else {
+        format!("= {name:?} takes a key pair: expected private_key_file in place of a secret")
+    };
+    let place = table.at("algorithm");
+    let message = format!("{} {message}", place.path());
+    Err(table.document().fault(&place, message))
+}
+
+fn variable(value: &Value) -> Result<String, String> {
+    let name = word(value)?;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.bytes().all(fits) {
+        Ok(name)
+    } else {
+        Err("the name of an environment variable".into())
+    }
+}

@@ -1,0 +1,80 @@
+//! `trusted_proxies`, `[log]`, `[admin]`, `[limits]` and `[timeouts]`.
+
+use log::LevelFilter;
+
+use crate::config::reader::{Place, Read, Table};
+use crate::config::value::{choice, from_text, seconds, some_time, text, truth, whole};
+use crate::config::{Limits, Listen, Log, LogFormat, Timeouts};
+use crate::proxy::forwarded::TrustedProxies;
+
+pub(in crate::config) fn trusted_proxies(table: &mut Table<'_, '_>) -> Read<TrustedProxies> {
+    let entries =
+        table.list("trusted_proxies", "an array of networks such as \"10.0.0.0/8\"", text)?;
+    let (places, entries): (Vec<Place>, Vec<String>) = entries.into_iter().unzip();
+    TrustedProxies::new(&entries).map_err(|faults| {
+        table.document().faults(faults.into_iter().filter_map(|(index, expected)| {
+            let place = places.get(index)?;
+            Some((place.clone(), format!("{}: expected {expected}", place.path())))
+        }))
+    })
+}
+
+pub(in crate::config) fn log(table: &mut Table<'_, '_>) -> Read<Log> {
+    let formats = [("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let levels = [
+        ("off", LevelFilter::Off),
+        ("error", LevelFilter::Error),
+        ("warn", LevelFilter::Warn),
+        ("info", LevelFilter::Info),
+        ("debug", LevelFilter::Debug),
+        ("trace", LevelFilter::Trace),
+    ];
+    let format = table.or("format", "json", choice(&formats));
+    let level = table.or("level", "info", choice(&levels));
+    let access = table.or("access", true, truth);
+    Ok(Log { format: format?, level: level?, access: access? })
+}
+
+pub(in crate::config) fn admin(table: &mut Table<'_, '_>) -> Read<Option<(Place, Listen)>> {
+    let listen = table.optional("listen", from_text::<Listen>)?;
+    Ok(listen.map(|listen| (table.at("listen"), listen)))
+}
+
+pub(in crate::config) fn limits(table: &mut Table<'_, '_>) -> Read<Limits> {
+    let head_bytes = table.or("head_bytes", 128 * 1024, whole(1024..=MOST_HEAD_BYTES));
+    let request_line_bytes = table.or("request_line_bytes", 8 * 1024, whole(64..=MOST_HEAD_BYTES));
+    let header_fields = table.or("header_fields", 100, whole(8..=MOST_HEADER_FIELDS));
+    let connections = table.or("connections", 10_000, whole(1..=1_000_000));
+    let body_bytes = table.optional("body_bytes", whole(0..=usize::MAX));
+    Ok(Limits {
+        head_bytes: head_bytes?,
+        request_line_bytes: request_line_bytes?,
+        header_fields: header_fields?,
+        connections: connections?,
+        body_bytes: body_bytes?,
+    })
+}
+
+/// What pingora takes at the most.
+const MOST_HEAD_BYTES: usize = 1024 * 1024;
+const MOST_HEADER_FIELDS: usize = 250;
+
+pub(in crate::config) fn timeouts(table: &mut Table<'_, '_>) -> Read<Timeouts> {
+    let head = table.or("head", "10s", some_time);
+    let body = table.or("body", "60s", some_time);
+    let backend_connect = table.or("backend_connect", "3s", some_time);
+    let backend_read = table.or("backend_read", "60s", some_time);
+    let backend_write = table.or("backend_write", "60s", some_time);
+    let backend_idle = table.or("backend_idle", "20s", some_time);
+    // HTTP/1.0 tells a client this in seconds.
+    let keep_alive = table.or("keep_alive", "60s", seconds);
+    Ok(Timeouts {
+        head: head?,
+        body: body?,
+        backend_connect: backend_connect?,
+        backend_read: backend_read?,
+        backend_write: backend_write?,
+        backend_idle: backend_idle?,
+        keep_alive: keep_alive?,
+    })
+}

@@ -1,0 +1,88 @@
+//! `[session]`
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::OnBadSave;
+use crate::config::reader::{Read, Table};
+use crate::config::value::{choice, duration, moment, seconds, some_time, truth, whole, word};
+use crate::session::time::Timestamp;
+
+/// `[session]`, less what it shares with `[cookie]`.
+pub(in crate::config) struct Session {
+    pub(in crate::config) max_cookie_bytes: usize,
+    pub(in crate::config) on_bad_save: OnBadSave,
+    pub(in crate::config) forward_cookie: bool,
+    pub(in crate::config) vary: bool,
+    pub(in crate::config) issuer: Option<String>,
+    pub(in crate::config) audience: Option<String>,
+    pub(in crate::config) leeway: Duration,
+    pub(in crate::config) lifetime: Lifetime,
+    pub(in crate::config) not_before: Option<Timestamp>,
+    pub(in crate::config) revoked_file: Option<PathBuf>,
+}
+
+/// The keys that say how long a session lasts.
+pub(in crate::config) struct Lifetime {
+    pub(in crate::config) ttl: Option<Duration>,
+    pub(in crate::config) refresh_after: Option<Duration>,
+    pub(in crate::config) absolute_ttl: Option<Duration>,
+    pub(in crate::config) require_exp: bool,
+}
+
+/// Far past what browsers keep: a limit on what is signed and verified for each request.
+const MOST_COOKIE_BYTES: usize = 65536;
+
+pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
+    let on_bad_saves = [("fail", OnBadSave::Fail), ("ignore", OnBadSave::Ignore)];
+    let max_cookie_bytes = table.or("max_cookie_bytes", 4096, whole(1..=MOST_COOKIE_BYTES));
+    let on_bad_save = table.or("on_bad_save", "fail", choice(&on_bad_saves));
+    let forward_cookie = table.or("forward_cookie", false, truth);
+    let vary = table.or("vary", true, truth);
+    let issuer = table.optional("issuer", word);
+    let audience = table.optional("audience", word);
+    let leeway = table.or("leeway", "0s", duration);
+    let lifetime = lifetime(table);
+    let not_before = table.optional("not_before", moment);
+    let revoked_file = table.optional("revoked_file", |value| word(value).map(PathBuf::from));
+    Ok(Session {
+        not_before: not_before?,
+        revoked_file: revoked_file?,
+        max_cookie_bytes: max_cookie_bytes?,
+        on_bad_save: on_bad_save?,
+        forward_cookie: forward_cookie?,
+        vary: vary?,
+        issuer: issuer?,
+        audience: audience?,
+        leeway: leeway?,
+        lifetime: lifetime?,
+    })
+}
+
+fn lifetime(table: &mut Table<'_, '_>) -> Read<Lifetime> {
+    let ttl = table.optional("ttl", seconds);
+    let refresh_after = table.optional("refresh_after", some_time);
+    let absolute_ttl = table.optional("absolute_ttl", seconds);
+    let require_exp = table.or("require_exp", false, truth);
+
+    let mut fault = |key: &str, message: &str| {
+        let place = table.at(key);
+        let message = format!("session.{key} {message}");
+        table.document().consequence(&place, message);
+    };
+    match (&ttl, &refresh_after) {
+        (Ok(None), Ok(Some(_))) => {
+            fault("refresh_after", "needs session.ttl: only what expires can be refreshed");
+        }
+        (Ok(Some(ttl)), Ok(Some(after))) if after >= ttl => {
+            fault("refresh_after", "must be shorter than session.ttl, or no token gets that old");
+        }
+        _ => {}
+    }
+    Ok(Lifetime {
+        ttl: ttl?,
+        refresh_after: refresh_after?,
+        absolute_ttl: absolute_ttl?,
+        require_exp: require_exp?,
+    })
+}

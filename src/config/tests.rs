@@ -1,0 +1,138 @@
+//! What the reader says of whole files.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::file::{Loaded, Overrides, parse};
+use super::{Backend, Listen, OnBadSave};
+use crate::config::error::Fault;
+use crate::keys::source::Source;
+use crate::routes::Access;
+
+mod faults;
+
+/// Three lines, so that what stands below starts on the fourth.
+const TOP: &str = "listen = \"127.0.0.1:0\"\nbackend = \"http://app\"\n\
+                   keys = [{ secret = \"0123456789abcdef0123456789abcdef\" }]\n";
+
+fn read(text: &str) -> Result<Loaded, Vec<Fault>> {
+    parse(text, Path::new("c.toml"), &Overrides::default())
+}
+
+fn loaded(below: &str) -> Loaded {
+    let result = read(&format!("{TOP}{below}"));
+    result.unwrap_or_else(|faults| panic!("{below}: {faults:#?}"))
+}
+
+#[test]
+fn the_top_level_is_read() {
+    let text = r#"
+listen = ["[::]:8080", "unix:/run/c.sock"]
+backend = "https://app"
+workers = 3
+shutdown_timeout = "0s"
+[[keys]]
+secret_file = "/k"
+id = "new"
+[[keys]]
+secret_env = "OLD"
+algorithm = "HS512"
+"#;
+    let config = read(text).unwrap().config;
+    assert_eq!(
+        config.listen,
+        ["[::]:8080".parse::<Listen>(), "unix:/run/c.sock".parse()].map(Result::unwrap)
+    );
+    let backend = Backend::Tcp { host: "app".into(), port: 443, tls: true };
+    assert_eq!(config.backend, backend);
+    assert_eq!((config.workers, config.shutdown_timeout), (3, Duration::ZERO));
+    let [new, old] = config.keys.as_slice() else { panic!("{:?}", config.keys) };
+    assert!(matches!(&new.source, Source::File(path) if path == Path::new("/k")));
+    assert_eq!((new.id.as_deref(), new.line), (Some("new"), 6));
+    assert!(matches!(&old.source, Source::Env(name) if name == "OLD"));
+    assert_eq!((old.algorithm.name(), old.line), ("HS512", 9));
+}
+
+#[test]
+fn a_new_session_header_renames_those_that_have_no_name_of_their_own() {
+    let headers = loaded("[headers]\nsession = 'X-User'\ndelete = 'X-Log-Out'").config.headers;
+    assert_eq!(headers.session.as_str(), "X-User");
+    assert_eq!(headers.save.as_str(), "X-User-Save");
+    assert_eq!(headers.merge.as_str(), "X-User-Merge");
+    assert_eq!(headers.max_age.as_str(), "X-User-Max-Age");
+    assert_eq!(headers.delete.as_str(), "X-Log-Out");
+    assert_eq!(headers.status, None);
+}
+
+#[test]
+fn claims_keep_the_order_of_the_file() {
+    let headers =
+        loaded("[headers.claims]\nZ = 'a.b'\nA = 'c'\n\"X-Session-M\" = 'd'").config.headers;
+    let claims: Vec<(&str, Vec<&str>)> = headers
+        .claims
+        .iter()
+        .map(|claim| (claim.field.as_str(), claim.path.iter().map(String::as_str).collect()))
+        .collect();
+    assert_eq!(claims, [("Z", vec!["a", "b"]), ("A", vec!["c"]), ("X-Session-M", vec!["d"])]);
+}
+
+#[test]
+fn lifetimes_are_read() {
+    let below = "[session]\nttl = '14d'\nrefresh_after = '1500ms'\nabsolute_ttl = '14d'\n\
+                 require_exp = true\non_bad_save = 'ignore'\nleeway = '2s'\naudience = 'shop'";
+    let config = loaded(below).config;
+    let fortnight = Duration::from_secs(14 * 86400);
+    assert_eq!(config.session.ttl, Some(fortnight));
+    assert_eq!(config.session.refresh_after, Some(Duration::from_millis(1500)));
+    assert_eq!(config.session.absolute_ttl, Some(fortnight));
+    assert_eq!(config.session.leeway, Duration::from_secs(2));
+    assert_eq!(config.session.audience.as_deref(), Some("shop"));
+    assert_eq!(config.session.issuer, None);
+    assert!(config.session.require_exp);
+    assert_eq!(config.on_bad_save, OnBadSave::Ignore);
+}
+
+#[test]
+fn routes_are_read() {
+    let below = "[[routes]]\npath = '/static/'\nsession = 'off'\n\
+                 [[routes]]\npath = '/admin/'\nrequire = true\nlogin = '/login'\n";
+    let routes = loaded(below).config.routes;
+    let required = Access::Required { login: Some("/login".into()) };
+    assert_eq!(*routes.access(b"/admin"), required);
+    assert_eq!(*routes.access(b"/static/x"), Access::Off);
+    assert_eq!(*routes.access(b"/login"), Access::Open);
+}
+
+#[test]
+fn flags_override_the_file_and_are_checked_like_it() {
+    let overrides = |listen: &[&str], backend: &str| Overrides {
+        listen: listen.iter().map(|&text| text.to_owned()).collect(),
+        backend: Some(backend.to_owned()),
+    };
+    let keys = "[[keys]]\nsecret_env = 'K'\n";
+    let path = Path::new("c.toml");
+
+    let loaded = parse(keys, path, &overrides(&["[::1]:0", "unix:/a"], "http://b:1")).unwrap();
+    assert_eq!(loaded.config.listen.len(), 2);
+    assert_eq!(loaded.config.backend.to_string(), "http://b:1");
+    assert_eq!(loaded.effective["backend"].as_str(), Some("http://b:1"));
+
+    let faults = parse(keys, path, &overrides(&["8080"], "http://me:hunter2@b")).unwrap_err();
+    let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    assert!(faults[0].starts_with("--listen \"8080\": expected an IP address"), "{faults:?}");
+    assert_eq!(faults[1], "--backend \"http://…@b\": expected a URL without user or password");
+}
+
+#[test]
+fn an_open_listener_without_secure_is_worth_a_warning() {
+    let warnings = |listen: &str, secure: &str| {
+        let text =
+            format!("{listen}\nbackend = 'http://b'\nkeys = [{{ secret_env = 'K' }}]\n{secure}");
+        read(&text).unwrap().warnings
+    };
+    let open = "listen = ['127.0.0.1:0', '0.0.0.0:8080']";
+    let [warning] = &warnings(open, "")[..] else { panic!("one warning") };
+    assert!(warning.contains("0.0.0.0:8080"), "{warning}");
+    assert_eq!(warnings(open, "[cookie]\nsecure = true").len(), 0);
+    assert_eq!(warnings("listen = ['[::1]:80', 'unix:/a']", "").len(), 0);
+}

@@ -1,0 +1,303 @@
+//! Faults: each is found, named with its place, and none that is not there.
+
+use super::{TOP, loaded, read};
+
+/// `line: message` of each fault.
+fn faults(text: &str) -> Vec<String> {
+    let Err(faults) = read(text) else { panic!("no fault: {text}") };
+    faults.iter().map(|fault| format!("{}: {}", fault.line, fault.message)).collect()
+}
+
+/// Each text, below [`TOP`], has this one fault.
+fn each_has_one_fault(table: &[(&str, &str)]) {
+    for (below, expected) in table {
+        assert_eq!(faults(&format!("{TOP}{below}")), [*expected], "{below}");
+    }
+}
+
+#[test]
+fn seven_faults_are_seven_messages() {
+    let text = r#"listen = "8080"
+workers = 0
+[[keys]]
+secret_env = "SESSION_KEY"
+algorithm = "RS256"
+[session]
+tll = "14d"
+refresh_after = "1d"
+[cookie]
+same_site = "none"
+"#;
+    assert_eq!(
+        faults(text),
+        [
+            r#"1: listen = "8080": expected an IP address or localhost, with a port, such as "0.0.0.0:8080" or "[::]:8080", or "unix:/run/cloakroom.sock""#,
+            r#"1: backend is missing: expected backend = "http://app:5000" or so, where the app listens"#,
+            "2: workers = 0: expected a whole number from 1 to 1024",
+            r#"5: keys[1].algorithm = "RS256" takes a key pair: expected private_key_file in place of a secret"#,
+            "7: unknown key session.tll; did you mean session.ttl?",
+            "8: session.refresh_after needs session.ttl: only what expires can be refreshed",
+            r#"10: cookie.same_site = "none" needs cookie.secure = true"#,
+        ]
+    );
+}
+
+#[test]
+fn a_fault_names_file_and_line() {
+    let faults = read(&format!("{TOP}worker = 1")).unwrap_err();
+    assert_eq!(faults[0].to_string(), "c.toml:4: unknown key worker; did you mean workers?");
+}
+
+#[test]
+fn an_empty_file_lacks_three_things() {
+    let missing: Vec<String> =
+        faults("").iter().map(|fault| fault.split(':').take(2).collect()).collect();
+    assert_eq!(missing, ["1 listen is missing", "1 backend is missing", "1 keys is missing"]);
+}
+
+#[test]
+fn each_bad_value_is_named_with_what_was_expected() {
+    each_has_one_fault(&[
+        (
+            "shutdown_timeout = 8",
+            r#"4: shutdown_timeout = 8: expected a duration in quotes, such as "8s", "15m" or "14d""#,
+        ),
+        ("workers = 2.5", "4: workers = 2.5: expected a whole number from 1 to 1024"),
+        (
+            "workers = 99999999999999999999",
+            "4: workers = 99999999999999999999: expected a number that fits 64 bits",
+        ),
+        (
+            "trusted_proxies = 'x'",
+            r#"4: trusted_proxies = "x": expected an array of networks such as "10.0.0.0/8""#,
+        ),
+        ("trusted_proxies = [\n'10.0.0.0/8',\n1]", "6: trusted_proxies[2] = 1: expected a string"),
+        ("cookie = 1", "4: cookie = 1: expected a table, [cookie]"),
+        ("[[cookie]]", "4: cookie = […]: expected a table, [cookie]"),
+        (
+            "[cookie]\n\n\nsame_site = 'sometimes'",
+            r#"7: cookie.same_site = "sometimes": expected "strict", "lax", "none" or "unset""#,
+        ),
+        (
+            "[cookie]\nname = 'a b'",
+            r#"5: cookie.name = "a b": expected a token (letters, digits and !#$%&'*+-.^_`|~), but it contains ' '"#,
+        ),
+        (
+            "[session]\nmax_cookie_bytes = 0",
+            "5: session.max_cookie_bytes = 0: expected a whole number from 1 to 65536",
+        ),
+        ("[session]\nttl = '0s'", r#"5: session.ttl = "0s": expected a duration longer than zero"#),
+        (
+            "[session]\nttl = '1500ms'",
+            r#"5: session.ttl = "1500ms": expected a duration in whole seconds"#,
+        ),
+        (
+            "[session]\nissuer = ''",
+            r#"5: session.issuer = "": expected a string that is not empty; leave the key out where there is nothing to say"#,
+        ),
+        (
+            "[log]\nlevel = 'INFO'",
+            r#"5: log.level = "INFO": expected "off", "error", "warn", "info", "debug" or "trace""#,
+        ),
+        (
+            "[timeouts]\nkeep_alive = '0s'",
+            r#"5: timeouts.keep_alive = "0s": expected a duration longer than zero"#,
+        ),
+        (
+            "[headers]\nencoding = 'xml'",
+            r#"5: headers.encoding = "xml": expected "json" or "base64url""#,
+        ),
+        (
+            "[headers]\nsave = 'set_cookie'",
+            r#"5: headers.save = "set_cookie": expected a header of its own: Set-Cookie means something else"#,
+        ),
+        (
+            "[headers]\nsave = 'a b'",
+            r#"5: headers.save = "a b": expected a header name, but it contains ' '"#,
+        ),
+        (
+            "[headers.claims]\nX-User = 'a..b'",
+            r#"5: headers.claims.X-User = "a..b": expected a path into the dict, such as "user.name", with a key on each side of a dot"#,
+        ),
+        (
+            "[headers.claims]\n'X User' = 'a'",
+            r#"5: headers.claims."X User" = "a": expected a header name, but it contains ' '"#,
+        ),
+        (
+            "[[routes]]\nsession = 'off'",
+            r#"4: routes[1].path is missing: expected a prefix such as path = "/static/""#,
+        ),
+        (
+            "[[routes]]\npath = 'a'",
+            r#"5: routes[1].path = "a": expected a path that starts with "/""#,
+        ),
+        (
+            "[[routes]]\npath = '/'\nrequire = true\nlogin = '//evil'",
+            r#"7: routes[1].login = "//evil": expected a path on this host, such as "/login""#,
+        ),
+        ("routes = 1", "4: routes: expected a table for each, [[routes]] in two brackets"),
+        (
+            "[routes]\npath = '/'",
+            "4: routes: expected a table for each, [[routes]] in two brackets",
+        ),
+    ]);
+}
+
+#[test]
+fn keys_that_do_not_go_together_are_refused() {
+    each_has_one_fault(&[
+        (
+            "[cookie]\nname = '__Host-s'",
+            r#"5: cookie.secure: a cookie named "__Host-s" needs cookie.secure = true"#,
+        ),
+        ("[cookie]\npartitioned = true", "5: cookie.partitioned = true needs cookie.secure = true"),
+        (
+            "[cookie]\nsecure = true\nname = '__Host-s'\ndomain = 'a'",
+            r#"7: cookie.domain: a cookie named "__Host-s" must not have a domain"#,
+        ),
+        (
+            "[session]\nttl = '1d'\nrefresh_after = '24h'",
+            "6: session.refresh_after must be shorter than session.ttl, or no token gets that old",
+        ),
+        (
+            "[headers]\nsave = 'X-A'\nmerge = 'x_a'",
+            r#"6: headers.merge = "x_a": expected a name of its own, not that of headers.save"#,
+        ),
+        (
+            "[headers]\nsave = 'X-Session-Delete'",
+            r#"5: headers.save = "X-Session-Delete": expected a name of its own, not that of headers.delete"#,
+        ),
+        (
+            "[headers]\nsession = 'Content'",
+            r#"5: headers.session = "Content" would take Content-Encoding from requests, with all that start with "Content-""#,
+        ),
+        (
+            "[headers]\nsession = 'x'",
+            r#"5: headers.session = "x" would take X-Forwarded-For from requests, with all that start with "x-""#,
+        ),
+        (
+            "[headers.claims]\nX-Session = 'a'",
+            r#"5: headers.claims.X-Session = "X-Session": expected a name of its own, not that of headers.session"#,
+        ),
+        (
+            "[[routes]]\npath = '/'\nsession = 'off'\nrequire = true",
+            r#"7: routes[1].require = true does not go with session = "off""#,
+        ),
+        ("[[routes]]\npath = '/a'\nlogin = '/l'", "6: routes[1].login needs require = true"),
+        (
+            "[admin]\nlisten = 'unix:/a'\n[log]\nlevel = 'on'",
+            r#"7: log.level = "on": expected "off", "error", "warn", "info", "debug" or "trace""#,
+        ),
+    ]);
+    let text = TOP.replace("127.0.0.1:0", "127.0.0.1:81") + "[admin]\nlisten = 'localhost:81'";
+    assert_eq!(
+        faults(&text),
+        [r#"5: admin.listen = "127.0.0.1:81": expected an address of its own, not that of listen"#]
+    );
+}
+
+#[test]
+fn paths_and_networks_that_cannot_be_are_refused() {
+    each_has_one_fault(&[
+        (
+            "[[routes]]\npath = '/a'\n[[routes]]\npath = '/a/'",
+            r#"7: routes[2].path: "/a/" is a route already: one [[routes]] for each path"#,
+        ),
+        (
+            "trusted_proxies = [\n'10.0.0.0/8',\n'intranet']",
+            r#"6: trusted_proxies[2]: expected an address, a network such as "10.0.0.0/8", or "unix", not "intranet""#,
+        ),
+    ]);
+}
+
+#[test]
+fn a_login_that_itself_needs_a_login_is_warned_of() {
+    let text = "[[routes]]\npath = '/'\nrequire = true\nlogin = '/login'\n";
+    let warnings = loaded(text).warnings;
+    assert!(
+        warnings[0].contains("\"/login\" lies on a route that itself requires"),
+        "{warnings:?}"
+    );
+    let exempt = format!("{text}[[routes]]\npath = '/login'");
+    assert!(loaded(&exempt).warnings.is_empty());
+}
+
+#[test]
+fn each_key_has_one_secret_and_an_id_of_its_own() {
+    let top = "listen = '[::1]:0'\nbackend = 'http://app'\n";
+    let table = [
+        ("keys = 'hunter2'", "3: keys: expected a table for each, [[keys]] in two brackets"),
+        (
+            "[keys]\nsecret = 'hunter2'",
+            "3: keys: expected a table for each, [[keys]] in two brackets",
+        ),
+        ("keys = ['hunter2']", "3: keys[1]: expected a table for each, [[keys]] in two brackets"),
+        (
+            "keys = []",
+            r#"3: keys is missing: expected [[keys]] with secret_file = "/run/secrets/session_key""#,
+        ),
+        (
+            "[[keys]]\nid = 'a'",
+            "3: keys[1] has no secret: expected secret_file, secret_env or secret, or for a key pair private_key_file or public_key_file",
+        ),
+        (
+            "[[keys]]\nsecret = 'hunter2'\nsecret_env = 'A'",
+            "3: keys[1] has secret_env and secret: expected only one of them",
+        ),
+        ("[[keys]]\nsecret = ['hunter2']", "4: keys[1].secret: expected a string"),
+        (
+            "[[keys]]\nsecret_env = 'hunter2!'",
+            "4: keys[1].secret_env: expected the name of an environment variable",
+        ),
+        (
+            "[[keys]]\nsecrett = 'hunter2'\nsecret_env = 'A'",
+            "4: unknown key keys[1].secrett; did you mean keys[1].secret?",
+        ),
+        (
+            "[[keys]]\nsecret_env = 'A'\nalgorithm = 'hs256'",
+            r#"5: keys[1].algorithm = "hs256": expected "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384" or "EdDSA""#,
+        ),
+        (
+            "[[keys]]\nsecret_env = 'A'\nalgorithm = 'ES256'",
+            r#"5: keys[1].algorithm = "ES256" takes a key pair: expected private_key_file in place of a secret"#,
+        ),
+        (
+            "[[keys]]\npublic_key_file = 'A'",
+            r#"3: keys[1].algorithm = "HS256" takes a secret: expected secret_file in place of a key pair"#,
+        ),
+        (
+            "[[keys]]\nsecret_env = 'A'\nid = 'a'\n[[keys]]\nsecret_env = 'B'\nid = 'a'",
+            r#"8: keys[2].id = "a": expected an id of its own, not that of keys[1].id"#,
+        ),
+        (
+            "[[keys]]\nsecret_env = 'A'\ntrusted_proxies = []",
+            "5: unknown key keys[1].trusted_proxies; trusted_proxies goes to the top of the file, above the first [table]",
+        ),
+        (
+            "[[keys]]\nsecret = \"hunter2\nid = 'a'",
+            r#"4: not TOML: invalid basic string, expected `"`"#,
+        ),
+    ];
+    for (below, expected) in table {
+        let found = faults(&format!("{top}{below}"));
+        assert_eq!(found, [expected], "{below}");
+        assert!(!found.concat().contains("hunter2"), "{found:?}");
+    }
+}
+
+#[test]
+fn broken_syntax_hides_no_fault_on_other_lines_and_invents_none() {
+    let text = r#"listen = "127.0.0.1:0
+workers = many
+[cookie]
+secure = ture
+same_site = "none"
+name = "a b"
+[cookie]
+"#;
+    let faults = faults(text);
+    let lines: Vec<&str> = faults.iter().map(|fault| &fault[..2]).collect();
+    assert_eq!(lines, ["1:", "2:", "4:", "6:", "7:"], "{faults:#?}");
+    assert_eq!(faults[4], "7: cookie is here for the second time");
+    assert_eq!(self::faults("listen = [\n'a',\nworkers = 1\n").len(), 1);
+}
