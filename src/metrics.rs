@@ -1,0 +1,433 @@
+//! The metric families (Prometheus text format). Every label value of a series exists from the
+//! start at 0, so that `rate()` sees the first event; the hot path only touches handles that were
+//! looked up beforehand.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::keys::{KeyIndex, KeyRing};
+use crate::session::Outcome;
+use crate::session::time::Timestamp;
+
+/// The nine methods of RFC 9110 and RFC 5789; anything else is `other`.
+const METHODS: [&str; 10] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "other"];
+
+/// The status codes of IANA's registry, and 499 for a client that went away before the answer.
+const STATUSES: [u16; 63] = [
+    100, 101, 102, 103, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304,
+    305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415,
+    416, 417, 418, 421, 422, 423, 424, 425, 426, 428, 429, 431, 451, 499, 500, 501, 502, 503, 504,
+    505, 506, 507, 508, 510, 511,
+];
+
+const SECONDS: [f64; 14] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const COOKIE_BYTES: [f64; 8] = [64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 3072.0, 4096.0];
+
+/// What an answer did with the session: the label `action`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The dict was replaced.
+    Saved,
+    /// The dict was changed.
+    Merged,
+    /// The cookie was deleted.
+    Deleted,
+    /// The token was renewed.
+    Refreshed,
+    /// The token was due for renewal, and a newer one was issued meanwhile.
+    RefreshSkipped,
+    /// A save could not be carried out.
+    Rejected,
+}
+
+impl Action {
+    /// Every action, in the order of the documentation.
+    pub const ALL: [Self; 6] = [
+        Self::Saved,
+        Self::Merged,
+        Self::Deleted,
+        Self::Refreshed,
+        Self::RefreshSkipped,
+        Self::Rejected,
+    ];
+
+    /// The value of the label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Saved => "saved",
+            Self::Merged => "merged",
+            Self::Deleted => "deleted",
+            Self::Refreshed => "refreshed",
+            Self::RefreshSkipped => "refresh_skipped",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// What went wrong between the sidecar and the backend: the label `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendError {
+    /// No connection: refused, unresolvable, TLS.
+    Connect,
+    /// No connection, or no answer, in time.
+    Timeout,
+    /// The connection broke.
+    Reset,
+    /// The answer is no HTTP.
+    Protocol,
+}
+
+impl BackendError {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::Connect, Self::Timeout, Self::Reset, Self::Protocol];
+
+    /// The value of the label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Reset => "reset",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+/// All families, with their handles.
+pub struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    /// By method, then by status, in the order of [`METHODS`] and [`STATUSES`].
+    known_requests: Vec<IntCounter>,
+    request_seconds: Histogram,
+    backend_seconds: Histogram,
+    checks: Vec<IntCounter>,
+    writes: Vec<IntCounter>,
+    cookie_bytes: Histogram,
+    key_uses: IntCounterVec,
+    /// Request fields of a client that looked like the sidecar's own.
+    pub spoofed_headers: IntCounter,
+    /// Values of the dict that no header can carry.
+    pub claim_headers_skipped: IntCounter,
+    /// Writes forgotten before their time, because too many came at once.
+    pub recent_writes_evicted: IntCounter,
+    backend_errors: Vec<IntCounter>,
+    connections: IntGauge,
+    /// Connections closed at once, because there were too many.
+    pub connections_refused: IntCounter,
+    in_flight: IntGauge,
+    reload_success: IntCounter,
+    reload_failure: IntCounter,
+    reload_time: IntGauge,
+    /// Connections that are open: what a drain waits for.
+    open: AtomicUsize,
+}
+
+impl Metrics {
+    /// Registers every family.
+    ///
+    /// # Errors
+    /// A name or label that Prometheus does not take; none is known.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let families = Families { registry: &registry };
+        let requests = families.counters(
+            "cloakroom_requests_total",
+            "Requests answered, by method and status.",
+            &["method", "status"],
+        )?;
+        let mut known_requests = Vec::with_capacity(METHODS.len() * STATUSES.len());
+        for method in METHODS {
+            for status in STATUSES {
+                known_requests.push(requests.with_label_values(&[method, &status.to_string()]));
+            }
+        }
+        let checks = families.labelled(
+            "cloakroom_session_checks_total",
+            "Requests on routes with sessions, by what their cookie was.",
+            "outcome",
+            Outcome::ALL.map(Outcome::label),
+        )?;
+        let writes = families.labelled(
+            "cloakroom_session_writes_total",
+            "Answers that wrote or should have written a session, by what was done.",
+            "action",
+            Action::ALL.map(Action::label),
+        )?;
+        let backend_errors = families.labelled(
+            "cloakroom_backend_errors_total",
+            "Requests that the backend did not answer properly, by what went wrong.",
+            "kind",
+            BackendError::ALL.map(BackendError::label),
+        )?;
+        let reloads = families.counters(
+            "cloakroom_config_reloads_total",
+            "Attempts to reload configuration and keys, by outcome.",
+            &["outcome"],
+        )?;
+        let build = families.gauges(
+            "cloakroom_build_info",
+            "Always 1; the labels tell the build.",
+            &[("version", env!("CARGO_PKG_VERSION")), ("rustc", env!("CLOAKROOM_RUSTC"))],
+        )?;
+        build.set(1);
+        families.process()?;
+        Ok(Self {
+            requests,
+            known_requests,
+            request_seconds: families.histogram(
+                "cloakroom_request_duration_seconds",
+                "Time from a request's head to the end of the exchange.",
+                &SECONDS,
+            )?,
+            backend_seconds: families.histogram(
+                "cloakroom_backend_duration_seconds",
+                "Time from handing a request to the backend to the head of its answer.",
+                &SECONDS,
+            )?,
+            checks,
+            writes,
+            cookie_bytes: families.histogram(
+                "cloakroom_session_cookie_bytes",
+                "Size of each session cookie issued: name, = and value.",
+                &COOKIE_BYTES,
+            )?,
+            key_uses: families.counters(
+                "cloakroom_key_uses_total",
+                "Tokens signed and verified, by key: its id, or its number in the file.",
+                &["key", "use"],
+            )?,
+            spoofed_headers: families.counter(
+                "cloakroom_spoofed_headers_total",
+                "Request fields removed because they look like the sidecar's own.",
+            )?,
+            claim_headers_skipped: families.counter(
+                "cloakroom_claim_headers_skipped_total",
+                "Values for claim headers that are not printable ASCII.",
+            )?,
+            recent_writes_evicted: families.counter(
+                "cloakroom_recent_writes_evicted_total",
+                "Session writes forgotten within 60 seconds; a refresh may undo one of them.",
+            )?,
+            backend_errors,
+            connections: families.gauges(
+                "cloakroom_connections_active",
+                "Client connections that are open.",
+                &[],
+            )?,
+            connections_refused: families.counter(
+                "cloakroom_connections_refused_total",
+                "Client connections closed at once, because limits.connections were open.",
+            )?,
+            in_flight: families.gauges(
+                "cloakroom_requests_in_flight",
+                "Requests being handled.",
+                &[],
+            )?,
+            reload_success: reloads.with_label_values(&["success"]),
+            reload_failure: reloads.with_label_values(&["failure"]),
+            reload_time: families.gauges(
+                "cloakroom_config_last_reload_success_timestamp_seconds",
+                "When configuration and keys were last loaded, in seconds since 1970.",
+                &[],
+            )?,
+            open: AtomicUsize::new(0),
+            registry,
+        })
+    }
+
+    /// Counts a request that has been answered.
+    pub fn request(&self, method: &str, status: u16, took: Duration) {
+        self.request_seconds.observe(took.as_secs_f64());
+        let method = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1);
+        match STATUSES.binary_search(&status) {
+            Ok(index) => self.known_requests[method * STATUSES.len() + index].inc(),
+            Err(_) => {
+                self.requests.with_label_values(&[METHODS[method], &status.to_string()]).inc()
+            }
+        }
+    }
+
+    /// Times the backend.
+    pub fn backend_answered(&self, took: Duration) {
+        self.backend_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a request on a route with sessions.
+    pub fn session_checked(&self, outcome: Outcome) {
+        if let Some(index) = Outcome::ALL.iter().position(|known| *known == outcome) {
+            self.checks[index].inc();
+        }
+    }
+
+    /// Counts what was done with a session.
+    pub fn session_written(&self, action: Action) {
+        self.writes[action as usize].inc();
+    }
+
+    /// Counts a cookie that was issued.
+    #[allow(clippy::cast_precision_loss, reason = "cookies are far below 2^52 bytes")]
+    pub fn cookie_issued(&self, bytes: usize) {
+        self.cookie_bytes.observe(bytes as f64);
+    }
+
+    /// Counts a fault of the backend.
+    pub fn backend_failed(&self, kind: BackendError) {
+        self.backend_errors[kind as usize].inc();
+    }
+
+    /// Counts a reload, and when it succeeded.
+    pub fn reloaded(&self, success: bool, now: Timestamp) {
+        if success {
+            self.reload_success.inc();
+            self.loaded(now);
+        } else {
+            self.reload_failure.inc();
+        }
+    }
+
+    /// Notes when configuration and keys were loaded.
+    pub fn loaded(&self, now: Timestamp) {
+        self.reload_time.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    /// The counters of the keys of a ring.
+    #[must_use]
+    pub fn key_uses(&self, keys: &KeyRing) -> KeyUses {
+        let counter =
+            |index, what| self.key_uses.with_label_values(&[keys.label(index).as_str(), what]);
+        KeyUses {
+            sign: keys.iter().map(|(index, _)| counter(index, "sign")).collect(),
+            verify: keys.iter().map(|(index, _)| counter(index, "verify")).collect(),
+        }
+    }
+
+    /// Everything, in the text format.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Writing to a Vec fails only for a family without metrics, and there is none.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
+
+    /// Returns how many connections are open now.
+    pub(crate) fn connection_opened(&self) -> usize {
+        self.connections.inc();
+        self.open.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        self.connections.dec();
+    }
+
+    pub(crate) fn open_connections(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn request_begun(&self) {
+        self.in_flight.inc();
+    }
+
+    pub(crate) fn request_ended(&self) {
+        self.in_flight.dec();
+    }
+}
+
+/// The counters of one ring's keys.
+pub struct KeyUses {
+    sign: Vec<IntCounter>,
+    verify: Vec<IntCounter>,
+}
+
+impl KeyUses {
+    /// Counts a token that the first key signed.
+    pub fn signed(&self) {
+        if let Some(counter) = self.sign.first() {
+            counter.inc();
+        }
+    }
+
+    /// Counts a token that a key verified.
+    pub fn verified(&self, key: KeyIndex) {
+        if let Some(counter) = self.verify.get(key.0) {
+            counter.inc();
+        }
+    }
+}
+
+/// Registers families in one registry.
+struct Families<'a> {
+    registry: &'a Registry,
+}
+
+impl Families<'_> {
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
+        let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn labelled<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+        values: [&str; N],
+    ) -> prometheus::Result<Vec<IntCounter>> {
+        let family = self.counters(name, help, &[label])?;
+        Ok(values.iter().map(|value| family.with_label_values(&[value])).collect())
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        let counter = IntCounter::new(name, help)?;
+        self.registry.register(Box::new(counter.clone()))?;
+        Ok(counter)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+    ) -> prometheus::Result<IntGauge> {
+        let options = labels.iter().fold(Opts::new(name, help), |options, (name, value)| {
+            options.const_label(*name, *value)
+        });
+        let gauge = IntGauge::with_opts(options)?;
+        self.registry.register(Box::new(gauge.clone()))?;
+        Ok(gauge)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
+        let histogram =
+            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
+        self.registry.register(Box::new(histogram.clone()))?;
+        Ok(histogram)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn process(&self) -> prometheus::Result<()> {
+        let collector = prometheus::process_collector::ProcessCollector::for_self();
+        self.registry.register(Box::new(collector))
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn process(&self) -> prometheus::Result<()> {
+        Ok(())
+    }
+}
