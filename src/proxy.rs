@@ -1,0 +1,225 @@
+//! The proxy: pingora's phases in the order of their calls, a few lines each.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use crate::config::Config;
+use crate::keys::KeyRing;
+use crate::metrics::{KeyUses, Metrics};
+use crate::session::recent::RecentWrites;
+
+mod access;
+mod caching;
+mod context;
+mod failure;
+pub mod forwarded;
+mod refused;
+mod request;
+mod response;
+mod upgrade;
+pub(crate) mod upstream;
+
+pub(crate) use access::refusal;
+use context::Context;
+use upstream::Upstream;
+
+/// Configuration and keys: replaced as a whole, never changed.
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) keys: KeyRing,
+    pub(crate) key_uses: KeyUses,
+    pub(crate) upstream: Arc<Upstream>,
+}
+
+/// What all requests have in common.
+pub(crate) struct Shared {
+    pub(crate) state: ArcSwap<State>,
+    pub(crate) metrics: Metrics,
+    pub(crate) recent: Mutex<RecentWrites>,
+}
+
+/// How often a request is tried at most: each address of the backend, or a fresh connection after
+/// one that had gone stale.
+pub(crate) const MAX_ATTEMPTS: usize = 4;
+
+/// pingora's view of the sidecar.
+pub(crate) struct Proxy(pub(crate) Arc<Shared>);
+
+#[async_trait]
+impl ProxyHttp for Proxy {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(&self.0)
+    }
+
+    /// None: pingora's own compression module would see heads before they are stripped.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+        // Of clients that wish to keep the connection; pingora sets no limit of its own.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(ctx.state.config.timeouts.keep_alive.as_secs().max(1)));
+        }
+        session.set_read_timeout(Some(ctx.state.config.timeouts.body));
+        session.set_write_timeout(Some(ctx.state.config.timeouts.body));
+        // Such a client would take a 1xx for the answer (RFC 9110 section 15.2).
+        if session.req_header().version == http::Version::HTTP_10 {
+            session.set_ignore_info_resp(true);
+        }
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+        // First, before any answer of our own: whatever speaks in the sidecar's name goes.
+        request::strip_spoofed(&self.0, session.req_header_mut(), ctx);
+        if let Some(reply) = refused::reply(session, &ctx.state.config.limits) {
+            // Where its body ends is anybody's guess: nothing more is read from this client.
+            session.set_keepalive(None);
+            reply.send(session).await?;
+            return Ok(true);
+        }
+        if refused::is_last_of_connection(session.req_header()) {
+            session.set_keepalive(None);
+        }
+        if let Some(reply) = request::open_session(&self.0, session.req_header_mut(), ctx) {
+            reply.send(session).await?;
+            return Ok(true);
+        }
+        request::set_forwarded(session, ctx)?;
+        Ok(false)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<bytes::Bytes>,
+        _: bool,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        ctx.body_bytes += body.as_ref().map_or(0, bytes::Bytes::len);
+        match ctx.state.config.limits.body_bytes {
+            Some(most) if ctx.body_bytes > most && !session.was_upgraded() => {
+                Err(Error::explain(ErrorType::HTTPStatus(413), "the body is too large").into_down())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        session: &mut Session,
+        ctx: &mut Context,
+    ) -> Result<Box<HttpPeer>> {
+        let peer = ctx.state.upstream.peer(ctx.attempts, session.is_upgrade_req()).await;
+        ctx.attempts += 1;
+        peer
+    }
+
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut Context,
+        mut e: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing has been sent: the backend's next address may be tried.
+        e.set_retry(ctx.attempts < ctx.state.upstream.address_count().min(MAX_ATTEMPTS));
+        e
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        upstream: &mut RequestHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        // Here and not earlier: pingora has dropped what `Connection` named by now, and a retry
+        // comes by again.
+        request::insert_session(&self.0, upstream, ctx)?;
+        ctx.handed_on = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Context,
+    ) -> Result<()> {
+        // 101 is final; of other 1xx there may be several before the answer.
+        if response.status.is_informational() && response.status.as_u16() != 101 {
+            return response::strip(response, &ctx.state.config);
+        }
+        if let Some(handed_on) = ctx.handed_on {
+            ctx.backend_took = Some(handed_on.elapsed());
+        }
+        response::close_session(&self.0, session.req_header(), response, ctx)
+    }
+
+    async fn response_trailer_filter(
+        &self,
+        _: &mut Session,
+        trailers: &mut http::HeaderMap,
+        ctx: &mut Context,
+    ) -> Result<Option<bytes::Bytes>> {
+        response::strip_trailers(trailers, &ctx.state.config);
+        Ok(None)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        e: &Error,
+        ctx: &mut Context,
+    ) -> FailToProxy {
+        let failure = failure::of(e);
+        if let Some(kind) = failure.backend {
+            self.0.metrics.backend_failed(kind);
+        }
+        access::failed(session.req_header(), &failure, e, ctx);
+        // A head that is on its way cannot be taken back: the connection is closed under it.
+        let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
+        let mut error_code = 0;
+        if let Some(reply) = failure.reply.filter(|_| !begun) {
+            error_code = reply.status;
+            session.set_keepalive(None);
+            if let Err(e) = reply.send(session).await {
+                log::debug!(cause = failure::cause(&e).as_str(); "the client is gone");
+            }
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Context) {
+        access::finished(&self.0, session, ctx);
+    }
+
+    // pingora's messages can quote heads; `access::failed` says what happened.
+    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        _: &Context,
+        _: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    fn request_summary(&self, session: &Session, _: &Context) -> String {
+        session.req_header().method.to_string()
+    }
+}

@@ -1,0 +1,102 @@
+//! What is written down about a request when it is over: metrics and log lines. Paths without
+//! their query; no cookie, token or dict.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::Version;
+use pingora_core::Error;
+use pingora_http::RequestHeader;
+use pingora_proxy::Session as ProxySession;
+
+use super::Shared;
+use super::context::Context;
+use super::failure::{self, Failure, Reply};
+use crate::logging::{self, AccessLine};
+use crate::metrics::Action;
+
+/// The status that stands for a client that went away before there was an answer, as in nginx.
+const CLIENT_CLOSED: u16 = 499;
+
+/// Logs why there is no answer of the backend's to pass on.
+pub(super) fn failed(request: &RequestHeader, failure: &Failure, error: &Error, ctx: &Context) {
+    let path = path(request);
+    let cause = failure::cause(error);
+    match failure.backend {
+        Some(kind) => log::error!(
+            kind = kind.label(), cause = cause.as_str(), attempts = ctx.attempts, path = path.as_str();
+            "the backend failed"
+        ),
+        // What could not be saved has been told where it was found out.
+        None if *error.etype() == failure::BAD_SAVE => {}
+        None if failure.reply.is_some() => {
+            log::warn!(cause = cause.as_str(), path = path.as_str(); "the request failed");
+        }
+        None => log::debug!(cause = cause.as_str(), path = path.as_str(); "the client went away"),
+    }
+}
+
+/// Counts and logs a request that is over.
+pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
+    let took = ctx.begun.elapsed();
+    let request = session.req_header();
+    let status = session.response_written().map_or(CLIENT_CLOSED, |head| head.status.as_u16());
+    shared.metrics.request(request.method.as_str(), status, took);
+    if let Some(backend) = ctx.backend_took {
+        shared.metrics.backend_answered(backend);
+    }
+    let client =
+        session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    logging::access(&AccessLine {
+        method: request.method.as_str(),
+        target: request.raw_path(),
+        status,
+        protocol: protocol(request.version),
+        duration: took,
+        backend: ctx.backend_took,
+        outcome: ctx.opened().map(|opened| opened.outcome().label()),
+        action: ctx.action.map(Action::label),
+        bytes: session.body_bytes_sent() as u64,
+        client,
+    });
+}
+
+/// Counts and logs a request that was refused before it was one. Returns the answer.
+pub(crate) fn refusal(
+    shared: &Shared,
+    status: u16,
+    method: &[u8],
+    target: &[u8],
+    client: Option<IpAddr>,
+    took: Duration,
+) -> Vec<u8> {
+    let reply = Reply::refusing(status);
+    let method = String::from_utf8_lossy(method);
+    shared.metrics.request(&method, status, took);
+    logging::access(&AccessLine {
+        method: &method,
+        target,
+        status,
+        protocol: protocol(Version::HTTP_11),
+        duration: took,
+        backend: None,
+        outcome: None,
+        action: None,
+        bytes: reply.body().len() as u64,
+        client,
+    });
+    reply.to_http1()
+}
+
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2.0",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// The path as it was sent, without the query.
+pub(super) fn path(request: &RequestHeader) -> String {
+    String::from_utf8_lossy(crate::routes::path_of(request.raw_path())).into_owned()
+}

@@ -1,0 +1,114 @@
+//! What shared caches are told (RFC 9111) about answers that depend on or change the session.
+
+/// The `Cache-Control` of an answer that sets or deletes the cookie, given the fields it came
+/// with: None where they already forbid a shared cache to keep it, else `private` and all that
+/// stood there but `public` and `s-maxage`.
+pub(super) fn private<'a, I>(fields: impl Fn() -> I) -> Option<Vec<u8>>
+where
+    I: Iterator<Item = &'a [u8]>,
+{
+    let forbids = |directive: &[u8]| {
+        directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"private")
+    };
+    if fields().flat_map(directives).any(forbids) {
+        return None;
+    }
+    let mut value = b"private".to_vec();
+    let allows = |directive: &&[u8]| {
+        let name = directive.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+        name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
+    };
+    for directive in fields().flat_map(directives).filter(|directive| !allows(directive)) {
+        value.extend_from_slice(b", ");
+        value.extend_from_slice(directive);
+    }
+    Some(value)
+}
+
+/// The `Vary` of an answer on a route with sessions: None where it already has `Cookie` or `*`.
+pub(super) fn vary_by_cookie<'a, I>(fields: impl Fn() -> I) -> Option<Vec<u8>>
+where
+    I: Iterator<Item = &'a [u8]>,
+{
+    let covers = |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(b"cookie");
+    if fields().flat_map(directives).any(covers) {
+        return None;
+    }
+    let mut value = Vec::new();
+    for member in fields().flat_map(directives) {
+        value.extend_from_slice(member);
+        value.extend_from_slice(b", ");
+    }
+    value.extend_from_slice(b"Cookie");
+    Some(value)
+}
+
+/// The members of a comma-separated field value, trimmed; a comma within quotes parts nothing
+/// (RFC 9110 section 5.6.1).
+fn directives(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut quoted = false;
+    let mut escaped = false;
+    field
+        .split(move |&byte| {
+            if escaped {
+                escaped = false;
+            } else {
+                match byte {
+                    b'\\' if quoted => escaped = true,
+                    b'"' => quoted = !quoted,
+                    b',' => return !quoted,
+                    _ => {}
+                }
+            }
+            false
+        })
+        .map(<[u8]>::trim_ascii)
+        .filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn private_of(fields: &[&str]) -> Option<String> {
+        private(|| fields.iter().map(|field| field.as_bytes()))
+            .map(|value| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    fn vary_of(fields: &[&str]) -> Option<String> {
+        vary_by_cookie(|| fields.iter().map(|field| field.as_bytes()))
+            .map(|value| String::from_utf8_lossy(&value).into_owned())
+    }
+
+    #[test]
+    fn a_shared_cache_may_not_keep_an_answer_that_sets_the_cookie() {
+        for (fields, expected) in [
+            (&[][..], Some("private")),
+            (&["public, max-age=60"], Some("private, max-age=60")),
+            (&["PUBLIC", "S-MaxAge=5, max-age=60"], Some("private, max-age=60")),
+            (&["max-age=60, s-maxage = 5"], Some("private, max-age=60")),
+            (&["no-store"], None),
+            (&["max-age=0, Private"], None),
+            (&["private=\"set-cookie, x\", public"], Some("private, private=\"set-cookie, x\"")),
+            (&["ext=\"a, no-store\""], Some("private, ext=\"a, no-store\"")),
+            (&["ext=\"\\\", no-store\""], Some("private, ext=\"\\\", no-store\"")),
+            (&["no-cache"], Some("private, no-cache")),
+        ] {
+            assert_eq!(private_of(fields).as_deref(), expected, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn vary_gains_cookie_once() {
+        for (fields, expected) in [
+            (&[][..], Some("Cookie")),
+            (&["Accept-Encoding"], Some("Accept-Encoding, Cookie")),
+            (&["Accept, Origin", "X-A"], Some("Accept, Origin, X-A, Cookie")),
+            (&["accept, cookie"], None),
+            (&["*"], None),
+            (&["X-Cookie"], Some("X-Cookie, Cookie")),
+        ] {
+            assert_eq!(vary_of(fields).as_deref(), expected, "{fields:?}");
+        }
+    }
+}

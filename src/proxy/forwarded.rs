@@ -1,0 +1,193 @@
+//! `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded`: what is believed and what is passed on.
+//!
+//! Pure. The proxy strips every spelling of the three before it sets them.
+
+use std::net::IpAddr;
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
+const X_FORWARDED_HOST: &str = "x-forwarded-host";
+
+/// `trusted_proxies`
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct TrustedProxies {
+    nets: Vec<IpNet>,
+    unix: bool,
+}
+
+impl TrustedProxies {
+    /// Reads CIDRs, single addresses, and the word `unix` for all who come by a unix socket.
+    ///
+    /// # Errors
+    /// The index of an entry that is no CIDR, and what is wrong with it.
+    pub fn new(entries: &[String]) -> Result<Self, Vec<(usize, String)>> {
+        let mut trusted = Self::default();
+        let mut faults = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            if entry == "unix" {
+                trusted.unix = true;
+            } else if let Some(net) = parse(entry) {
+                trusted.nets.push(net);
+            } else {
+                faults.push((
+                    index,
+                    format!(
+                        "an address, a network such as \"10.0.0.0/8\", or \"unix\", not {entry:?}"
+                    ),
+                ));
+            }
+        }
+        if faults.is_empty() { Ok(trusted) } else { Err(faults) }
+    }
+
+    /// Whether what this peer says about its client is believed; None is a unix socket.
+    #[must_use]
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        match peer {
+            Some(address) => {
+                let address = address.to_canonical();
+                self.nets.iter().any(|net| net.contains(&address))
+            }
+            None => self.unix,
+        }
+    }
+}
+
+/// An address or a network. One of IPv4 addresses written as IPv6 becomes what it is, since peers
+/// are compared in that form.
+fn parse(entry: &str) -> Option<IpNet> {
+    let net = entry.parse().ok().or_else(|| entry.parse::<IpAddr>().ok().map(IpNet::from))?;
+    match (net.addr().to_canonical(), net) {
+        (IpAddr::V4(address), IpNet::V6(net)) if net.prefix_len() >= 96 => {
+            IpNet::new(address.into(), net.prefix_len() - 96).ok()
+        }
+        _ => Some(net),
+    }
+}
+
+/// How the client reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// In the clear.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme as it stands in a URL.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    fn from_name(name: &[u8]) -> Option<Self> {
+        [Self::Http, Self::Https]
+            .into_iter()
+            .find(|scheme| name.eq_ignore_ascii_case(scheme.name().as_bytes()))
+    }
+}
+
+/// What the backend is told about the client; a field that is None is not sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarding {
+    /// `X-Forwarded-For`: the addresses that the request has come from, the client's first.
+    pub for_: Option<HeaderValue>,
+    /// `X-Forwarded-Proto`
+    pub proto: HeaderValue,
+    /// `X-Forwarded-Host`
+    pub host: Option<HeaderValue>,
+    /// Whether `Forwarded` (RFC 7239), if there is one, may pass.
+    pub keep_forwarded: bool,
+}
+
+impl Forwarding {
+    /// The fields to set, once those received are gone.
+    pub fn fields(self) -> impl Iterator<Item = (&'static str, HeaderValue)> {
+        let some = |name, value: Option<HeaderValue>| value.map(|value| (name, value));
+        [
+            some("X-Forwarded-For", self.for_),
+            some("X-Forwarded-Proto", Some(self.proto)),
+            some("X-Forwarded-Host", self.host),
+        ]
+        .into_iter()
+        .flatten()
+    }
+}
+
+/// What to tell the backend about a request that came from `peer` (None: by a unix socket).
+///
+/// `host` is the one that the client asked for: `Host`, or `:authority`.
+#[must_use]
+pub fn forward(
+    trusted: &TrustedProxies,
+    peer: Option<IpAddr>,
+    scheme: Scheme,
+    host: Option<&[u8]>,
+    received: &HeaderMap,
+) -> Forwarding {
+    let believed = trusted.trusts(peer);
+    let received_one = |name| {
+        if believed { only_value(received, name) } else { None }
+    };
+    let scheme = received_one(X_FORWARDED_PROTO).and_then(Scheme::from_name).unwrap_or(scheme);
+    let host = received_one(X_FORWARDED_HOST).filter(|host| is_host(host)).or(host);
+    let peer = peer.map(|address| address.to_canonical().to_string());
+    let earlier = believed.then(|| received.get_all(X_FORWARDED_FOR).iter());
+    let mut addresses: Vec<&[u8]> = earlier
+        .into_iter()
+        .flatten()
+        .map(|value| value.as_bytes().trim_ascii())
+        .filter(|value| !value.is_empty())
+        .collect();
+    addresses.extend(peer.as_ref().map(|address| address.as_bytes()));
+    let for_ = if addresses.is_empty() {
+        None
+    } else {
+        HeaderValue::from_bytes(&addresses.join(&b", "[..])).ok()
+    };
+    Forwarding {
+        for_,
+        proto: HeaderValue::from_static(scheme.name()),
+        host: host.filter(|host| is_host(host)).and_then(|host| HeaderValue::from_bytes(host).ok()),
+        keep_forwarded: believed,
+    }
+}
+
+/// Whether servers may read `name` as one of the three fields: CGI, WSGI and others fold
+/// `X_Forwarded_For` and `x.forwarded.for` into it.
+#[must_use]
+pub fn is_alias(name: &[u8]) -> bool {
+    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST].iter().any(|field| {
+        name.len() == field.len()
+            && name.iter().zip(field.bytes()).all(|(&byte, want)| fold(byte) == want)
+    })
+}
+
+fn fold(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+}
+
+/// The value of a field that must not be repeated: of two, neither is to be believed.
+fn only_value<'a>(fields: &'a HeaderMap, name: &'static str) -> Option<&'a [u8]> {
+    let mut values = fields.get_all(HeaderName::from_static(name)).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value.as_bytes().trim_ascii()),
+        _ => None,
+    }
+}
+
+/// Whether a text can be host and port (RFC 3986 section 3.2.2); a list of several cannot.
+fn is_host(text: &[u8]) -> bool {
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte);
+    !text.is_empty() && text.iter().all(fits)
+}
+
+#[cfg(test)]
+mod tests;

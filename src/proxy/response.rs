@@ -1,0 +1,261 @@
+//! The way out: what the backend says of the session is carried out and goes no further.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::header::{CACHE_CONTROL, HeaderName, SET_COOKIE, VARY};
+use http::{HeaderMap, HeaderValue};
+use pingora_core::{Error, ErrorSource, Result};
+use pingora_http::{RequestHeader, ResponseHeader, header_value_from_raw};
+
+use super::context::{Context, Session};
+use super::{Shared, State, caching, failure};
+use crate::clock;
+use crate::config::{Config, OnBadSave};
+use crate::metrics::Action;
+use crate::session::directive::{self, Broken, Control, Directive};
+use crate::session::lifetime::SessionId;
+use crate::session::recent::REMEMBERED;
+use crate::session::time::Timestamp;
+use crate::session::{self, CookieAction, IssueKind, Opened};
+
+/// Removes the sidecar's fields and any cookie under the session cookie's name.
+pub(super) fn strip(response: &mut ResponseHeader, config: &Config) -> Result<()> {
+    let own: Vec<HeaderName> = own_names(&response.headers, config);
+    for name in own {
+        response.remove_header(&name);
+    }
+    drop_foreign_cookie(response, config)
+}
+
+/// The same for the fields behind a body.
+pub(super) fn strip_trailers(trailers: &mut HeaderMap, config: &Config) {
+    for name in own_names(trailers, config) {
+        trailers.remove(name);
+    }
+}
+
+fn own_names(headers: &HeaderMap, config: &Config) -> Vec<HeaderName> {
+    headers.keys().filter(|name| config.headers.is_own(name.as_str().as_bytes())).cloned().collect()
+}
+
+/// A backend that sets a cookie of the session's name would undo what the sidecar keeps there.
+fn drop_foreign_cookie(response: &mut ResponseHeader, config: &Config) -> Result<()> {
+    let cookie = &config.session.cookie;
+    let is_ours = |value: &HeaderValue| cookie.is_set_by(value.as_bytes());
+    let all = response.headers.get_all(SET_COOKIE);
+    if !all.iter().any(is_ours) {
+        return Ok(());
+    }
+    let others: Vec<HeaderValue> = all.iter().filter(|value| !is_ours(value)).cloned().collect();
+    let dropped = all.iter().count() - others.len();
+    response.remove_header(&SET_COOKIE);
+    for value in others {
+        response.append_header("Set-Cookie", value)?;
+    }
+    log::warn!(cookie = cookie.name().as_str(), fields = dropped; "dropped a Set-Cookie of the backend's under the session cookie's name");
+    Ok(())
+}
+
+/// Carries out what the final head of an answer asks for, and strips it.
+pub(super) fn close_session(
+    shared: &Shared,
+    request: &RequestHeader,
+    response: &mut ResponseHeader,
+    ctx: &mut Context,
+) -> Result<()> {
+    let state = Arc::clone(&ctx.state);
+    let config = &state.config;
+    let directive = read(response, config);
+    strip(response, config)?;
+    let Session::Open(opened) = &ctx.session else {
+        return Ok(());
+    };
+    if config.vary
+        && let Some(value) = caching::vary_by_cookie(|| values(&response.headers, &VARY))
+    {
+        response.insert_header("Vary", header_value_from_raw(value))?;
+    }
+    let action = match directive {
+        Directive::Keep => Ok(refresh(shared, &state, request, response, opened, ctx.begun)),
+        directive => write(shared, &state, directive, opened),
+    };
+    match action {
+        Ok(done) => {
+            ctx.action = done.action;
+            if let Some(set_cookie) = done.set_cookie {
+                set(response, &set_cookie)?;
+                for expired in opened.expire_old_names(&config.session) {
+                    response.append_header("Set-Cookie", expired)?;
+                }
+            }
+            Ok(())
+        }
+        Err(broken) => {
+            ctx.action = Some(Action::Rejected);
+            shared.metrics.session_written(Action::Rejected);
+            log::error!(
+                reason = broken.reason.as_str(), bytes = broken.bytes, path = super::access::path(request).as_str();
+                "the session could not be saved"
+            );
+            match config.on_bad_save {
+                OnBadSave::Ignore => Ok(()),
+                OnBadSave::Fail => {
+                    Err(Error::create(failure::BAD_SAVE, ErrorSource::Internal, None, None))
+                }
+            }
+        }
+    }
+}
+
+fn read(response: &ResponseHeader, config: &Config) -> Directive {
+    let names = &config.headers;
+    let mut control = Control::default();
+    for value in values(&response.headers, names.save.lower()) {
+        control.save.add(value);
+    }
+    for value in values(&response.headers, names.merge.lower()) {
+        control.merge.add(value);
+    }
+    for value in values(&response.headers, names.max_age.lower()) {
+        control.max_age.add(value);
+    }
+    for value in values(&response.headers, names.delete.lower()) {
+        control.delete.add(value);
+    }
+    directive::read(&control, names.encoding)
+}
+
+fn values<K: http::header::AsHeaderName>(
+    headers: &HeaderMap,
+    name: K,
+) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(name).into_iter().map(HeaderValue::as_bytes)
+}
+
+/// What was done, and the field that does it.
+struct Done {
+    action: Option<Action>,
+    set_cookie: Option<String>,
+}
+
+impl Done {
+    const NOTHING: Self = Self { action: None, set_cookie: None };
+}
+
+fn write(
+    shared: &Shared,
+    state: &State,
+    directive: Directive,
+    opened: &Opened,
+) -> Result<Done, Broken> {
+    if let Directive::Delete { beside_a_save: true } = directive {
+        log::warn!("the backend saves and deletes the session in one answer: it is deleted");
+    }
+    let policy = &state.config.session;
+    let now = clock::now();
+    let action = session::close(opened, directive, &state.keys, policy, now, fresh_id)?;
+    Ok(carry_out(shared, state, opened, action, now))
+}
+
+/// Renews a token that is due, unless the answer is no sign of somebody using the app, or a newer
+/// write of the same session would be undone.
+fn refresh(
+    shared: &Shared,
+    state: &State,
+    request: &RequestHeader,
+    response: &ResponseHeader,
+    opened: &Opened,
+    begun: Instant,
+) -> Done {
+    let policy = &state.config.session;
+    let now = clock::now();
+    if !opened.is_due(policy, now) || response.status.as_u16() >= 400 || is_sub_resource(request) {
+        return Done::NOTHING;
+    }
+    let Some(token) = opened.token() else {
+        return Done::NOTHING;
+    };
+    // What was written since a request of more than a minute began is not remembered any more.
+    let is_forgotten = begun.elapsed() > REMEMBERED;
+    if is_forgotten || shared.recent.lock().is_newer(token.id(), token.issued(), now) {
+        shared.metrics.session_written(Action::RefreshSkipped);
+        return Done { action: Some(Action::RefreshSkipped), set_cookie: None };
+    }
+    match session::refresh(opened, &state.keys, policy, now, fresh_id) {
+        Ok(action) => carry_out(shared, state, opened, action, now),
+        // Nobody asked for it: the answer passes, and the old token is good as long as it is.
+        Err(broken) => {
+            log::warn!(reason = broken.reason.as_str(), bytes = broken.bytes; "the session could not be refreshed");
+            Done::NOTHING
+        }
+    }
+}
+
+/// Counts and remembers what is about to be sent, at the moment that stands in it: signing takes a
+/// while, and a token must not look older than its own writing.
+fn carry_out(
+    shared: &Shared,
+    state: &State,
+    opened: &Opened,
+    action: CookieAction,
+    now: Timestamp,
+) -> Done {
+    let (action, session, set_cookie) = match action {
+        CookieAction::Keep => return Done::NOTHING,
+        CookieAction::Expire { set_cookie, session } => (Action::Deleted, session, set_cookie),
+        CookieAction::Issue(issued) => {
+            state.key_uses.signed();
+            shared.metrics.cookie_issued(issued.cookie_bytes);
+            let action = match issued.kind {
+                IssueKind::Saved => Action::Saved,
+                IssueKind::Merged => Action::Merged,
+                IssueKind::Refreshed => Action::Refreshed,
+            };
+            (action, issued.session, issued.set_cookie)
+        }
+    };
+    // Whether tokens are refreshed or not: after a reload they may be. The token that came and the
+    // one that goes can have different ids, where the one that came was not ours.
+    let came = opened
+        .token()
+        .map(session::VerifiedToken::id)
+        .filter(|came| session.as_ref() != Some(*came));
+    let mut recent = shared.recent.lock();
+    for session in came.into_iter().chain(&session) {
+        let evicted = recent.note(session.clone(), now);
+        shared.metrics.recent_writes_evicted.inc_by(evicted as u64);
+    }
+    drop(recent);
+    shared.metrics.session_written(action);
+    Done { action: Some(action), set_cookie: Some(set_cookie) }
+}
+
+/// Sets the cookie, and keeps shared caches from handing it to others.
+fn set(response: &mut ResponseHeader, set_cookie: &str) -> Result<()> {
+    response.append_header("Set-Cookie", set_cookie)?;
+    if let Some(value) = caching::private(|| values(&response.headers, &CACHE_CONTROL)) {
+        response.insert_header("Cache-Control", header_value_from_raw(value))?;
+    }
+    response.remove_header("Surrogate-Control");
+    response.remove_header("CDN-Cache-Control");
+    Ok(())
+}
+
+/// Whether a browser fetches a part of a page (Fetch Metadata, `Sec-Fetch-Dest`): such answers
+/// come late and out of order, and say nothing of somebody using the app.
+fn is_sub_resource(request: &RequestHeader) -> bool {
+    request.headers.get("sec-fetch-dest").is_some_and(|dest| {
+        !matches!(dest.as_bytes(), b"document" | b"empty" | b"iframe" | b"frame" | b"fencedframe")
+    })
+}
+
+fn fresh_id() -> SessionId {
+    let mut bytes = [0; 16];
+    // The system's generator does not fail once it has been seeded; an id that repeats would only
+    // make refreshes of two sessions wait for each other.
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        log::error!(error:% = error; "no randomness for a session id");
+    }
+    SessionId::from_bytes(bytes)
+}
