@@ -1,0 +1,71 @@
+//! `/metrics`, `/healthz`, `/readyz`: for Prometheus, Docker and Kubernetes, on a listener of
+//! their own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response, StatusCode};
+use pingora_core::apps::http_app::ServeHttp;
+use pingora_core::protocols::http::ServerSession;
+
+use crate::proxy::Shared;
+
+/// What the admin listener serves.
+pub(crate) struct Admin {
+    shared: Arc<Shared>,
+    draining: Arc<AtomicBool>,
+}
+
+impl Admin {
+    pub(crate) fn new(shared: Arc<Shared>, draining: Arc<AtomicBool>) -> Self {
+        Self { shared, draining }
+    }
+
+    /// Keys are loaded wherever this runs: without them nothing starts.
+    async fn ready(&self) -> (StatusCode, &'static str) {
+        if self.draining.load(Ordering::Acquire) {
+            return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        }
+        let upstream = Arc::clone(&self.shared.state.load().upstream);
+        if upstream.is_reachable().await {
+            (StatusCode::OK, "ready\n")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "the backend cannot be reached\n")
+        }
+    }
+}
+
+#[async_trait]
+impl ServeHttp for Admin {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        const PLAIN: &str = "text/plain; charset=utf-8";
+        let request = session.req_header();
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return answer(StatusCode::METHOD_NOT_ALLOWED, PLAIN, b"GET and HEAD only\n".to_vec());
+        }
+        match crate::routes::path_of(request.raw_path()) {
+            b"/metrics" => {
+                answer(StatusCode::OK, prometheus::TEXT_FORMAT, self.shared.metrics.render())
+            }
+            b"/healthz" => answer(StatusCode::OK, PLAIN, b"alive\n".to_vec()),
+            b"/readyz" => {
+                let (status, text) = self.ready().await;
+                answer(status, PLAIN, text.as_bytes().to_vec())
+            }
+            _ => answer(StatusCode::NOT_FOUND, PLAIN, b"/metrics, /healthz or /readyz\n".to_vec()),
+        }
+    }
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {
+    let length = body.len();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
