@@ -1,0 +1,187 @@
+//! The command line: what can be said, and what the outcome is for the shell.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::error::Fault;
+
+mod check;
+mod demo;
+mod health;
+mod key;
+mod keygen;
+mod run;
+mod token;
+
+/// Terminates cookie sessions in front of an app that has none.
+#[derive(Debug, Parser)]
+#[command(name = "cloakroom", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve, until SIGTERM or SIGINT
+    Run(run::RunArgs),
+    /// Print the configuration that is in force, or every fault in it
+    Check(check::CheckArgs),
+    /// Make and read session tokens
+    Token(token::TokenArgs),
+    /// Make a new key
+    Keygen(keygen::KeygenArgs),
+    /// Change the keys in a configuration: rotate, add, promote, retire
+    Key(key::KeyArgs),
+    /// Serve a built-in demo app behind a sidecar with a fresh key
+    Demo(demo::DemoArgs),
+    /// Ask a running cloakroom whether it is ready
+    Health(health::HealthArgs),
+}
+
+/// Where the configuration is; every subcommand that reads one takes it in this way.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ConfigArgs {
+    /// The configuration file
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CLOAKROOM_CONFIG",
+        default_value = "/etc/cloakroom/cloakroom.toml"
+    )]
+    pub(crate) config: PathBuf,
+}
+
+/// Why a subcommand did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The configuration, keys included, has faults.
+    Configuration(Vec<Fault>),
+    /// The arguments do not make sense.
+    Usage(String),
+    /// Something went wrong on the way.
+    Runtime(String),
+}
+
+/// Parses the arguments, runs the subcommand, turns its error into an exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to standard output, with 0. Where that is closed, so be it.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2).into();
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => check::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Token(args) => token::run(&args).map_err(Failure::Usage),
+        Command::Keygen(args) => keygen::run(&args).map_err(Failure::Usage),
+        Command::Key(args) => key::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Demo(args) => demo::run(args).map(|()| ExitCode::SUCCESS),
+        Command::Health(args) => health::run(&args).map_err(Failure::Usage),
+    };
+    outcome.unwrap_or_else(|failure| report(&failure))
+}
+
+fn report(failure: &Failure) -> ExitCode {
+    match failure {
+        Failure::Configuration(faults) => {
+            for fault in faults {
+                eprintln!("{fault}");
+            }
+            ExitCode::from(2)
+        }
+        Failure::Usage(message) => {
+            eprintln!("cloakroom: {message}");
+            ExitCode::from(2)
+        }
+        Failure::Runtime(message) => {
+            eprintln!("cloakroom: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away, as `head` does, is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    use std::io::{ErrorKind, Write as _};
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Runtime(format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    fn refused(arguments: &[&str]) -> clap::Error {
+        let all = ["cloakroom"].iter().chain(arguments);
+        Arguments::try_parse_from(all).unwrap_err()
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_forms_are_understood() {
+        let table: &[&[&str]] = &[
+            &["run"],
+            &["run", "--config", "f"],
+            &["run", "--listen", "[::]:1", "--listen", "unix:/a", "--backend", "http://b"],
+            &["check", "--config", "f"],
+            &["token", "encode"],
+            &["token", "encode", "-"],
+            &["token", "encode", "{}", "--secret-file", "f"],
+            &["token", "decode", "a.b.c", "--config", "f"],
+            &["keygen"],
+            &["keygen", "--algorithm", "HS512", "--out", "f"],
+            &["key", "rotate"],
+            &["key", "rotate", "--config", "f", "--algorithm", "ES256", "--id", "a.b-c_1"],
+            &["key", "add", "--dir", "d"],
+            &["key", "promote", "2026-11-23", "--config", "f"],
+            &["key", "retire", "--config", "f", "2"],
+            &["demo"],
+            &["demo", "--listen", "localhost:0"],
+            &["health", "--config", "f"],
+        ];
+        for arguments in table {
+            let all = ["cloakroom"].iter().chain(*arguments);
+            assert!(Arguments::try_parse_from(all).is_ok(), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn misuse_is_exit_code_2_and_help_is_0() {
+        let misuse: [&[&str]; 8] = [
+            &[],
+            &["key"],
+            &["key", "retire"],
+            &["key", "rotate", "--id", "../key"],
+            &["serve"],
+            &["run", "--port", "1"],
+            &["demo", "--listen", "example.com:80"],
+            &["token"],
+        ];
+        for arguments in misuse {
+            assert_eq!(refused(arguments).exit_code(), 2, "{arguments:?}");
+        }
+        assert_eq!(refused(&["--help"]).exit_code(), 0);
+        let version = refused(&["--version"]);
+        assert_eq!(version.kind(), ErrorKind::DisplayVersion);
+        assert_eq!(version.to_string(), format!("cloakroom {}\n", env!("CARGO_PKG_VERSION")));
+    }
+}

@@ -1,0 +1,100 @@
+//! `cloakroom check`: the configuration in force, or every fault in it and its keys.
+
+use std::path::Path;
+
+use clap::Args;
+
+use super::{ConfigArgs, Failure, print};
+use crate::config::error::Fault;
+use crate::config::file::{self, Overrides, Reading};
+use crate::keys::source;
+
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
+    let effective = check(&args.config.config).map_err(Failure::Configuration)?;
+    let text = toml::to_string(&effective)
+        .map_err(|error| Failure::Runtime(format!("the configuration cannot be shown: {error}")))?;
+    print(&text)
+}
+
+fn check(path: &Path) -> Result<toml::Table, Vec<Fault>> {
+    let Reading { loaded, keys } = file::read_file(path, &Overrides::default());
+    let without_secret = match keys.as_slice() {
+        // That there are none is a fault already.
+        [] => Vec::new(),
+        keys => source::load(keys, path).err().unwrap_or_default(),
+    };
+    match loaded {
+        Ok(mut loaded) if without_secret.is_empty() => {
+            loaded.config.read_revoked()?;
+            Ok(loaded.effective)
+        }
+        loaded => {
+            let mut faults = loaded.err().unwrap_or_default();
+            faults.extend(without_secret);
+            faults.sort_by_key(|fault| fault.line);
+            Err(faults)
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn check_text(text: &str) -> Result<toml::Table, Vec<String>> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cloakroom.toml");
+        std::fs::write(&path, text).unwrap();
+        let prefix = format!("{}:", path.display());
+        let local = |fault: Fault| fault.to_string().replace(&prefix, "");
+        check(&path).map_err(|faults| faults.into_iter().map(local).collect())
+    }
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let text = format!(
+            "listen = \"[::1]:0\"\nbackend = \"http://app\"\n[[keys]]\nsecret = \"{SECRET}\"\n"
+        );
+        let shown = toml::to_string(&check_text(&text).unwrap()).unwrap();
+        assert!(!shown.contains(SECRET), "{shown}");
+        assert!(shown.contains("secret = \"(redacted)\""), "{shown}");
+        assert!(shown.contains("same_site = \"lax\""), "{shown}");
+    }
+
+    #[test]
+    fn faults_of_the_file_and_of_its_keys_show_together() {
+        let text = format!(
+            "listen = \"[::1]:0\"\n\
+             [[keys]]\nsecret = \"{SECRET}\"\nalgorithm = \"RS256\"\n\
+             [[keys]]\nsecret_file = \"/does/not/exist\"\n\
+             [cookie]\nsecure = 1\n"
+        );
+        let faults = check_text(&text).unwrap_err();
+        let starts = [
+            "1: backend is missing: ",
+            "4: keys[1].algorithm = \"RS256\" takes a key pair: expected ",
+            "5: keys[2]: secret_file /does/not/exist: ",
+            "8: cookie.secure = 1: expected true or false",
+        ];
+        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
+        for (fault, start) in faults.iter().zip(starts) {
+            assert!(fault.starts_with(start), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_a_fault() {
+        let faults = check(Path::new("/does/not/exist.toml")).unwrap_err();
+        let fault: String = faults.iter().map(ToString::to_string).collect();
+        assert!(fault.starts_with("/does/not/exist.toml:1: cannot be read: "), "{fault}");
+    }
+}

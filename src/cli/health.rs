@@ -1,0 +1,199 @@
+//! `cloakroom health`: whether the running sidecar is ready, for Docker's HEALTHCHECK.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::ConfigArgs;
+use crate::config::Listen;
+use crate::config::file::{Overrides, load};
+
+/// Asks the running sidecar whether it is ready.
+#[derive(clap::Args, Debug)]
+pub(crate) struct HealthArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Docker knows 0 and 1 only, so that whatever is wrong is 1.
+pub(crate) fn run(args: &HealthArgs) -> Result<ExitCode, String> {
+    match admin_listener(&args.config.config).and_then(|admin| ask(&admin, TIMEOUT)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(reason) => {
+            eprintln!("cloakroom: {reason}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+fn admin_listener(file: &Path) -> Result<Listen, String> {
+    // The sidecar may have these from its command line instead of the file; nothing is asked of
+    // them here.
+    let overrides = Overrides {
+        listen: vec!["127.0.0.1:8080".into()],
+        backend: Some("http://127.0.0.1:5000".into()),
+    };
+    let loaded = load(file, &overrides).map_err(|faults| match &faults[..] {
+        [] => format!("{}: cannot be read", file.display()),
+        [fault] => fault.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more: see `cloakroom check`)", rest.len()),
+    })?;
+    loaded.config.admin.ok_or_else(|| {
+        let file = file.display();
+        format!("{file}: no admin listener to ask: set [admin] listen = \"127.0.0.1:9090\"")
+    })
+}
+
+/// Whether `/readyz` there is 200; no step of it takes longer than `timeout`.
+fn ask(admin: &Listen, timeout: Duration) -> Result<(), String> {
+    let (place, status) = match admin {
+        Listen::Tcp(address) => {
+            let address = reachable(*address);
+            (address.to_string(), ask_tcp(address, timeout))
+        }
+        Listen::Unix(path) => (format!("unix:{}", path.display()), ask_unix(path, timeout)),
+    };
+    match status {
+        Ok(status) if &status == b"200" => Ok(()),
+        Ok(status) => Err(format!("not ready: {place} answers {}", status.escape_ascii())),
+        Err(error) => Err(format!("not ready: {place}: {error}")),
+    }
+}
+
+/// Where one that listens on every address can be reached.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+fn ask_tcp(address: SocketAddr, timeout: Duration) -> std::io::Result<[u8; 3]> {
+    let stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    status_of_readyz(stream)
+}
+
+fn ask_unix(path: &Path, timeout: Duration) -> std::io::Result<[u8; 3]> {
+    let stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    status_of_readyz(stream)
+}
+
+fn status_of_readyz(mut stream: impl Read + Write) -> std::io::Result<[u8; 3]> {
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    // As much of the answer as says it.
+    let mut start = [0; "HTTP/1.1 200".len()];
+    stream.read_exact(&mut start)?;
+    match start {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', status @ ..] => Ok(status),
+        _ => Err(std::io::Error::other("what answers is no HTTP server")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::os::unix::net::UnixListener;
+    use std::thread;
+
+    const LONG: Duration = Duration::from_secs(30);
+
+    /// Reads one request and answers it.
+    fn answer(mut stream: impl Read + Write, response: &[u8]) -> String {
+        let mut request = Vec::new();
+        let mut byte = [0];
+        while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+            request.push(byte[0]);
+        }
+        stream.write_all(response).unwrap();
+        String::from_utf8(request).unwrap()
+    }
+
+    /// Asks a server that gives this answer; what it was asked comes back as well.
+    fn ask_one_that_answers(response: &'static [u8]) -> (Result<(), String>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || answer(listener.accept().unwrap().0, response));
+        (ask(&Listen::Tcp(address), LONG), server.join().unwrap())
+    }
+
+    #[test]
+    fn ready_is_200_on_readyz() {
+        let (answer, request) = ask_one_that_answers(b"HTTP/1.1 200 OK\r\n\r\nready\n");
+        assert_eq!(answer, Ok(()));
+        assert!(request.starts_with("GET /readyz HTTP/1.1\r\nHost: "), "{request}");
+    }
+
+    #[test]
+    fn everything_else_is_not_ready() {
+        let table: [(&'static [u8], &str); 6] = [
+            (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "answers 503"),
+            (b"HTTP/1.1 404 Not Found\r\n\r\n", "answers 404"),
+            (b"HTTP/1.1 2\x1b[0m\r\n\r\n", "answers 2\\x1b["),
+            (b"HTTP/1.1 20", "failed to fill whole buffer"),
+            (b"SSH-2.0-OpenSSH_9.9\r\n", "no HTTP server"),
+            (b"", "failed to fill whole buffer"),
+        ];
+        for (response, expected) in table {
+            let reason = ask_one_that_answers(response).0.unwrap_err();
+            assert!(reason.starts_with("not ready: 127.0.0.1:"), "{reason}");
+            assert!(reason.contains(expected), "{reason}");
+            assert_eq!(reason.lines().count(), 1);
+        }
+    }
+
+    #[test]
+    fn nobody_there_is_not_ready() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        assert!(ask(&Listen::Tcp(address), LONG).unwrap_err().contains("refused"));
+        let nowhere = Listen::Unix("/nowhere/admin.sock".into());
+        let reason = ask(&nowhere, LONG).unwrap_err();
+        assert!(reason.starts_with("not ready: unix:/nowhere/admin.sock: "), "{reason}");
+    }
+
+    #[test]
+    fn one_that_says_nothing_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(ask(&Listen::Tcp(address), Duration::from_millis(10)).is_err());
+    }
+
+    #[test]
+    fn a_unix_socket_is_asked_as_well() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let server = thread::spawn(move || {
+            answer(listener.accept().unwrap().0, b"HTTP/1.1 200 OK\r\n\r\n");
+        });
+        assert_eq!(ask(&Listen::Unix(path), LONG), Ok(()));
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn one_that_listens_everywhere_is_asked_on_loopback() {
+        let table = [
+            ("0.0.0.0:9090", "127.0.0.1:9090"),
+            ("[::]:9090", "[::1]:9090"),
+            ("192.0.2.1:9090", "192.0.2.1:9090"),
+            ("[2001:db8::1]:9090", "[2001:db8::1]:9090"),
+        ];
+        for (listening, asked) in table {
+            assert_eq!(reachable(listening.parse().unwrap()).to_string(), asked);
+        }
+    }
+}

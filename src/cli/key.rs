@@ -1,0 +1,268 @@
+//! `cloakroom key`: changes the keys in a configuration, in steps that end no session before its
+//! time.
+
+use std::fs::{self, Metadata};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use clap::{Args, Subcommand};
+
+use super::{ConfigArgs, Failure, keygen, print};
+use crate::clock;
+use crate::config::Config;
+use crate::keys::Algorithm;
+use crate::keys::source::KeySpec;
+use crate::session::lifetime::LONGEST;
+use crate::session::time::Timestamp;
+
+mod configuration;
+mod edit;
+mod fresh;
+mod name;
+
+use configuration::Configuration;
+use fresh::FreshKey;
+
+/// Changes the keys in a configuration. All else in it stays as it is, comments included.
+#[derive(Args, Debug)]
+pub(super) struct KeyArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a new key that signs from now on; the keys before it still verify
+    Rotate(NewKey),
+    /// Make a new key that only verifies for now: the first step where several sidecars share keys
+    Add(NewKey),
+    /// Let a key sign from now on; those before it still verify
+    Promote(OldKey),
+    /// Take a key out; sessions that it signed are over
+    Retire(OldKey),
+}
+
+#[derive(Args, Debug)]
+struct NewKey {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// What the key is for; as the first key unless it is given
+    #[arg(long, value_name = "NAME", value_parser = keygen::algorithm)]
+    algorithm: Option<Algorithm>,
+    /// The kid of its tokens; today's date unless it is given
+    #[arg(long, value_parser = name::id)]
+    id: Option<String>,
+    /// Where to put its file; beside that of the first key unless it is given
+    #[arg(long, value_name = "DIRECTORY")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct OldKey {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Its id, or without one its number in the file, from 1
+    key: String,
+}
+
+pub(super) fn run(args: &KeyArgs) -> Result<(), Failure> {
+    let report = match &args.action {
+        Action::Rotate(new) => rotate(new),
+        Action::Add(new) => add(new),
+        Action::Promote(OldKey { config, key }) => promote(&config.config, key),
+        Action::Retire(OldKey { config, key }) => retire(&config.config, key),
+    };
+    print(&report?)
+}
+
+fn rotate(new: &NewKey) -> Result<String, Failure> {
+    let now = clock::now();
+    let (mut report, changed, _) = put(new, edit::put_first, now)?;
+    let (path, former) = (changed.path.display(), changed.label(1));
+    report.push_str(&format!(
+        "{path}: the new key signs from now on, key {former} still verifies.\n\
+         {RELOAD}\n\
+         Sidecars that share key {former} and do not have the new one refuse its sessions: where \
+         there are\nseveral, begin with `cloakroom key add`.\n"
+    ));
+    report.push_str(&when_it_can_go(&changed.config, &changed.path, &former, now));
+    Ok(report)
+}
+
+fn add(new: &NewKey) -> Result<String, Failure> {
+    let (mut report, changed, id) = put(new, edit::put_last, clock::now())?;
+    let path = changed.path.display();
+    let signing = changed.label(0);
+    report.push_str(&format!(
+        "{path}: the new key verifies, key {signing} still signs.\n\
+         {RELOAD}\n\
+         When every sidecar that shares key {signing} has the new one, let it sign:\n    \
+         cloakroom key promote --config {path} {id}\n"
+    ));
+    Ok(report)
+}
+
+fn promote(path: &Path, key: &str) -> Result<String, Failure> {
+    let now = clock::now();
+    let configuration = Configuration::read(path)?;
+    let (index, _) = find(&configuration, key)?;
+    let path = path.display();
+    if index == 0 {
+        return Ok(format!("{path}: key {key} signs already; nothing is changed.\n"));
+    }
+    if configuration.keys().nth(index).is_some_and(|(.., key)| !key.can_sign()) {
+        return Err(Failure::Usage(format!("{path}: key {key} is a public key: it cannot sign")));
+    }
+    let changed = configuration.change(|text| edit::move_first(text, index))?;
+    let (signing, former) = (changed.label(0), changed.label(1));
+    Ok(format!(
+        "{path}: key {signing} signs from now on, key {former} still verifies.\n{RELOAD}\n{}",
+        when_it_can_go(&changed.config, &changed.path, &former, now)
+    ))
+}
+
+fn retire(path: &Path, key: &str) -> Result<String, Failure> {
+    let configuration = Configuration::read(path)?;
+    let (index, spec) = find(&configuration, key)?;
+    let path = path.display();
+    if index == 0 {
+        return Err(Failure::Usage(match configuration.config.keys.len() {
+            1 => format!("{path}: key {key} is the only one"),
+            _ => format!("{path}: key {key} signs: promote another one first"),
+        }));
+    }
+    configuration.change(|text| edit::remove(text, index))?;
+    let mut report =
+        format!("{path}: key {key} is out; sessions that it signed are over.\n{RELOAD}\n");
+    for file in spec.files() {
+        let file = file.display();
+        report.push_str(&format!("{file} is still there: remove it where nothing needs it.\n"));
+    }
+    Ok(report)
+}
+
+const RELOAD: &str = "A running sidecar takes this into use by itself within a second.";
+
+/// [`edit::put_first`] or [`edit::put_last`].
+type Put = fn(&str, &[(&str, &str)]) -> Result<String, String>;
+
+/// Makes a key and puts it into the configuration. The beginning of a report, the configuration as
+/// it is now, and the key's id.
+fn put(
+    new: &NewKey,
+    edit: Put,
+    now: Timestamp,
+) -> Result<(String, Configuration, String), Failure> {
+    let configuration = Configuration::read(&new.config.config)?;
+    let first = configuration.config.keys.first();
+    let algorithm = new.algorithm.or(first.map(|key| key.algorithm)).unwrap_or_default();
+    let beside = first.and_then(|key| key.files().next());
+    let taken = |id: &str| configuration.keys().any(|(label, ..)| label == id);
+    let (id, path) = name::of_new_key(new, first, now, taken).map_err(Failure::Usage)?;
+    let as_text = path.to_str().ok_or_else(|| {
+        Failure::Usage(format!("{}: a configuration can only name what is UTF-8", path.display()))
+    })?;
+
+    let old = beside.and_then(|path| fs::metadata(path).ok());
+    let key = FreshKey::write(path.clone(), algorithm, old.as_ref()).map_err(Failure::Runtime)?;
+    let changed = configuration.change(|text| edit(text, &key.entries(&id, as_text)))?;
+    let mut report = format!("{as_text}: a new key, {id}, for {}.\n", algorithm.name());
+    if let Some(public) = key.public() {
+        let public = public.display();
+        report.push_str(&format!("{public}: its public half, for those that only verify.\n"));
+    }
+    if old.as_ref().is_some_and(is_shared) {
+        report.push_str(
+            "Only its owner can read it, others can read the old one: see that the sidecar can.\n",
+        );
+    }
+    key.keep();
+    Ok((report, changed, id))
+}
+
+fn is_shared(file: &Metadata) -> bool {
+    file.permissions().mode() & 0o077 != 0
+}
+
+/// The key of that name, and its place from 0. The names are those of metrics and logs.
+fn find<'a>(configuration: &'a Configuration, name: &str) -> Result<(usize, &'a KeySpec), Failure> {
+    let labels: Vec<String> = configuration.keys().map(|(label, ..)| label).collect();
+    let mut found = configuration.keys().enumerate().filter(|(_, (label, ..))| label == name);
+    match (found.next(), found.next()) {
+        (Some((index, (_, spec, _))), None) => Ok((index, spec)),
+        (found, _) => {
+            let path = configuration.path.display();
+            let count = if found.is_some() { "several keys" } else { "no key" };
+            let labels = labels.join(", ");
+            Err(Failure::Usage(format!("{path}: {count} of the name {name}: there are {labels}")))
+        }
+    }
+}
+
+/// When the key that signed until now can be retired.
+fn when_it_can_go(config: &Config, path: &Path, key: &str, now: Timestamp) -> String {
+    let policy = &config.session;
+    let after = |lifetime: Duration| moment(now.plus(lifetime).plus(policy.leeway));
+    let longest = policy.absolute_ttl.unwrap_or(LONGEST).min(LONGEST);
+    let series = format!("cloakroom_key_uses_total{{key={key:?},use=\"verify\"}}");
+    let own = config.headers.max_age.as_str();
+    let when = match policy.lifetime() {
+        Some(lifetime) => format!(
+            "Key {key} can go after {}: the last token that it signed has expired then.\n\
+             A session that the app gave an {own} of its own may last until {}:\n\
+             {series} stands still when nobody has one any more.\n",
+            after(lifetime.min(longest)),
+            after(longest),
+        ),
+        None => format!(
+            "Tokens of key {key} do not expire, as session.ttl is not set. It can go when\n\
+             {series} has stood still for as long\n\
+             as a user may stay away.\n"
+        ),
+    };
+    format!("{when}Then: cloakroom key retire --config {} {key}\n", path.display())
+}
+
+/// `2026-11-23T10:00:00Z`
+fn moment(moment: Timestamp) -> String {
+    let time = UNIX_EPOCH + Duration::from_secs(moment.as_secs());
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_token_says_when_a_key_can_go() {
+        let now = Timestamp::from_secs(1_795_435_200); // 2026-11-23T12:00:00Z
+        let said = |session: &str| {
+            let text = format!(
+                "listen = \"[::1]:0\"\nbackend = \"http://app\"\n[[keys]]\nsecret = \"{}\"\n\
+                 [session]\n{session}",
+                "x".repeat(32)
+            );
+            let overrides = crate::config::file::Overrides::default();
+            let loaded = crate::config::file::parse(&text, Path::new("f"), &overrides).unwrap();
+            when_it_can_go(&loaded.config, Path::new("f"), "old", now)
+        };
+        for (session, expected) in [
+            ("ttl = \"14d\"", &["after 2026-12-07T12:00:00Z", "until 2027-12-28T12:00:00Z"][..]),
+            ("ttl = \"14d\"\nleeway = \"60s\"", &["after 2026-12-07T12:01:00Z"]),
+            (
+                "ttl = \"14d\"\nabsolute_ttl = \"7d\"",
+                &["after 2026-11-30T12:00:00Z", "until 2026-11-30T12:00:00Z"],
+            ),
+            ("absolute_ttl = \"90d\"", &["after 2027-02-21T12:00:00Z"]),
+            ("", &["do not expire", "cloakroom_key_uses_total{key=\"old\",use=\"verify\"}"]),
+        ] {
+            let said = said(session);
+            for part in expected {
+                assert!(said.contains(part), "{session}: {said}");
+            }
+            assert!(said.ends_with("Then: cloakroom key retire --config f old\n"), "{said}");
+        }
+    }
+}

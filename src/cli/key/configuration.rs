@@ -1,0 +1,101 @@
+//! The configuration that is changed: sound before and after, and replaced at once or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+
+use crate::cli::Failure;
+use crate::config::Config;
+use crate::config::error::Fault;
+use crate::config::file::{self, Overrides};
+use crate::keys::source::{self, KeySpec};
+use crate::keys::{Key, KeyIndex, KeyRing};
+
+/// A sound configuration and its text.
+pub(super) struct Configuration {
+    /// As the operator named it.
+    pub(super) path: PathBuf,
+    pub(super) config: Config,
+    text: String,
+    keys: KeyRing,
+}
+
+impl Configuration {
+    /// Reads the file and all that it names.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let unreadable = |error: io::Error| {
+            let fault = Fault::new(path, 1, format!("cannot be read: {error}"));
+            Failure::Configuration(vec![fault])
+        };
+        Self::parse(fs::read_to_string(path).map_err(unreadable)?, path)
+    }
+
+    fn parse(text: String, path: &Path) -> Result<Self, Failure> {
+        // The sidecar may have these from its command line instead of the file.
+        let overrides = Overrides {
+            listen: vec!["127.0.0.1:0".into()],
+            backend: Some("http://127.0.0.1:5000".into()),
+        };
+        let mut config =
+            file::parse(&text, path, &overrides).map_err(Failure::Configuration)?.config;
+        config.read_revoked().map_err(Failure::Configuration)?;
+        let keys = source::load(&config.keys, path).map_err(Failure::Configuration)?;
+        Ok(Self { path: path.to_owned(), config, text, keys })
+    }
+
+    /// Each key as it is configured and as it was loaded, with what metrics and logs call it.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (String, &KeySpec, &Key)> {
+        let loaded = self.keys.iter().map(|(index, key)| (self.keys.label(index), key));
+        self.config.keys.iter().zip(loaded).map(|(spec, (label, key))| (label, spec, key))
+    }
+
+    /// What metrics and logs call the key at that place, from 0.
+    pub(super) fn label(&self, index: usize) -> String {
+        self.keys.label(KeyIndex(index))
+    }
+
+    /// Changes the text. Nothing is written unless the result is sound again.
+    pub(super) fn change(
+        &self,
+        edit: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<Self, Failure> {
+        let named = |reason| format!("{}: {reason}", self.path.display());
+        let text = edit(&self.text).map_err(|reason| Failure::Usage(named(reason)))?;
+        let changed = Self::parse(text, &self.path)?;
+        self.replace(&changed.text)
+            .map_err(|error| Failure::Runtime(named(format!("not changed: {error}"))))?;
+        Ok(changed)
+    }
+
+    fn replace(&self, text: &str) -> io::Result<()> {
+        // The link stays, what it leads to is replaced.
+        let path = fs::canonicalize(&self.path)?;
+        if fs::read(&path)? != self.text.as_bytes() {
+            return Err(io::Error::other("somebody else changed it at this moment; try again"));
+        }
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::Error::other("it is no file"));
+        };
+        let name = name.to_string_lossy();
+        let temporary = directory.join(format!(".{name}.{}", std::process::id()));
+        let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        fill(new, text, &path).and_then(|()| fs::rename(&temporary, &path)).inspect_err(|_| {
+            // What went wrong before is what counts.
+            let _ = fs::remove_file(&temporary);
+        })?;
+        // It is in force; whether it would be so after a power failure changes nothing any more.
+        let _ = File::open(directory).and_then(|directory| directory.sync_all());
+        Ok(())
+    }
+}
+
+/// Writes the text, for those who could read and write the old file.
+fn fill(mut new: File, text: &str, old: &Path) -> io::Result<()> {
+    let old = fs::metadata(old)?;
+    new.write_all(text.as_bytes())?;
+    // Only root may give a file away.
+    let _ = fchown(&new, Some(old.uid()), Some(old.gid()));
+    new.set_permissions(old.permissions())?;
+    new.sync_all()
+}

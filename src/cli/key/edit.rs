@@ -1,0 +1,166 @@
+//! Changes of the `[[keys]]` in a configuration, text to text: whole tables come, go and move, and
+//! every other line stays byte for byte.
+//!
+//! What belongs to a table: its lines, and comments directly above or below them. A blank line
+//! parts: a comment beyond one is about more than this key and stays where it is.
+//!
+//! `toml_edit` would write the whole file anew, with other line ends where they are those of DOS.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Puts a table with these entries above all `[[keys]]`.
+pub(super) fn put_first(text: &str, entries: &[(&str, &str)]) -> Result<String, String> {
+    let (first, _) = first_and_last(text)?;
+    let line_end = line_end(text);
+    let (before, after) = text.split_at(first.lines.start);
+    Ok(format!("{before}{}{line_end}{after}", table(entries, line_end)))
+}
+
+/// Puts a table with these entries below all `[[keys]]`.
+pub(super) fn put_last(text: &str, entries: &[(&str, &str)]) -> Result<String, String> {
+    let (_, last) = first_and_last(text)?;
+    let line_end = line_end(text);
+    let (before, after) = text.split_at(last.lines.end);
+    let finish = missing_line_end(before, line_end);
+    Ok(format!("{before}{finish}{line_end}{}{after}", table(entries, line_end)))
+}
+
+/// Moves a table, counted from 0, above all other `[[keys]]`.
+pub(super) fn move_first(text: &str, index: usize) -> Result<String, String> {
+    let (first, _) = first_and_last(text)?;
+    let moved = nth(text, index)?;
+    if index == 0 {
+        return Ok(text.to_owned());
+    }
+    let line_end = line_end(text);
+    let table = &text[moved.lines.clone()];
+    let finish = missing_line_end(table, line_end);
+    let rest = without(text, &moved);
+    let (before, after) = rest.split_at(first.lines.start);
+    Ok(format!("{before}{table}{finish}{line_end}{after}"))
+}
+
+/// Takes out a table, counted from 0.
+pub(super) fn remove(text: &str, index: usize) -> Result<String, String> {
+    nth(text, index).map(|table| without(text, &table))
+}
+
+/// Where a table stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    /// From the comment directly above it to the one directly below it, with the line end.
+    lines: Range<usize>,
+    /// Where the blank lines below it end.
+    next: usize,
+}
+
+fn nth(text: &str, index: usize) -> Result<Place, String> {
+    places(text)?.into_iter().nth(index).ok_or_else(|| format!("has no keys[{}]", index + 1))
+}
+
+fn first_and_last(text: &str) -> Result<(Place, Place), String> {
+    let places = places(text)?;
+    let (first, last) = (places.first().cloned(), places.last().cloned());
+    first.zip(last).ok_or_else(|| "has no [[keys]]".into())
+}
+
+fn places(text: &str) -> Result<Vec<Place>, String> {
+    let tree = DeTable::parse(text).map_err(|error| format!("not TOML: {}", error.message()))?;
+    let mut ends = Vec::new();
+    tree.get_ref().values().for_each(|value| note_ends(value, &mut ends));
+    let keys = tree.get_ref().get("keys").and_then(|keys| keys.get_ref().as_array());
+    keys.into_iter().flatten().map(|key| place(text, key, &ends)).collect()
+}
+
+/// Where values end, headers of tables being values, too: no comment reaches across.
+fn note_ends(value: &Spanned<DeValue<'_>>, ends: &mut Vec<usize>) {
+    ends.push(value.span().end);
+    match value.get_ref() {
+        DeValue::Table(table) => table.values().for_each(|value| note_ends(value, ends)),
+        DeValue::Array(array) => array.iter().for_each(|value| note_ends(value, ends)),
+        _ => {}
+    }
+}
+
+fn place(text: &str, key: &Spanned<DeValue<'_>>, ends: &[usize]) -> Result<Place, String> {
+    let header = key.span();
+    if !text[header.clone()].starts_with("[[") {
+        return Err(
+            "keys = [...] is nothing that this command can edit: give each key a table of \
+                    its own under [[keys]]"
+                .into(),
+        );
+    }
+    let mut own = Vec::new();
+    note_ends(key, &mut own);
+    let last = own.into_iter().max().unwrap_or(header.end);
+    let end = last + line(&text[last..]).len();
+    let end = end + comments_below(&text[end..]);
+    let blank = text[end..].split_inclusive('\n').take_while(|line| line.trim().is_empty());
+    let next = end + blank.map(str::len).sum::<usize>();
+
+    let above = match ends.iter().filter(|end| **end <= header.start).max() {
+        Some(end) => end + line(&text[*end..]).len(),
+        None => text.len() - text.trim_start_matches('\u{feff}').len(),
+    };
+    Ok(Place { lines: header.start - comment_above(&text[above..header.start])..end, next })
+}
+
+/// How many bytes the comment at the end of `text` takes up, and the indent of what follows it.
+fn comment_above(text: &str) -> usize {
+    let indent = text.rsplit('\n').next().unwrap_or_default().len();
+    let lines = text[..text.len() - indent].split_inclusive('\n').rev();
+    indent + lines.take_while(|line| is_comment(line)).map(str::len).sum::<usize>()
+}
+
+/// How many bytes the comment at the start of `text` takes up, unless it is that of a table below.
+fn comments_below(text: &str) -> usize {
+    let lines = text.split_inclusive('\n').take_while(|line| is_comment(line));
+    let comment = lines.map(str::len).sum();
+    if line(&text[comment..]).trim_start().starts_with('[') { 0 } else { comment }
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with('#')
+}
+
+/// The first line, with its end.
+fn line(text: &str) -> &str {
+    text.split_inclusive('\n').next().unwrap_or_default()
+}
+
+/// The text without a table, and without the blank lines that parted it from the next one or, at
+/// the end, from the one before.
+fn without(text: &str, table: &Place) -> String {
+    let (before, after) = (&text[..table.lines.start], &text[table.next..]);
+    if !after.is_empty() {
+        return format!("{before}{after}");
+    }
+    let used = before.trim_end().len();
+    before[..used + line(&before[used..]).len()].to_owned()
+}
+
+fn table(entries: &[(&str, &str)], line_end: &str) -> String {
+    let mut table = format!("[[keys]]{line_end}");
+    for (key, value) in entries {
+        let value = toml::Value::from(*value);
+        table.push_str(&format!("{key} = {value}{line_end}"));
+    }
+    table
+}
+
+/// The line end of this text, which is that of its first line.
+fn line_end(text: &str) -> &'static str {
+    if line(text).ends_with("\r\n") { "\r\n" } else { "\n" }
+}
+
+fn missing_line_end<'a>(text: &str, line_end: &'a str) -> &'a str {
+    if text.ends_with('\n') { "" } else { line_end }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests;

@@ -1,0 +1,119 @@
+//! What a new key and its file are called.
+
+use std::path::{Path, PathBuf};
+
+use super::{NewKey, moment};
+use crate::cli::keygen;
+use crate::keys::source::{KeySpec, Source};
+use crate::session::time::Timestamp;
+
+/// The id and the file of a new key.
+pub(super) fn of_new_key(
+    new: &NewKey,
+    first: Option<&KeySpec>,
+    now: Timestamp,
+    taken: impl Fn(&str) -> bool,
+) -> Result<(String, PathBuf), String> {
+    let old = first.and_then(|key| key.files().next());
+    let directory = match (&new.dir, old.as_deref().and_then(Path::parent)) {
+        // As a sidecar with another working directory finds it, too.
+        (Some(directory), _) => std::path::absolute(directory)
+            .map_err(|error| format!("--dir {}: {error}", directory.display()))?,
+        (None, Some(directory)) => directory.to_owned(),
+        (None, None) => {
+            let source = first.map(|key| &key.source);
+            let source = if matches!(source, Some(Source::Env(_))) {
+                "an environment variable"
+            } else {
+                "the configuration"
+            };
+            return Err(format!(
+                "the first key is in {source}: say with --dir DIRECTORY where to put the new \
+                 one's file"
+            ));
+        }
+    };
+    let old_id = first.and_then(|key| key.id.as_deref());
+    let file = |id: &str| directory.join(file_name(old.as_deref(), old_id, id));
+    let id = match &new.id {
+        Some(id) if taken(id) => return Err(format!("--id {id}: there is a key of this name")),
+        Some(id) => id.clone(),
+        None => {
+            let exists = |path: &Path| path.symlink_metadata().is_ok();
+            let free = |id: &String| {
+                let path = file(id);
+                !taken(id) && !exists(&path) && !exists(&keygen::public_path(&path))
+            };
+            let date = moment(now)[..DATE].to_owned();
+            let numbered = (2..1000).map(|number| format!("{date}-{number}"));
+            let mut ids = [date.clone()].into_iter().chain(numbered);
+            ids.find(free).ok_or_else(|| format!("too many keys of {date}: give one with --id"))?
+        }
+    };
+    let path = file(&id);
+    Ok((id, path))
+}
+
+/// How long a date is in RFC 3339.
+const DATE: usize = "2026-11-23".len();
+
+/// The old name with the new id in the place of the old one, or behind it: `session_key` becomes
+/// `session_key-2026-11-23`, and `session-a.pem` of the key `a` `session-2026-11-23.pem`.
+fn file_name(old: Option<&Path>, old_id: Option<&str>, id: &str) -> String {
+    let name = old.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let name = name.unwrap_or_else(|| "session_key".into());
+    let without_id = |name: &str| {
+        let base = name.strip_suffix(old_id?)?.strip_suffix('-')?;
+        Some(base.to_owned())
+    };
+    if let Some(base) = without_id(&name) {
+        return format!("{base}-{id}");
+    }
+    match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => {
+            let base = without_id(stem).unwrap_or_else(|| stem.to_owned());
+            format!("{base}-{id}.{extension}")
+        }
+        _ => format!("{name}-{id}"),
+    }
+}
+
+/// An id that can stand in a file's name.
+pub(super) fn id(text: &str) -> Result<String, String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected up to 64 letters, digits, \"-\", \"_\" and \".\"".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_after_the_old_one_and_the_new_id() {
+        for (old, old_id, expected) in [
+            (None, None, "session_key-new"),
+            (Some("/run/key"), None, "key-new"),
+            (Some("/run/key-2026-11-23"), Some("2026-11-23"), "key-new"),
+            (Some("/run/key-2026-11-23"), None, "key-2026-11-23-new"),
+            (Some("key-v1.2"), Some("v1.2"), "key-new"),
+            (Some("/run/key.pem"), None, "key-new.pem"),
+            (Some("/run/key-a.pem"), Some("a"), "key-new.pem"),
+            (Some("/run/.key"), None, ".key-new"),
+            (Some("/run/a"), Some("a"), "a-new"),
+        ] {
+            assert_eq!(file_name(old.map(Path::new), old_id, "new"), expected, "{old:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_can_stand_in_a_file_name() {
+        assert_eq!(id("2026-11-23_a.b"), Ok("2026-11-23_a.b".into()));
+        for text in ["", "a/b", "a b", "\u{e4}", &"x".repeat(65)] {
+            assert!(id(text).is_err(), "{text}");
+        }
+    }
+}

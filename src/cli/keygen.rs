@@ -1,0 +1,241 @@
+//! `cloakroom keygen`: a new random secret, or a new key pair.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair as _, RsaKeyPair,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::keys::{Algorithm, Family};
+
+/// Makes a new key.
+#[derive(clap::Args, Debug)]
+pub(crate) struct KeygenArgs {
+    /// The algorithm that the key is for, such as HS256, RS256, PS256, ES256 or EdDSA
+    #[arg(long, value_name = "NAME", default_value = "HS256", value_parser = algorithm)]
+    algorithm: Algorithm,
+    /// Write to this file, which must not exist yet, and a public key to FILE.pub, instead of
+    /// standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &KeygenArgs) -> Result<ExitCode, String> {
+    let key = KeyText::new(args.algorithm)?;
+    match &args.out {
+        Some(path) => key.write(path)?,
+        None => {
+            let mut out = std::io::stdout().lock();
+            out.write_all(key.private.as_bytes())
+                .and_then(|()| out.write_all(key.public.unwrap_or_default().as_bytes()))
+                .map_err(|error| format!("standard output: {error}"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A new key as it stands in files.
+pub(super) struct KeyText {
+    /// A secret and a newline, or the private half of a pair.
+    private: Zeroizing<String>,
+    /// None of a secret.
+    public: Option<String>,
+}
+
+impl KeyText {
+    /// Makes a key.
+    pub(super) fn new(algorithm: Algorithm) -> Result<Self, String> {
+        let (private, public) = match algorithm.family() {
+            Family::Hmac => (secret_line(algorithm)?, None),
+            _ => key_pair(algorithm).map(|(private, public)| (private, Some(public)))?,
+        };
+        Ok(Self { private, public })
+    }
+
+    /// Writes it to `path`, with mode 0600, and a public half to `path` with `.pub` behind it.
+    /// Neither may exist; where it fails, neither is left.
+    pub(super) fn write(&self, path: &Path) -> Result<(), String> {
+        write_new(path, self.private.as_bytes(), 0o600)?;
+        let Some(public) = &self.public else { return Ok(()) };
+        write_new(&public_path(path), public.as_bytes(), 0o644).inspect_err(|_| {
+            // A private key that nobody was told of. What went wrong first is what counts.
+            let _ = std::fs::remove_file(path);
+        })
+    }
+}
+
+/// Where the public half of the key in `private` is.
+pub(super) fn public_path(private: &Path) -> PathBuf {
+    let mut path = private.as_os_str().to_owned();
+    path.push(".pub");
+    path.into()
+}
+
+/// The value of an option `--algorithm`.
+pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::from_name(name).ok_or_else(|| {
+        let known = Algorithm::ALL.map(Algorithm::name).join(", ");
+        format!("expected one of {known}")
+    })
+}
+
+/// A private key (PKCS #8) and its public half (SubjectPublicKeyInfo), in PEM.
+fn key_pair(algorithm: Algorithm) -> Result<(Zeroizing<String>, String), String> {
+    let failed = |_| format!("cannot make a key for {}", algorithm.name());
+    let ecdsa = |curve| {
+        let pair = EcdsaKeyPair::generate(curve).map_err(failed)?;
+        let private = pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec();
+        let public = pair.public_key().as_der().map_err(failed)?.as_ref().to_vec();
+        Ok::<_, String>((private, public))
+    };
+    let (private, public) = match algorithm {
+        Algorithm::Es256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING)?,
+        Algorithm::Es384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING)?,
+        Algorithm::EdDsa => {
+            let pair = Ed25519KeyPair::generate().map_err(failed)?;
+            let private: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+            let public = pair.public_key().as_der().map_err(failed)?.as_ref().to_vec();
+            (private.as_ref().to_vec(), public)
+        }
+        _ => {
+            let pair = RsaKeyPair::generate(KeySize::Rsa3072).map_err(failed)?;
+            let private: Pkcs8V1Der<'_> = pair.as_der().map_err(failed)?;
+            let public = pair.public_key().as_der().map_err(failed)?.as_ref().to_vec();
+            (private.as_ref().to_vec(), public)
+        }
+    };
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    let encode = |label, der| pem::encode_config(&pem::Pem::new(label, der), config);
+    Ok((Zeroizing::new(encode("PRIVATE KEY", private)), encode("PUBLIC KEY", public)))
+}
+
+/// As many random bytes as the hash has, base64url-encoded and so even longer, and a newline.
+fn secret_line(algorithm: Algorithm) -> Result<Zeroizing<String>, String> {
+    let mut bytes = Zeroizing::new(vec![0; algorithm.least_secret_bytes()]);
+    getrandom::fill(&mut bytes)
+        .map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    // With room for all of it, so that growing leaves no copies behind.
+    let mut line = Zeroizing::new(String::with_capacity(2 * bytes.len()));
+    URL_SAFE_NO_PAD.encode_string(&*bytes, &mut line);
+    line.push('\n');
+    Ok(line)
+}
+
+fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), String> {
+    let explain = |error: std::io::Error| match error.kind() {
+        // An overwritten key ends every session that it signed.
+        std::io::ErrorKind::AlreadyExists => {
+            format!("{} exists and is not overwritten", path.display())
+        }
+        _ => format!("{}: {error}", path.display()),
+    };
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(explain)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(|error| {
+        // Half a secret must not be found by the next start. What went wrong first is what counts.
+        let _ = std::fs::remove_file(path);
+        explain(error)
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use crate::keys::source::Source;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_secret_is_long_enough_for_its_algorithm() {
+        for (algorithm, characters) in
+            [(Algorithm::Hs256, 43), (Algorithm::Hs384, 64), (Algorithm::Hs512, 86)]
+        {
+            let line = secret_line(algorithm).unwrap();
+            let secret = line.strip_suffix('\n').unwrap();
+            assert_eq!(secret.len(), characters);
+            assert!(secret.len() >= algorithm.least_secret_bytes());
+            assert_eq!(
+                URL_SAFE_NO_PAD.decode(secret).unwrap().len(),
+                algorithm.least_secret_bytes()
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_secrets_are_the_same() {
+        assert_ne!(secret_line(Algorithm::Hs256), secret_line(Algorithm::Hs256));
+    }
+
+    #[test]
+    fn a_file_is_made_for_its_owner_only_and_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        write_new(&path, b"first\n", 0o600).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let again = write_new(&path, b"second\n", 0o600).unwrap_err();
+        assert!(again.ends_with("exists and is not overwritten"), "{again}");
+        assert_eq!(fs::read(&path).unwrap(), b"first\n");
+        assert!(
+            write_new(&directory.path().join("no/such"), b"", 0o600)
+                .unwrap_err()
+                .contains("no/such")
+        );
+    }
+
+    #[test]
+    fn a_new_key_is_one_that_starts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        for algorithm in Algorithm::ALL {
+            run(&KeygenArgs { algorithm, out: Some(path.clone()) }).unwrap();
+            let public = directory.path().join("key.pub");
+            let source = match algorithm.family() {
+                Family::Hmac => Source::File(path.clone()),
+                _ => Source::Pair { private: Some(path.clone()), public: Some(public.clone()) },
+            };
+            let spec = crate::keys::source::KeySpec {
+                id: None,
+                algorithm,
+                source,
+                encoding: crate::keys::source::SecretEncoding::Utf8,
+                allow_weak_secret: false,
+                line: 1,
+            };
+            assert!(crate::keys::source::load(std::slice::from_ref(&spec), &path).is_ok());
+            assert!(crate::keys::source::warnings(&[spec]).is_empty());
+            fs::remove_file(&path).unwrap();
+            if algorithm.family() != Family::Hmac {
+                fs::remove_file(&public).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_pair_is_written_whole_or_not_at_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        fs::write(public_path(&path), "another").unwrap();
+        let refused = KeyText::new(Algorithm::EdDsa).unwrap().write(&path).unwrap_err();
+        assert!(refused.ends_with("key.pub exists and is not overwritten"), "{refused}");
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn an_unknown_algorithm_is_refused_with_those_known() {
+        assert_eq!(algorithm("HS512"), Ok(Algorithm::Hs512));
+        for name in ["hs256", "none", ""] {
+            assert!(algorithm(name).unwrap_err().contains("HS256, HS384, HS512"));
+        }
+    }
+}

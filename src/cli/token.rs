@@ -1,0 +1,280 @@
+//! `cloakroom token`: makes and reads tokens as `Session.encode()` and `Session.decode()` of
+//! microdot do.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::ConfigArgs;
+use crate::clock;
+use crate::config::file::{Overrides, load};
+use crate::keys::{KeyRing, source};
+use crate::session::cookie::{CookieAttributes, CookieName, CookieParts};
+use crate::session::dict::Dict;
+use crate::session::lifetime::SessionId;
+use crate::session::time::Timestamp;
+use crate::session::{self, Policy};
+
+mod explain;
+
+/// Makes and reads tokens.
+#[derive(clap::Args, Debug)]
+pub(crate) struct TokenArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Signs a JSON object and prints the token
+    Encode {
+        /// The object; `-` or nothing reads standard input
+        json: Option<String>,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+    /// Verifies a token and prints the object in it, or `{}` and, on standard error, why not
+    Decode {
+        /// The token; `-` or nothing reads standard input
+        token: Option<String>,
+        /// Print everything about the token: header, key, times, session, or exactly why it fails
+        #[arg(long)]
+        explain: bool,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+struct KeyArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// A file with an HS256 secret, instead of any configuration
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, String> {
+    let print = |line: &str| {
+        writeln!(std::io::stdout().lock(), "{line}")
+            .map_err(|error| format!("standard output: {error}"))
+    };
+    match &args.action {
+        Action::Encode { json, keys } => {
+            let (keys, policy) = keys.load()?;
+            let json = argument(json.as_deref(), std::io::stdin().lock())?;
+            let mut id = [0; 16];
+            getrandom::fill(&mut id)
+                .map_err(|error| format!("the system gives no random bytes: {error}"))?;
+            let id = SessionId::from_bytes(id);
+            print(&encode(&json, &keys, &policy, clock::now(), id)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Action::Decode { token, explain, keys } => {
+            let (keys, policy) = keys.load()?;
+            let token = argument(token.as_deref(), std::io::stdin().lock())?;
+            if *explain {
+                let (text, valid) =
+                    explain::explain(token.trim_ascii(), &keys, &policy, clock::now());
+                print(text.trim_end())?;
+                return Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
+            match decode(&token, &keys, &policy, clock::now()) {
+                Ok(dict) => {
+                    print(dict.as_str())?;
+                    Ok(ExitCode::SUCCESS)
+                }
+                Err(reason) => {
+                    print("{}")?;
+                    eprintln!("cloakroom: {reason}");
+                    Ok(ExitCode::FAILURE)
+                }
+            }
+        }
+    }
+}
+
+impl KeyArgs {
+    fn load(&self) -> Result<(KeyRing, Policy), String> {
+        match &self.secret_file {
+            Some(path) => {
+                let (keys, warning) = source::load_file(path)?;
+                if let Some(warning) = warning {
+                    eprintln!("cloakroom: {warning}");
+                }
+                Ok((keys, default_policy()?))
+            }
+            None => load_config(&self.config.config),
+        }
+    }
+}
+
+fn load_config(file: &Path) -> Result<(KeyRing, Policy), String> {
+    // The sidecar may have these from its command line instead of the file; a token has nothing
+    // to do with them.
+    let overrides = Overrides {
+        listen: vec!["127.0.0.1:8080".into()],
+        backend: Some("http://127.0.0.1:5000".into()),
+    };
+    let join = |faults: Vec<crate::config::error::Fault>| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        faults.join("\n")
+    };
+    let mut config = load(file, &overrides).map_err(join)?.config;
+    config.read_revoked().map_err(join)?;
+    let keys = source::load(&config.keys, file).map_err(join)?;
+    Ok((keys, config.session))
+}
+
+/// What holds where nothing is configured, which is what microdot does.
+fn default_policy() -> Result<Policy, String> {
+    let parts = CookieParts::named(CookieName::parse("session")?);
+    CookieAttributes::new(parts)
+        .map(Policy::of)
+        .map_err(|faults| faults.into_iter().map(|fault| fault.message).collect())
+}
+
+/// More than any token or dict that fits into a cookie.
+const MAX_INPUT_BYTES: u64 = 1024 * 1024;
+
+fn argument(argument: Option<&str>, input: impl Read) -> Result<Vec<u8>, String> {
+    match argument {
+        Some(text) if text != "-" => Ok(text.as_bytes().to_vec()),
+        _ => {
+            let mut text = Vec::new();
+            input
+                .take(MAX_INPUT_BYTES)
+                .read_to_end(&mut text)
+                .map_err(|error| format!("standard input: {error}"))?;
+            Ok(text)
+        }
+    }
+}
+
+fn encode(
+    json: &[u8],
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    id: SessionId,
+) -> Result<String, String> {
+    let dict = Dict::parse(json).map_err(|error| format!("not a dict: {error}"))?;
+    session::encode(&dict, keys, policy, now, || id).map_err(|broken| broken.reason)
+}
+
+fn decode(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) -> Result<Dict, String> {
+    // What is piped in ends with a newline.
+    let token = session::open_token(token.trim_ascii(), keys, policy, now)
+        .map_err(|rejection| rejection.to_string())?;
+    Ok(token.dict().clone())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::keys::{Algorithm, Key};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    /// `jwt.encode({"n": 1, "name": "Zo\u{eb}"}, "0123456789abcdef0123456789abcdef")` of PyJWT.
+    const OF_MICRODOT: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
+        eyJuIjoxLCJuYW1lIjoiWm9cdTAwZWIifQ.\
+        TKIZ98MXs-KcE4qjFQoQ2RN9Xm8tDPoygLZzbTsYdgc";
+
+    fn keys(secret: &[u8]) -> KeyRing {
+        KeyRing::new(Key::hmac(None, Algorithm::Hs256, secret), Vec::new())
+    }
+
+    fn encode_now(json: &[u8], policy: &Policy) -> Result<String, String> {
+        let id = SessionId::from_bytes([7; 16]);
+        encode(json, &keys(SECRET), policy, NOW, id)
+    }
+
+    fn decode_at(token: &str, policy: &Policy, now: Timestamp) -> Result<String, String> {
+        let dict = decode(token.as_bytes(), &keys(SECRET), policy, now);
+        dict.map(|dict| dict.as_str().to_owned())
+    }
+
+    const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same_text() {
+        let policy = default_policy().unwrap();
+        let table = [
+            ("{}", "{}"),
+            (" { \"b\" : 1.10 , \"a\" : [ ] }\n", r#"{"b":1.10,"a":[]}"#),
+            (r#"{"n":123456789012345678901234567890,"u":"é\u00e9"}"#, ""),
+        ];
+        for (json, expected) in table {
+            let token = encode_now(json.as_bytes(), &policy).unwrap();
+            let expected = if expected.is_empty() { json } else { expected };
+            assert_eq!(decode_at(&token, &policy, NOW).unwrap(), expected);
+            assert_eq!(decode_at(&format!("{token}\n"), &policy, NOW).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_token_of_microdot_decodes() {
+        let policy = default_policy().unwrap();
+        assert_eq!(decode_at(OF_MICRODOT, &policy, NOW).unwrap(), r#"{"n":1,"name":"Zo\u00eb"}"#);
+    }
+
+    #[test]
+    fn what_is_no_dict_is_not_encoded() {
+        let policy = default_policy().unwrap();
+        for json in ["", "[1]", "{", r#"{"a":1,"a":2}"#, r#"{"exp":1}"#, r#"{"aud":"x"}"#] {
+            assert!(encode_now(json.as_bytes(), &policy).is_err(), "{json}");
+        }
+        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(4096));
+        assert!(encode_now(large.as_bytes(), &policy).unwrap_err().contains("max_cookie_bytes"));
+    }
+
+    #[test]
+    fn a_token_that_does_not_verify_says_why() {
+        let policy = default_policy().unwrap();
+        let token = encode_now(b"{}", &policy).unwrap();
+        let other = keys(b"another-secret-of-thirty-two-bytes");
+        assert!(decode(token.as_bytes(), &other, &policy, NOW).unwrap_err().contains("signature"));
+        for broken in ["", "x", "a.b.c"] {
+            assert!(decode_at(broken, &policy, NOW).unwrap_err().contains("well-formed"));
+        }
+    }
+
+    #[test]
+    fn a_configured_lifetime_and_issuer_hold_here_too() {
+        let policy = Policy {
+            ttl: Some(Duration::from_secs(60)),
+            issuer: Some("cloakroom".into()),
+            require_exp: true,
+            ..default_policy().unwrap()
+        };
+        let token = encode_now(b"{\"n\":1}", &policy).unwrap();
+        assert_eq!(decode_at(&token, &policy, NOW).unwrap(), "{\"n\":1}");
+        let later = NOW.plus(Duration::from_secs(60));
+        assert!(decode_at(&token, &policy, later).unwrap_err().contains("expired"));
+        let plain = encode_now(b"{\"n\":1}", &default_policy().unwrap()).unwrap();
+        assert!(decode_at(&plain, &policy, NOW).unwrap_err().contains("iss"));
+    }
+
+    #[test]
+    fn a_dash_or_nothing_reads_standard_input() {
+        for (given, expected) in [(None, "piped"), (Some("-"), "piped"), (Some("{}"), "{}")] {
+            assert_eq!(argument(given, &b"piped"[..]).unwrap(), expected.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_secret_file_needs_no_configuration() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), SECRET).unwrap();
+        let args = KeyArgs {
+            config: ConfigArgs { config: "/nowhere/cloakroom.toml".into() },
+            secret_file: Some(file.path().to_owned()),
+        };
+        let (keys, policy) = args.load().unwrap();
+        assert!(decode(OF_MICRODOT.as_bytes(), &keys, &policy, NOW).is_ok());
+    }
+}

@@ -1,0 +1,243 @@
+//! `cloakroom token decode --explain`: everything about a token, and exactly why it fails.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::keys::KeyRing;
+use crate::session::dict::Dict;
+use crate::session::lifetime::Managed;
+use crate::session::time::Timestamp;
+use crate::session::token::Rejection;
+use crate::session::{self, Outcome, Policy};
+
+/// What is to be said of a token, a line each, and whether it is accepted.
+pub(super) fn explain(
+    token: &[u8],
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+) -> (String, bool) {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<11}{value}");
+    };
+    let bytes = policy.cookie.bytes_with(token);
+    line("cookie", &format!("{bytes} bytes of {} allowed", policy.max_cookie_bytes));
+    let parts = parts(token);
+    let header = parts.as_ref().map(|[header, _, _]| part(header));
+    let payload = parts.as_ref().map(|[_, payload, _]| part(payload));
+    if let Some(Ok(header)) = &header {
+        line("header", header.as_str());
+    }
+    let signed_by = session::signed_by(token, keys);
+    if let Ok(key) = signed_by {
+        let algorithm =
+            keys.iter().find(|(index, _)| *index == key).map(|(_, key)| key.algorithm());
+        let algorithm = algorithm.map_or("", |algorithm| algorithm.name());
+        line("signature", &format!("verified by key {} ({algorithm})", keys.label(key)));
+    }
+    if let Some(Ok(payload)) = &payload {
+        line("payload", payload.as_str());
+        for (claim, name) in [("iat", "issued"), ("nbf", "not before"), ("exp", "expires")] {
+            if let Some(value) = payload.get(&[claim]) {
+                line(name, &moment(value, now));
+            }
+        }
+        if let Some(managed) = payload.get(&["cr"]).and_then(Managed::parse) {
+            let start = at(managed.start, now);
+            line("session", &format!("{}, begun {start}", managed.id.as_str()));
+        }
+    }
+    match session::open_token(token, keys, policy, now) {
+        Ok(opened) => {
+            if opened.managed().is_none() {
+                line("session", &format!("{}, by its signature", opened.id().as_str()));
+            }
+            line("dict", opened.dict().as_str());
+            line("verdict", "valid");
+            (text, true)
+        }
+        Err(rejection) => {
+            let label = Outcome::Rejected(rejection).label();
+            let reason = reason(rejection, header, payload, keys, policy);
+            line("verdict", &format!("{label}: {reason}"));
+            (text, false)
+        }
+    }
+}
+
+fn parts(token: &[u8]) -> Option<[&str; 3]> {
+    let parts: Vec<&str> = str::from_utf8(token).ok()?.split('.').collect();
+    parts.try_into().ok()
+}
+
+/// What stands in a part, or what is wrong with it.
+fn part(encoded: &str) -> Result<Dict, String> {
+    let json = URL_SAFE_NO_PAD
+        .decode(encoded)
+        .map_err(|error| format!("is not canonical base64url without padding ({error})"))?;
+    Dict::from_vec(json).map_err(|error| format!("is no object: {error}"))
+}
+
+fn reason(
+    rejection: Rejection,
+    header: Option<Result<Dict, String>>,
+    payload: Option<Result<Dict, String>>,
+    keys: &KeyRing,
+    policy: &Policy,
+) -> String {
+    let said = |dict: &Option<Result<Dict, String>>, claim: &str| {
+        let value = dict.as_ref()?.as_ref().ok()?.get(&[claim])?;
+        Some(value.to_owned())
+    };
+    match rejection {
+        Rejection::Malformed => match (&header, &payload) {
+            (None, _) | (_, None) => "a token has three parts with a dot between them".into(),
+            (Some(Err(reason)), _) => format!("the header {reason}"),
+            (_, Some(Err(reason))) => format!("the payload {reason}"),
+            _ => match said(&header, "alg") {
+                None => "the header has no alg".into(),
+                Some(alg) if alg.eq_ignore_ascii_case("\"none\"") => "alg is none".into(),
+                Some(_) if said(&header, "crit").is_some() => "the header has a crit".into(),
+                Some(_) if said(&header, "b64").is_some() => "the header has a b64".into(),
+                Some(_) => "alg or kid is no string, or the signature is not base64url".into(),
+            },
+        },
+        Rejection::UnknownKey => {
+            let known: Vec<&str> = keys.iter().map(|(_, key)| key.algorithm().name()).collect();
+            let ids: Vec<&str> = keys.iter().filter_map(|(_, key)| key.id()).collect();
+            let alg = said(&header, "alg").unwrap_or_default();
+            let kid =
+                said(&header, "kid").map_or_else(|| "no kid".into(), |kid| format!("kid {kid}"));
+            format!(
+                "it has alg {alg} and {kid}; the keys are for {} and have the ids [{}]",
+                known.join(", "),
+                ids.join(", ")
+            )
+        }
+        Rejection::BadSignature => match said(&header, "kid") {
+            Some(kid) => format!("the signature is not that of the key {kid}"),
+            None => "the signature is not that of any key".into(),
+        },
+        Rejection::WrongClaim => {
+            let has = |claim| said(&payload, claim).unwrap_or_else(|| "none".into());
+            let wants = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
+            format!(
+                "exp is {}, nbf is {} (numbers where present), iss is {} (wanted: {}), aud is {} \
+                 (wanted: {})",
+                has("exp"),
+                has("nbf"),
+                has("iss"),
+                wants(&policy.issuer),
+                has("aud"),
+                wants(&policy.audience)
+            )
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A NumericDate in words.
+fn moment(json: &str, now: Timestamp) -> String {
+    match json.parse::<f64>() {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within the range that is checked"
+        )]
+        Ok(seconds) if (0.0..=253_402_300_799.0).contains(&seconds) => {
+            at(Timestamp::from_secs(seconds as u64), now)
+        }
+        _ => format!("{json}, which is no moment"),
+    }
+}
+
+fn at(moment: Timestamp, now: Timestamp) -> String {
+    let written =
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(moment.as_secs()));
+    let (whole, behind) =
+        if moment <= now { (now.since(moment), " ago") } else { (moment.since(now), "") };
+    let before = if behind.is_empty() { "in " } else { "" };
+    let whole = Duration::from_secs(whole.as_secs());
+    format!("{written}, {before}{}{behind}", humantime::format_duration(whole))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::cli::token::default_policy;
+    use crate::keys::{Algorithm, Key};
+    use crate::session::lifetime::SessionId;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn keys() -> KeyRing {
+        KeyRing::new(Key::hmac(Some("2026".into()), Algorithm::Hs256, &[7; 32]), vec![])
+    }
+
+    #[test]
+    fn a_good_token_is_told_from_header_to_session() {
+        let policy = Policy { ttl: Some(Duration::from_secs(3600)), ..default_policy().unwrap() };
+        let dict = Dict::parse(b"{\"n\":1}").unwrap();
+        let id = || SessionId::from_bytes([1; 16]);
+        let token = session::encode(&dict, &keys(), &policy, NOW, id).unwrap();
+        let later = NOW.plus(Duration::from_secs(60));
+        let (text, valid) = explain(token.as_bytes(), &keys(), &policy, later);
+        assert!(valid);
+        for part in [
+            "header     {\"typ\":\"JWT\",\"alg\":\"HS256\",\"kid\":\"2026\"}\n",
+            "signature  verified by key 2026 (HS256)\n",
+            "issued     2027-01-15T08:00:00Z, 1m ago\n",
+            "expires    2027-01-15T09:00:00Z, in 59m\n",
+            "session    AQEBAQEBAQEBAQEBAQEBAQ, begun 2027-01-15T08:00:00Z, 1m ago\n",
+            "dict       {\"n\":1}\n",
+            "verdict    valid\n",
+        ] {
+            assert!(text.contains(part), "{part}{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_token_is_told_exactly_why() {
+        let policy = default_policy().unwrap();
+        let forge = |header: &str, payload: &str| {
+            let message =
+                format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+            let signature =
+                Key::hmac(None, Algorithm::Hs256, &[7; 32]).sign(message.as_bytes()).unwrap();
+            format!("{message}.{signature}")
+        };
+        let plain = r#"{"alg":"HS256"}"#;
+        for (token, verdict) in [
+            ("x".to_owned(), "malformed: a token has three parts with a dot between them"),
+            ("e30=.e30.e30".into(), "malformed: the header is not canonical base64url"),
+            (forge(plain, "[]"), "malformed: the payload is no object: not a JSON object"),
+            (forge(r#"{"alg":"none"}"#, "{}"), "malformed: alg is none"),
+            (forge(r#"{"alg":"HS256","crit":[]}"#, "{}"), "malformed: the header has a crit"),
+            (
+                forge(r#"{"alg":"HS512","kid":"x"}"#, "{}"),
+                "unknown_key: it has alg \"HS512\" and kid \"x\"; the keys are for HS256 and have \
+                 the ids [2026]",
+            ),
+            (
+                forge(plain, "{}").replace("e30", "e31"),
+                "malformed: the payload is not canonical base64url",
+            ),
+            (
+                forge(plain, "{}").replace(".e30.", ".eyJhIjoxfQ."),
+                "bad_signature: the signature is not that of any key",
+            ),
+            (forge(plain, "{\"aud\":\"x\"}"), "wrong_claim: exp is none, nbf is none (numbers"),
+            (forge(plain, "{\"exp\":5}"), "expired: the token has expired"),
+        ] {
+            let (text, valid) = explain(token.as_bytes(), &keys(), &policy, NOW);
+            assert!(!valid && text.contains(&format!("verdict    {verdict}")), "{verdict}\n{text}");
+        }
+    }
+}
