@@ -1,0 +1,121 @@
+//! `cloakroom demo`: a sidecar with a key of its own in front of a small shop, to look at in a
+//! browser. The sidecar is the real one; only the app behind it is built in.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use clap::Args;
+
+use super::{Failure, print};
+use crate::config::Listen;
+use crate::config::file::{self, Overrides};
+use crate::keys::source;
+use crate::logging;
+use crate::server::Server;
+
+mod app;
+mod article;
+mod diary;
+mod form;
+mod html;
+mod page;
+mod reply;
+mod visitor;
+
+use app::App;
+
+#[derive(Args, Debug)]
+pub(super) struct DemoArgs {
+    /// Where to listen; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: Listen,
+}
+
+pub(super) fn run(args: DemoArgs) -> Result<(), Failure> {
+    let (backend, port) = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr().map(|address| (listener, address.port())))
+        .map_err(|error| Failure::Runtime(format!("no port for the demo's app: {error}")))?;
+    let secret = random_text()
+        .map_err(|error| Failure::Runtime(format!("no random bytes for a key: {error}")))?;
+
+    let here = Path::new("demo");
+    let overrides = Overrides { listen: vec![args.listen.to_string()], backend: None };
+    let loaded =
+        file::parse(&config(port, &secret), here, &overrides).map_err(Failure::Configuration)?;
+    let keys = source::load(&loaded.config.keys, here).map_err(Failure::Configuration)?;
+    logging::init(loaded.config.log);
+    for warning in loaded.warnings {
+        log::warn!("{warning}");
+    }
+    let server = Server::bind(loaded.config, keys).map_err(|reason| {
+        Failure::Runtime(format!("{reason}; try --listen 127.0.0.1:0 for any free port"))
+    })?;
+    let urls: Vec<String> = server.addresses().iter().map(|address| url(address)).collect();
+    print(&format!("The cloakroom demo is at {}\nCtrl-C stops it.\n", urls.join(" and ")))?;
+    server.with_app(backend, App::default()).run().map_err(Failure::Runtime)
+}
+
+/// What an operator would write, but for the secret in the file itself.
+fn config(port: u16, secret: &str) -> String {
+    format!(
+        r#"
+backend = "http://127.0.0.1:{port}"
+shutdown_timeout = "2s"
+
+[[keys]]
+secret = "{secret}"
+
+[[routes]]
+path = "/style.css"
+session = "off"
+
+[log]
+format = "text"
+"#
+    )
+}
+
+/// 32 random bytes, base64url-encoded.
+fn random_text() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What to type into a browser. "Every address" is no address to go to.
+fn url(address: &str) -> String {
+    match address.parse::<SocketAddr>() {
+        Ok(socket) if socket.ip().is_unspecified() => {
+            format!("http://localhost:{}/ (listening on {address})", socket.port())
+        }
+        Ok(_) => format!("http://{address}/"),
+        Err(_) => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_can_be_typed_into_a_browser() {
+        for (address, expected) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080/"),
+            ("[::1]:9", "http://[::1]:9/"),
+            ("0.0.0.0:80", "http://localhost:80/ (listening on 0.0.0.0:80)"),
+            ("[::]:80", "http://localhost:80/ (listening on [::]:80)"),
+            ("unix:/run/demo.sock", "unix:/run/demo.sock"),
+        ] {
+            assert_eq!(url(address), expected);
+        }
+    }
+
+    #[test]
+    fn each_key_is_another_one() {
+        let (one, other) = (random_text(), random_text());
+        assert_eq!(one.as_ref().map(String::len), Ok(43));
+        assert_ne!(one, other);
+    }
+}

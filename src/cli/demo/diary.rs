@@ -1,0 +1,80 @@
+//! What the app remembers of its last answers, to show them. No session data is kept for use:
+//! that is all in the dict.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+
+/// The most that is remembered, of all visitors together.
+const LENGTH: usize = 512;
+
+/// What came with a form, and what the app answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Exchange {
+    /// `POST /counter`
+    pub(super) request: String,
+    /// The value of `X-Session`.
+    pub(super) received: String,
+    /// `303 See Other`
+    pub(super) status: String,
+    /// The control headers of the answer.
+    pub(super) sent: Vec<(&'static str, String)>,
+}
+
+/// The last exchanges, each under the id that its visitor's dict holds.
+#[derive(Debug, Default)]
+pub(super) struct Diary {
+    exchanges: Mutex<VecDeque<(String, Exchange)>>,
+}
+
+impl Diary {
+    pub(super) fn note(&self, id: &str, exchange: Exchange) {
+        let mut exchanges = self.exchanges.lock();
+        if exchanges.len() == LENGTH {
+            exchanges.pop_back();
+        }
+        exchanges.push_front((id.to_owned(), exchange));
+    }
+
+    /// The last `most` of one visitor, newest first.
+    pub(super) fn of(&self, id: &str, most: usize) -> Vec<Exchange> {
+        let exchanges = self.exchanges.lock();
+        let own = exchanges.iter().filter(|(of, _)| of == id);
+        own.take(most).map(|(_, exchange)| exchange.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exchange(number: usize) -> Exchange {
+        Exchange {
+            request: format!("POST /{number}"),
+            received: "{}".into(),
+            status: "303 See Other".into(),
+            sent: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_visitor_sees_his_own_newest_first() {
+        let diary = Diary::default();
+        for number in 0..6 {
+            diary.note(if number % 2 == 0 { "even" } else { "odd" }, exchange(number));
+        }
+        assert_eq!(diary.of("odd", 2), [exchange(5), exchange(3)]);
+        assert_eq!(diary.of("nobody", 2), []);
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten() {
+        let diary = Diary::default();
+        diary.note("first", exchange(0));
+        for number in 0..LENGTH {
+            diary.note("other", exchange(number));
+        }
+        assert_eq!(diary.of("first", 1), []);
+        assert_eq!(diary.of("other", usize::MAX).len(), LENGTH);
+    }
+}
