@@ -1,0 +1,114 @@
+//! Bodies pass through untouched, whatever happens to the session.
+
+use crate::support::{Answer, Backend, Gate, Protocol, Request, SetCookie, Sidecar, mint, token};
+
+const SAVE: (&str, &str) = ("X-Session-Save", r#"{"n":2}"#);
+
+/// A megabyte of every byte there is.
+fn large() -> Vec<u8> {
+    (0..1 << 20).map(|number: u32| (number % 251) as u8).collect()
+}
+
+#[test]
+fn large_bodies_arrive_both_ways() {
+    let body = large();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\n{}: {}\r\nContent-Length: {}\r\n\r\n",
+        SAVE.0,
+        SAVE.1,
+        body.len()
+    );
+    let backend = Backend::new(Answer::raw(head).then(body.as_slice()));
+    let sidecar = Sidecar::start(&backend);
+    for protocol in Protocol::ALL {
+        let response = sidecar.send_over(protocol, &Request::new("POST", "/").body(&body));
+        assert!(backend.last().body == body, "the request's body over {protocol:?}");
+        assert!(response.body == body, "the response's body over {protocol:?}");
+        assert_eq!(token::payload(&SetCookie::token(&response)), SAVE.1);
+    }
+}
+
+#[test]
+fn chunked_bodies_arrive_both_ways() {
+    let chunked = "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4;x=y\r\ndefg\r\n0\r\n\r\n";
+    let backend = Backend::new(Answer::raw(format!("HTTP/1.1 200 OK\r\n{chunked}")));
+    let sidecar = Sidecar::start(&backend);
+    let mut client = sidecar.connect();
+    client.send(format!("POST / HTTP/1.1\r\nHost: app.test\r\n{chunked}"));
+    assert_eq!(client.receive("POST").text(), "abcdefg");
+    assert_eq!(backend.last().text(), "abcdefg");
+    for protocol in Protocol::ALL {
+        assert_eq!(sidecar.send_over(protocol, &Request::get("/")).text(), "abcdefg");
+    }
+}
+
+#[test]
+fn answer_of_an_old_backend_ends_with_its_connection() {
+    let old = "HTTP/1.0 200 OK\r\nServer: BaseHTTP/0.6 Python/3.13\r\nX-Session-Save: {\"n\":2}\r\n\r\nold body";
+    let backend = Backend::new(Answer::raw(old).close());
+    let sidecar = Sidecar::start(&backend);
+    for protocol in Protocol::ALL {
+        let request = Request::get("/").session(&mint(r#"{"n":1}"#));
+        let response = sidecar.send_over(protocol, &request);
+        assert_eq!((response.status(), response.text().as_str()), (200, "old body"));
+        assert_eq!(token::payload(&SetCookie::token(&response)), SAVE.1, "{protocol:?}");
+        assert_eq!(backend.last().values("X-Session"), [r#"{"n":1}"#]);
+    }
+}
+
+#[test]
+fn events_arrive_one_by_one() {
+    let gate = Gate::default();
+    let head =
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answer = Answer::raw(head).then("3\r\none\r\n").hold(&gate).then("3\r\ntwo\r\n0\r\n\r\n");
+    let backend = Backend::new(answer);
+    let sidecar = Sidecar::start(&backend);
+    let mut client = sidecar.connect();
+    client.send(Request::get("/").bytes(Protocol::Http11));
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"one\r\n") {
+        let some = client.some();
+        assert!(!some.is_empty(), "the connection ended");
+        seen.extend(some);
+    }
+    gate.open();
+    assert_eq!(client.take(13), b"3\r\ntwo\r\n0\r\n\r\n");
+}
+
+#[test]
+fn connection_is_kept_for_several_requests() {
+    let backend = Backend::new(Answer::ok(&[SAVE]));
+    let sidecar = Sidecar::start(&backend);
+    let mut client = sidecar.connect();
+    for number in 0..5 {
+        let token = mint(format!(r#"{{"request":{number}}}"#));
+        let request = Request::new("POST", &format!("/{number}")).body("x").session(&token);
+        assert_eq!(client.exchange(&request).status(), 200);
+        let received = backend.last();
+        assert_eq!(received.target(), format!("/{number}"));
+        assert_eq!(received.values("X-Session"), [format!(r#"{{"request":{number}}}"#)]);
+        // The next has no cookie, and must not inherit one.
+        assert_eq!(client.exchange(&Request::get("/")).status(), 200);
+        assert_eq!(backend.last().values("X-Session"), ["{}"]);
+    }
+}
+
+#[test]
+fn words_right_behind_a_switch_of_protocols_arrive() {
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello";
+    let backend = Backend::new(Answer::raw(switch).echo());
+    let sidecar = Sidecar::start(&backend);
+    for _ in 0..20 {
+        let request = Request::get("/")
+            .with("Upgrade", "websocket")
+            .with("Connection", "Upgrade")
+            .with("Sec-WebSocket-Version", "13")
+            .with("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
+        let mut client = sidecar.connect();
+        assert_eq!(client.exchange(&request).status(), 101);
+        assert_eq!(client.take(5), b"hello");
+        client.send("bye");
+        assert_eq!(client.take(3), b"bye");
+    }
+}

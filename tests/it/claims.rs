@@ -1,0 +1,131 @@
+//! Single values of the dict in headers that an app already reads.
+
+use crate::support::{Backend, Builder, Request, Sidecar, contains, mint};
+
+const CLAIMS: &str = r#"
+[headers.claims]
+"X-Remote-User" = "user.name"
+"X-Level" = "level"
+"#;
+
+fn sidecar(backend: &Backend) -> Sidecar {
+    Builder::new(backend.url()).with(CLAIMS).start()
+}
+
+#[test]
+fn value_becomes_a_header() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend);
+    for (level, expected) in [
+        (r#""plain text""#, "plain text"),
+        (r#""\u0061\/\"\\""#, r#"a/"\"#),
+        ("7", "7"),
+        ("1.10", "1.10"),
+        ("1e400", "1e400"),
+        ("-0.0", "-0.0"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("true", "true"),
+        ("false", "false"),
+    ] {
+        let payload = format!(r#"{{"user":{{"name":"ann"}},"level":{level}}}"#);
+        sidecar.get("/", Some(&mint(payload)));
+        let received = backend.last();
+        assert_eq!(received.values("X-Level"), [expected], "{level}");
+        assert_eq!(received.values("X-Remote-User"), ["ann"]);
+    }
+    sidecar.counts("cloakroom_claim_headers_skipped_total", 0.0);
+}
+
+#[test]
+fn what_is_no_single_value_is_no_header() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend);
+    for payload in [
+        "{}",
+        r#"{"level":null}"#,
+        r#"{"level":{}}"#,
+        r#"{"level":[1]}"#,
+        r#"{"user":null}"#,
+        r#"{"user":"ann"}"#,
+        r#"{"user":{"name":null}}"#,
+        r#"{"user":{"name":{"name":"ann"}}}"#,
+        r#"{"user":[{"name":"ann"}]}"#,
+        r#"{"user.name":"ann"}"#,
+    ] {
+        sidecar.get("/", Some(&mint(payload)));
+        let names = backend.last().all_names();
+        assert!(!names.iter().any(|name| name == "x-level"), "{payload}: {names:?}");
+        assert!(!names.iter().any(|name| name == "x-remote-user"), "{payload}: {names:?}");
+    }
+    sidecar.counts("cloakroom_claim_headers_skipped_total", 0.0);
+}
+
+#[test]
+fn value_that_no_header_can_carry_is_skipped_and_counted() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend);
+    let levels = [
+        r#""é""#,
+        r#""a\nX-Level: forged""#,
+        r#""a\r\nX-Level: forged""#,
+        r#""\u0000""#,
+        r#""\u007f""#,
+        r#""tab\there""#,
+        r#""\ud800""#,
+        r#""😀""#,
+    ];
+    for level in levels {
+        sidecar.get("/", Some(&mint(format!(r#"{{"level":{level},"user":{{"name":"ann"}}}}"#))));
+        let received = backend.last();
+        assert_eq!(received.values("X-Level"), [""; 0], "{level}");
+        assert_eq!(received.values("X-Remote-User"), ["ann"], "{level}");
+    }
+    sidecar.counts("cloakroom_claim_headers_skipped_total", levels.len() as f64);
+}
+
+#[test]
+fn spoofed_claims_are_removed_whether_or_not_there_is_a_value() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend);
+    let aliases = ["X-Remote-User", "x_remote_user", "X.Remote.User", "X-REMOTE_USER", "X-Level"];
+    for token in [None, Some(mint("{}")), Some(mint(r#"{"user":{"name":"ann"},"level":1}"#))] {
+        let mut request = Request::get("/");
+        if let Some(token) = &token {
+            request = request.session(token);
+        }
+        for alias in aliases {
+            request = request.with(alias, "forged");
+        }
+        sidecar.send(&request);
+        let received = backend.last();
+        assert!(!contains(&received.raw, "forged"), "{:?}", received.fields);
+        let expected = token.iter().filter(|token| **token != mint("{}")).count();
+        assert_eq!(received.values("X-Remote-User").len(), expected);
+    }
+    sidecar.counts("cloakroom_spoofed_headers_total", 3.0 * aliases.len() as f64);
+}
+
+#[test]
+fn spoofed_claims_are_removed_where_sessions_are_off() {
+    let backend = Backend::plain();
+    let sidecar = Builder::new(backend.url())
+        .with(CLAIMS)
+        .with("[[routes]]\npath = \"/static/\"\nsession = \"off\"")
+        .start();
+    let token = mint(r#"{"user":{"name":"ann"},"level":1}"#);
+    let request = Request::get("/static/a").session(&token).with("x_level", "forged");
+    sidecar.send(&request);
+    let received = backend.last();
+    assert!(!contains(&received.raw, "forged"));
+    assert_eq!(received.values("X-Remote-User"), [""; 0]);
+    assert_eq!(received.values("X-Level"), [""; 0]);
+}
+
+#[test]
+fn names_that_only_begin_like_a_claim_pass() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend);
+    sidecar.send(&Request::get("/").with("X-Remote-User-Agent", "a").with("X-Levels", "b"));
+    assert_eq!(backend.last().values("X-Remote-User-Agent"), ["a"]);
+    assert_eq!(backend.last().values("X-Levels"), ["b"]);
+}

@@ -1,0 +1,139 @@
+//! The JWS vectors of Wycheproof, through `cloakroom token decode --explain`: no invalid signature
+//! verifies, and every valid one of a supported algorithm does.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::token::unbase64;
+
+/// Nothing but the algorithms that there are; ES512 on P-521 is none.
+const ALGORITHMS: [&str; 11] = [
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
+    "ES384",
+];
+
+/// Valid for Wycheproof, and refused here: characters that are no base64url are not skipped.
+const STRICTER: [u64; 2] = [372, 373];
+
+/// Invalid for Wycheproof, but byte for byte the token of the valid 357: the padding that these
+/// are named for was lost.
+const SAME_AS_VALID: [u64; 2] = [367, 370];
+
+fn vectors() -> Option<Value> {
+    let folder = std::env::var_os("CLOAKROOM_CORPORA")?;
+    let path = std::path::Path::new(&folder).join("wycheproof/json_web_signature_test.json");
+    let text = std::fs::read_to_string(path).expect("the corpus is there");
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+/// DER: tag, length, content.
+fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+    let length = content.len();
+    let mut out = vec![tag];
+    match length {
+        0..=127 => out.push(length as u8),
+        128..=255 => out.extend([0x81, length as u8]),
+        _ => out.extend([0x82, (length >> 8) as u8, length as u8]),
+    }
+    out.extend(content);
+    out
+}
+
+/// A positive INTEGER.
+fn integer(bytes: &[u8]) -> Vec<u8> {
+    let padded = if bytes[0] & 0x80 == 0 { bytes.to_vec() } else { [&[0], bytes].concat() };
+    der(2, &padded)
+}
+
+/// A public key as SubjectPublicKeyInfo in PEM.
+fn pem(jwk: &Value) -> Option<String> {
+    let bytes = |name: &str| Some(unbase64(jwk[name].as_str()?));
+    let (algorithm, key): (&[u8], Vec<u8>) = match jwk["kty"].as_str()? {
+        "RSA" => (
+            b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00",
+            der(0x30, &[integer(&bytes("n")?), integer(&bytes("e")?)].concat()),
+        ),
+        "EC" if jwk["crv"] == "P-256" => (
+            b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",
+            [vec![4], bytes("x")?, bytes("y")?].concat(),
+        ),
+        _ => return None,
+    };
+    let info = der(0x30, &[der(0x30, algorithm), der(3, &[vec![0], key].concat())].concat());
+    use base64::Engine as _;
+    let mut text = String::from("-----BEGIN PUBLIC KEY-----\n");
+    let encoded = base64::engine::general_purpose::STANDARD.encode(info);
+    for line in encoded.as_bytes().chunks(64) {
+        writeln!(text, "{}", str::from_utf8(line).unwrap()).unwrap();
+    }
+    Some(text + "-----END PUBLIC KEY-----\n")
+}
+
+/// A configuration with a key to sign with that no vector uses, and behind it the group's.
+fn configuration(folder: &std::path::Path, group: &Value, algorithm: &str) -> Option<String> {
+    let mut text = String::from(
+        "listen = \"127.0.0.1:0\"\nbackend = \"http://127.0.0.1:1\"\n[session]\n\
+         max_cookie_bytes = 65536\n[[keys]]\nid = \"own\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+         [[keys]]\n",
+    );
+    writeln!(text, "algorithm = \"{algorithm}\"").unwrap();
+    if let Some(secret) = group["private"]["k"].as_str() {
+        writeln!(
+            text,
+            "secret = \"{secret}\"\nsecret_encoding = \"base64\"\nallow_weak_secret = true"
+        )
+        .unwrap();
+    } else {
+        let file = folder.join("key.pem");
+        std::fs::write(&file, pem(&group["public"])?).unwrap();
+        writeln!(text, "public_key_file = {:?}", file.display().to_string()).unwrap();
+    }
+    Some(text)
+}
+
+fn verifies(config: &std::path::Path, token: &str) -> bool {
+    let output = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+        .args(["token", "decode", "--explain", "--config"])
+        .arg(config)
+        .arg(token)
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("verdict"), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    told.contains("signature  verified by key 2")
+}
+
+#[test]
+fn corpora_jws_verify_where_they_are_valid_and_nowhere_else() {
+    let Some(vectors) = vectors() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("cloakroom.toml");
+    let (mut tried, mut faults) = (0, Vec::new());
+    for group in vectors["testGroups"].as_array().unwrap() {
+        let jwk = if group["public"].is_object() { &group["public"] } else { &group["private"] };
+        // What a JWK says of its use is lost in a PEM file; these are about nothing else.
+        let algorithm = jwk["alg"].as_str().unwrap_or_default();
+        for test in group["tests"].as_array().unwrap() {
+            let (Some(token), Some(id)) = (test["jws"].as_str(), test["tcId"].as_u64()) else {
+                continue;
+            };
+            // RFC 7520 signs with PS384 under a key that is marked for PS256.
+            let algorithm = if test["comment"] == "Figure20" { "PS384" } else { algorithm };
+            if !ALGORITHMS.contains(&algorithm) {
+                continue;
+            }
+            let text = configuration(folder.path(), group, algorithm).unwrap();
+            std::fs::write(&config, text).unwrap();
+            let is_valid = test["result"] == "valid" || SAME_AS_VALID.contains(&id);
+            let expected = is_valid && !STRICTER.contains(&id);
+            tried += 1;
+            if verifies(&config, token) != expected {
+                faults.push(format!("{id} ({}): {}", test["comment"], test["result"]));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} of {tried} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(tried > 380, "only {tried} vectors");
+}

@@ -1,0 +1,117 @@
+//! `X-Forwarded-*`: what is set, and whose word is taken.
+
+use crate::support::{Backend, Protocol, Request, Sidecar};
+
+/// What the backend is told: `X-Forwarded-For`, `-Proto`, `-Host`, and `Host`, each once.
+fn told(backend: &Backend) -> [String; 4] {
+    let received = backend.last();
+    ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Host"].map(|name| {
+        received.value(name).unwrap_or_else(|| panic!("no {name}: {:?}", received.fields))
+    })
+}
+
+fn claim(target: &str) -> Request {
+    Request::get(target)
+        .with("Host", "shop.test:8443")
+        .with("X-Forwarded-For", "6.6.6.6, 7.7.7.7")
+        .with("X-Forwarded-Proto", "https")
+        .with("X-Forwarded-Host", "public.test")
+}
+
+#[test]
+fn client_is_named() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    for protocol in Protocol::ALL {
+        sidecar.send_over(protocol, &Request::get("/").with("Host", "shop.test:8443"));
+        assert_eq!(
+            told(&backend),
+            ["127.0.0.1", "http", "shop.test:8443", "shop.test:8443"],
+            "{protocol:?}"
+        );
+    }
+}
+
+#[test]
+fn nobody_is_believed_by_default() {
+    let backend = Backend::plain();
+    for config in ["", "trusted_proxies = [\"10.0.0.0/8\", \"2001:db8::/32\"]"] {
+        let sidecar = Sidecar::before(&backend).top(config).start();
+        for protocol in Protocol::ALL {
+            sidecar.send_over(protocol, &claim("/"));
+            assert_eq!(
+                told(&backend),
+                ["127.0.0.1", "http", "shop.test:8443", "shop.test:8443"],
+                "{protocol:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn trusted_proxy_is_believed() {
+    let backend = Backend::plain();
+    for trusted in ["127.0.0.0/8", "127.0.0.1/32", "0.0.0.0/0"] {
+        let config = format!("trusted_proxies = [\"{trusted}\"]");
+        let sidecar = Sidecar::before(&backend).top(&config).start();
+        for protocol in Protocol::ALL {
+            sidecar.send_over(protocol, &claim("/"));
+            let expected =
+                ["6.6.6.6, 7.7.7.7, 127.0.0.1", "https", "public.test", "shop.test:8443"];
+            assert_eq!(told(&backend), expected, "{protocol:?}");
+            sidecar.send_over(protocol, &Request::get("/").with("Host", "shop.test"));
+            assert_eq!(
+                told(&backend),
+                ["127.0.0.1", "http", "shop.test", "shop.test"],
+                "{protocol:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn several_fields_of_a_client_are_replaced_too() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let request = claim("/")
+        .with("x-forwarded-for", "8.8.8.8")
+        .with("X-FORWARDED-PROTO", "wss")
+        .with("x-forwarded-host", "other.test");
+    sidecar.send(&request);
+    assert_eq!(told(&backend), ["127.0.0.1", "http", "shop.test:8443", "shop.test:8443"]);
+}
+
+#[test]
+fn connection_cannot_drop_them() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    for connection in ["X-Forwarded-For", "close, x-forwarded-proto", "X-Forwarded-Host", "Host"] {
+        let response = sidecar.send(&claim("/").with("Connection", connection));
+        // It may be refused; what arrives is complete.
+        if response.status() == 400 {
+            assert!(backend.received().is_empty());
+        } else {
+            let expected = ["127.0.0.1", "http", "shop.test:8443", "shop.test:8443"];
+            assert_eq!(told(&backend), expected, "{connection}");
+        }
+    }
+}
+
+#[test]
+fn routes_without_sessions_are_no_exception() {
+    let backend = Backend::plain();
+    let sidecar =
+        Sidecar::before(&backend).with("[[routes]]\npath = \"/off/\"\nsession = \"off\"").start();
+    sidecar.send(&claim("/off/"));
+    assert_eq!(told(&backend), ["127.0.0.1", "http", "shop.test:8443", "shop.test:8443"]);
+}
+
+#[test]
+fn host_is_passed_on_unchanged() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    for host in ["Shop.Example", "shop.example:8443", "127.0.0.1", "[::1]:80"] {
+        sidecar.send(&Request::get("/").with("Host", host));
+        assert_eq!(backend.last().values("Host"), [host]);
+    }
+}

@@ -1,0 +1,114 @@
+//! `[limits]` and the time-outs of a request: what is too much is refused, and in time.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Backend, Protocol, Request, Sidecar, WAIT};
+
+const LIMITS: &str = "[limits]\nhead_bytes = 2048\nrequest_line_bytes = 200\nheader_fields = 20\n\
+                      body_bytes = 1000\n[timeouts]\nhead = \"400ms\"";
+
+fn start(backend: &Backend) -> Sidecar {
+    Sidecar::before(backend).with(LIMITS).start()
+}
+
+fn field(bytes: usize) -> String {
+    "x".repeat(bytes)
+}
+
+#[test]
+fn heads_that_are_too_large_are_refused_and_counted() {
+    let backend = Backend::plain();
+    let sidecar = start(&backend);
+    let many = (0..21).fold(Request::get("/"), |request, n| request.with(&format!("A-{n}"), "b"));
+    for (request, status) in [
+        (Request::get(&format!("/{}", field(300))), 414),
+        (Request::get("/").with("A", field(3000)), 431),
+        (many, 431),
+    ] {
+        for protocol in [Protocol::Http10, Protocol::Http11] {
+            let response = sidecar.send_over(protocol, &request);
+            assert_eq!(response.status(), status, "{protocol:?}");
+            assert!(response.text().starts_with(&format!("{status} ")), "{response:?}");
+            assert!(response.value("Set-Cookie").is_none());
+        }
+    }
+    assert!(backend.received().is_empty());
+    sidecar.counts(r#"cloakroom_requests_total{method="GET",status="431"}"#, 4.0);
+    sidecar.counts(r#"cloakroom_requests_total{method="GET",status="414"}"#, 2.0);
+}
+
+#[test]
+fn paths_and_fields_are_bounded_over_http_2_too() {
+    let backend = Backend::plain();
+    let sidecar = start(&backend);
+    let long = Request::get(&format!("/{}", field(300)));
+    assert_eq!(sidecar.send_over(Protocol::H2c, &long).status(), 414);
+    let many = (0..21).fold(Request::get("/"), |request, n| request.with(&format!("a-{n}"), "b"));
+    assert_eq!(sidecar.send_over(Protocol::H2c, &many).status(), 431);
+    assert!(backend.received().is_empty());
+}
+
+#[test]
+fn bodies_that_are_too_large_are_refused() {
+    let backend = Backend::plain();
+    let sidecar = start(&backend);
+    let mut client = sidecar.connect();
+    client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 1001\r\n\r\n");
+    assert_eq!(client.receive("POST").status(), 413);
+    assert!(backend.received().is_empty());
+    let mut client = sidecar.connect();
+    client.send("POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send(format!("3e9\r\n{}\r\n0\r\n\r\n", field(1001)));
+    assert_eq!(client.receive("POST").status(), 413);
+    let mut client = sidecar.connect();
+    client.send("POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 1000\r\n\r\n");
+    client.send(field(1000));
+    assert_eq!(client.receive("POST").status(), 200);
+}
+
+#[test]
+fn a_head_that_drips_is_ended_in_time() {
+    let backend = Backend::plain();
+    let sidecar = start(&backend);
+    let begun = Instant::now();
+    let mut client = sidecar.connect();
+    client.send("GET / HTTP/1.1\r\nHost: app.te");
+    let (answer, ended) = client.rest_or_silence(WAIT);
+    assert!(ended && answer.starts_with(b"HTTP/1.1 408 "), "{ended} {answer:?}");
+    assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // One that says nothing at all has nothing to be told.
+    let (answer, ended) = sidecar.connect().rest_or_silence(WAIT);
+    assert!(ended && answer.is_empty(), "{ended} {answer:?}");
+}
+
+#[test]
+fn connections_past_the_limit_are_closed_at_once() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::before(&backend).with("[limits]\nconnections = 2").start();
+    let mut first = sidecar.connect();
+    assert_eq!(first.exchange(&Request::get("/")).status(), 200);
+    let mut second = sidecar.connect();
+    assert_eq!(second.exchange(&Request::get("/")).status(), 200);
+    let (answer, ended) = sidecar.connect().rest_or_silence(WAIT);
+    assert!(ended && answer.is_empty(), "{ended} {answer:?}");
+    sidecar.counts("cloakroom_connections_refused_total", 1.0);
+    assert_eq!(first.exchange(&Request::get("/")).status(), 200);
+    drop(second);
+    sidecar.counts("cloakroom_connections_active", 1.0);
+    assert_eq!(sidecar.send(&Request::get("/")).status(), 200);
+}
+
+#[test]
+fn request_lines_are_not_mended() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    for line in ["GET /a b HTTP/1.1", "GET  / HTTP/1.1", "GET /?q=\0 HTTP/1.1", "GET /\t HTTP/1.1"]
+    {
+        let mut client = sidecar.connect();
+        client.send(format!("{line}\r\nHost: app.test\r\n\r\n"));
+        assert_eq!(client.receive("GET").status(), 400, "{line:?}");
+    }
+    assert!(backend.received().is_empty());
+    sidecar.counts(r#"cloakroom_requests_total{method="other",status="400"}"#, 4.0);
+}

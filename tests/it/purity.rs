@@ -1,0 +1,79 @@
+//! The core knows no socket, no clock, no proxy framework and no metrics.
+
+use std::path::{Path, PathBuf};
+
+const FOREIGN: &[&str] = &[
+    "pingora",
+    "tokio",
+    "prometheus",
+    "std::net",
+    "std::os",
+    "std::fs",
+    "std::env",
+    "SystemTime",
+    "Instant",
+    "clock::now",
+    "metrics",
+    "log::",
+    "println!",
+    "proxy",
+    "server",
+    "config",
+];
+
+/// Every file of the core.
+fn core() -> Vec<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![source.join("session.rs"), source.join("keys.rs")];
+    let mut directories = vec![source.join("session"), source.join("keys")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    // Keys come from files and are watched there.
+    let io = ["keys/source.rs", "keys/reload.rs", "keys/watch.rs"];
+    files.retain(|file| !io.iter().any(|io| file.ends_with(io)));
+    files.retain(|file| !file.starts_with(source.join("keys/source")));
+    files
+}
+
+#[test]
+fn core_is_pure() {
+    let mut found = Vec::new();
+    let files = core();
+    assert!(files.len() > 8, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            for foreign in FOREIGN {
+                let words = foreign.contains("::") || foreign.contains('!');
+                let named = if words { code.contains(foreign) } else { names(code, foreign) };
+                if named {
+                    found.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "not pure:\n{}", found.join("\n"));
+}
+
+/// Whether a path in `code` goes through a crate or module of that name, or a part of it.
+fn names(code: &str, name: &str) -> bool {
+    let code = code.trim();
+    let path = |separator: &str| {
+        code.match_indices(name).any(|(at, _)| {
+            let behind = code[at + name.len()..]
+                .trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+            let before = code[..at].chars().next_back();
+            behind.starts_with(separator) && before.is_none_or(|c| !c.is_alphanumeric() && c != '_')
+        })
+    };
+    path("::") || (code.starts_with("use ") && path(";"))
+}

@@ -1,0 +1,284 @@
+//! A changed configuration is taken into use without a request lost; a faulty one changes nothing.
+//! [`crate::reload_files`] has the ways in which files change.
+
+use std::thread;
+
+use crate::support::{
+    Answer, Backend, Builder, Gate, Message, Protocol, Request, SECRET, SetCookie, Sidecar, Volume,
+    Way, eventually, mint, token,
+};
+
+const SUCCESS: &str = r#"cloakroom_config_reloads_total{outcome="success"}"#;
+const FAILURE: &str = r#"cloakroom_config_reloads_total{outcome="failure"}"#;
+const WHEN: &str = "cloakroom_config_last_reload_success_timestamp_seconds";
+const FILE: &str = "cloakroom.toml";
+const SAVE: &str = r#"{"n":2}"#;
+
+fn saving() -> Backend {
+    Backend::new(Answer::ok(&[("X-Session-Save", SAVE)]))
+}
+
+/// A configuration whose cookie has that name.
+fn named(backend: &Backend, cookie: &str) -> Builder {
+    Sidecar::before(backend).with(&format!("[cookie]\nname = \"{cookie}\""))
+}
+
+/// A sidecar, and the file it reads.
+fn start(builder: Builder) -> (Sidecar, Volume) {
+    let volume = Volume::of(Way::Rename, FILE, &builder.text());
+    (builder.file(volume.path(FILE)).start(), volume)
+}
+
+/// The names of the cookies that an answer sets.
+fn sets(response: &Message) -> Vec<String> {
+    let fields = response.values("Set-Cookie");
+    fields.iter().map(|field| field.split('=').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn sighup_reloads_at_once() {
+    let backend = saving();
+    let (sidecar, mut volume) = start(named(&backend, "one"));
+    assert_eq!(sets(&sidecar.get("/", None)), ["one"]);
+    let begun = sidecar.count(WHEN);
+    assert!(begun > 0.0, "{begun}");
+    sidecar.signal("HUP");
+    sidecar.counts(SUCCESS, 1.0);
+    assert_eq!(sidecar.wait_for_log("reloaded", 0)["why"], "SIGHUP");
+    volume.put(&[(FILE, &named(&backend, "two").text())]);
+    sidecar.signal("HUP");
+    // By the signal or by the change of the file, whichever comes first; or by both.
+    eventually("the new name", || (sets(&sidecar.get("/", None)) == ["two"]).then_some(()));
+    assert!(sidecar.count(WHEN) >= begun);
+    assert_eq!(sidecar.count(FAILURE), 0.0);
+}
+
+#[test]
+fn a_connection_that_is_open_has_the_new_state_at_its_next_request() {
+    let backend = saving();
+    let (sidecar, mut volume) = start(named(&backend, "one"));
+    let mut client = sidecar.connect();
+    assert_eq!(sets(&client.exchange(&Request::get("/"))), ["one"]);
+    let connection = crate::support::h2c::Connection::open(sidecar.address());
+    let over_h2 = || connection.receive(connection.send(&Request::get("/")));
+    assert_eq!(sets(&over_h2()), ["one"]);
+    volume.put(&[(FILE, &named(&backend, "two").text())]);
+    sidecar.counts(SUCCESS, 1.0);
+    assert_eq!(sets(&client.exchange(&Request::get("/"))), ["two"]);
+    assert_eq!(sets(&over_h2()), ["two"]);
+}
+
+#[test]
+fn request_under_way_keeps_the_state_it_began_with() {
+    for protocol in Protocol::ALL {
+        let gate = Gate::default();
+        let answer = Answer::ok(&[("X-Session-Save", SAVE), ("X-Other-Save", r#"{"n":3}"#)]);
+        let backend = {
+            let gate = gate.clone();
+            Backend::by(move |request| match request.target() {
+                "/slow" => Answer::default().hold(&gate).and(answer.clone()),
+                _ => answer.clone(),
+            })
+        };
+        let (sidecar, mut volume) = start(named(&backend, "one"));
+        let new = named(&backend, "two").keys(&format!(
+            "[[keys]]\nid = \"new\"\nsecret = \"another secret of the tests, which is long enough\"\n\n\
+             [[keys]]\nid = \"old\"\nsecret = \"{SECRET}\""
+        ));
+        let new = new.with("[headers]\nsession = \"X-Other\"");
+        thread::scope(|scope| {
+            let slow = scope.spawn(|| sidecar.send_over(protocol, &Request::get("/slow")));
+            backend.wait_for(1);
+            volume.put(&[(FILE, &new.text())]);
+            sidecar.counts(SUCCESS, 1.0);
+            assert_eq!(sets(&sidecar.get("/", None)), ["two"]);
+            gate.open();
+            let answer = slow.join().expect("an answer");
+            assert_eq!(answer.status(), 200);
+            assert_eq!(token::payload(&SetCookie::named("one", &answer).unwrap().value), SAVE);
+            assert_eq!(sets(&answer), ["one"]);
+        });
+        assert_eq!(backend.received()[0].values("X-Session"), ["{}"]);
+        assert_eq!(backend.last().values("X-Other"), ["{}"]);
+    }
+}
+
+#[test]
+fn faulty_configuration_leaves_the_old_state_in_force_until_it_is_fixed() {
+    let backend = saving();
+    let (sidecar, mut volume) = start(named(&backend, "one"));
+    let unknown = named(&backend, "two").with("[sesion]\nttl = \"1h\"").text();
+    let secret = named(&backend, "two").keys("[[keys]]\nsecret = \"much too short\"").text();
+    let no_key = named(&backend, "two").keys("").text();
+    let missing = named(&backend, "two").keys("[[keys]]\nsecret_file = \"/no/such/key\"").text();
+    let faults = [
+        ("this is no TOML", "cloakroom.toml:1"),
+        ("", "listen"),
+        (&unknown, "sesion"),
+        (&secret, "secret"),
+        (&no_key, "keys"),
+        (&missing, "/no/such/key"),
+    ];
+    let mut failures = 0.0;
+    for (text, named) in faults {
+        volume.put(&[(FILE, text)]);
+        failures += 1.0;
+        sidecar.counts(FAILURE, failures);
+        let errors = errors(&sidecar);
+        assert!(errors.iter().any(|error| error.contains(named)), "{named}: {errors:?}");
+        assert!(!sidecar.log().contains("much too short"));
+        assert_eq!(sets(&sidecar.get("/", None)), ["one"], "{text}");
+        assert_eq!(sidecar.admin("/readyz").status(), 200, "{text}");
+    }
+    volume.remove(FILE);
+    sidecar.counts(FAILURE, failures + 1.0);
+    assert_eq!(sets(&sidecar.get("/", None)), ["one"], "without any configuration");
+    assert_eq!(sidecar.admin("/readyz").status(), 200);
+    sidecar.signal("HUP");
+    sidecar.counts(FAILURE, failures + 2.0);
+    assert_eq!(sidecar.count(SUCCESS), 0.0);
+
+    volume.put(&[(FILE, &named(&backend, "two").text())]);
+    sidecar.counts(SUCCESS, 1.0);
+    assert_eq!(sets(&sidecar.get("/", None)), ["two"]);
+    assert_eq!(sidecar.count(FAILURE), failures + 2.0);
+}
+
+/// The messages of the errors in the log.
+fn errors(sidecar: &Sidecar) -> Vec<String> {
+    let log = sidecar.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let errors = lines.filter(|line| line["level"] == "error");
+    errors.map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn what_cannot_change_in_place_is_named_and_the_rest_changes() {
+    let backend = saving();
+    let (sidecar, mut volume) = start(named(&backend, "one").top("workers = 2"));
+    let text = named(&backend, "two")
+        .top("workers = 3")
+        .listen(&["127.0.0.1:1".into()])
+        .log("level = \"debug\"")
+        .text()
+        .replace("[admin]\nlisten = \"127.0.0.1:0\"", "[admin]\nlisten = \"127.0.0.1:2\"");
+    volume.put(&[(FILE, &text)]);
+    sidecar.counts(SUCCESS, 1.0);
+    let log = sidecar.log();
+    for key in ["listen", "admin.listen", "workers", "log"] {
+        let line = format!(r#""key":"{key}""#);
+        let lines: Vec<_> = log.lines().filter(|text| text.contains(&line)).collect();
+        assert_eq!(lines.len(), 1, "{key}: {log}");
+        assert!(lines[0].contains("next start"), "{}", lines[0]);
+    }
+    assert_eq!(sets(&sidecar.get("/", None)), ["two"]);
+    // Said once: a reload without a change of these says nothing of them. Put back, neither.
+    volume.put(&[(FILE, &named(&backend, "three").top("workers = 2").text())]);
+    sidecar.counts(SUCCESS, 2.0);
+    assert_eq!(sets(&sidecar.get("/", None)), ["three"]);
+    assert_eq!(sidecar.log().matches("next start").count(), 4);
+}
+
+#[test]
+fn admin_that_is_taken_out_stays_until_the_next_start() {
+    let backend = saving();
+    let (sidecar, mut volume) = start(named(&backend, "one"));
+    let text = named(&backend, "two").text().replace("[admin]\nlisten = \"127.0.0.1:0\"", "");
+    volume.put(&[(FILE, &text)]);
+    sidecar.counts(SUCCESS, 1.0);
+    assert!(sidecar.log().contains(r#""key":"admin.listen""#), "{}", sidecar.log());
+}
+
+#[test]
+fn backend_can_be_changed_under_load_of_the_old_one() {
+    let gate = Gate::default();
+    let old = Backend::new(Answer::default().hold(&gate).and(Answer::new(200, &[], "old")));
+    let new = Backend::new(Answer::new(200, &[], "new"));
+    let (sidecar, mut volume) = start(Sidecar::before(&old));
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| sidecar.get("/", Some(&mint("{}"))));
+        old.wait_for(1);
+        volume.put(&[(FILE, &Sidecar::before(&new).text())]);
+        sidecar.counts(SUCCESS, 1.0);
+        for _ in 0..5 {
+            assert_eq!(sidecar.get("/", None).text(), "new");
+        }
+        gate.open();
+        assert_eq!(slow.join().expect("an answer").text(), "old");
+    });
+    assert_eq!(sidecar.get("/", None).text(), "new");
+    assert_eq!((old.received().len(), new.received().len()), (1, 6));
+    assert_eq!(sidecar.admin("/readyz").status(), 200);
+}
+
+#[test]
+fn command_line_holds_over_a_reloaded_file() {
+    let backend = saving();
+    let builder = named(&backend, "one").argument("--backend").argument(backend.url());
+    let text = |cookie| named(&backend, cookie).text().replace(backend.url(), "http://127.0.0.1:1");
+    let mut volume = Volume::of(Way::Rename, FILE, &text("one"));
+    let sidecar = builder.file(volume.path(FILE)).start();
+    assert_eq!(sets(&sidecar.get("/", None)), ["one"]);
+    volume.put(&[(FILE, &text("two"))]);
+    sidecar.counts(SUCCESS, 1.0);
+    assert_eq!(sets(&sidecar.get("/", None)), ["two"]);
+}
+
+#[test]
+fn sighup_right_after_the_start_ends_nothing() {
+    let backend = saving();
+    for _ in 0..5 {
+        let sidecar = named(&backend, "one").start();
+        sidecar.signal("HUP");
+        sidecar.counts(SUCCESS, 1.0);
+    }
+}
+
+#[test]
+fn sighups_in_a_row_lose_no_request() {
+    let backend = saving();
+    let (sidecar, _volume) = start(named(&backend, "one"));
+    let mut client = sidecar.connect();
+    client.exchange(&Request::get("/"));
+    for _ in 0..20 {
+        sidecar.signal("HUP");
+        for _ in 0..5 {
+            assert_eq!(sets(&client.exchange(&Request::get("/"))), ["one"]);
+        }
+    }
+    assert_eq!(sidecar.count(FAILURE), 0.0);
+    let reloads = sidecar.count(SUCCESS);
+    sidecar.signal("HUP");
+    eventually("the last one", || (sidecar.count(SUCCESS) > reloads).then_some(()));
+}
+
+/// Nothing remembers a write that nobody could refresh over, until somebody can.
+#[test]
+fn write_begun_before_there_were_refreshes_is_not_undone_by_one() {
+    let (write, read) = (Gate::default(), Gate::default());
+    let backend = {
+        let (write, read) = (write.clone(), read.clone());
+        Backend::by(move |request| match request.target() {
+            "/delete" => {
+                Answer::default().hold(&write).and(Answer::ok(&[("X-Session-Delete", "1")]))
+            }
+            _ => Answer::default().hold(&read).and(Answer::ok(&[])),
+        })
+    };
+    let builder = || Sidecar::before(&backend);
+    let rolling = builder().with("[session]\nttl = \"1h\"\nrefresh_after = \"1m\"");
+    let (sidecar, mut volume) = start(builder());
+    let request = |path| Request::get(path).session(&mint(SAVE));
+    thread::scope(|scope| {
+        let deletes = scope.spawn(|| sidecar.send(&request("/delete")));
+        backend.wait_for(1);
+        volume.put(&[(FILE, &rolling.text())]);
+        sidecar.counts(SUCCESS, 1.0);
+        let reads = scope.spawn(|| sidecar.send(&request("/")));
+        backend.wait_for(2);
+        write.open();
+        assert!(SetCookie::of(&deletes.join().expect("an answer")).unwrap().deletes());
+        read.open();
+        assert_eq!(SetCookie::of(&reads.join().expect("an answer")), None);
+    });
+}

@@ -1,0 +1,153 @@
+//! The real binary, started on a configuration of the test's own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::log::Log;
+use super::sidecar::Sidecar;
+use super::{SECRET, WAIT};
+
+/// A configuration in the making.
+pub struct Builder {
+    listen: String,
+    listeners: usize,
+    backend: String,
+    top: String,
+    log: String,
+    keys: String,
+    tables: String,
+    env: Vec<(String, String)>,
+    file: Option<PathBuf>,
+    arguments: Vec<String>,
+}
+
+impl Builder {
+    /// In front of a backend at that URL.
+    pub fn new(backend: &str) -> Self {
+        Self {
+            listen: r#""127.0.0.1:0""#.into(),
+            listeners: 1,
+            backend: backend.into(),
+            top: String::new(),
+            log: "format = \"json\"\n".into(),
+            keys: format!("[[keys]]\nsecret = \"{SECRET}\"\n"),
+            tables: String::new(),
+            env: Vec::new(),
+            file: None,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Listens elsewhere: a TOML array of that many addresses.
+    pub fn listen(mut self, addresses: &[String]) -> Self {
+        self.listen = format!("{addresses:?}");
+        self.listeners = addresses.len();
+        self
+    }
+
+    /// Adds top-level keys.
+    pub fn top(mut self, lines: &str) -> Self {
+        self.top.push_str(lines);
+        self.top.push('\n');
+        self
+    }
+
+    /// Adds tables: `[session]`, `[[routes]]` and so on.
+    pub fn with(mut self, tables: &str) -> Self {
+        self.tables.push_str(tables);
+        self.tables.push('\n');
+        self
+    }
+
+    /// Adds to `[log]`.
+    pub fn log(mut self, lines: &str) -> Self {
+        self.log.push_str(lines);
+        self.log.push('\n');
+        self
+    }
+
+    /// Replaces every `[[keys]]`.
+    pub fn keys(mut self, tables: &str) -> Self {
+        tables.clone_into(&mut self.keys);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Reads that file, which is there already, whatever else was said here.
+    pub fn file(mut self, path: PathBuf) -> Self {
+        self.file = Some(path);
+        self
+    }
+
+    /// Adds an argument to the command line.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// The file.
+    pub fn text(&self) -> String {
+        let Self { listen, backend, top, log, keys, tables, .. } = self;
+        format!(
+            "listen = {listen}\nbackend = \"{backend}\"\n{top}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n\
+             [log]\n{log}\n{keys}\n{tables}"
+        )
+    }
+
+    /// Starts it and waits until every listener is there.
+    pub fn start(self) -> Sidecar {
+        let directory = tempfile::tempdir().unwrap();
+        let begun = Instant::now();
+        let child = self.spawn(directory.path());
+        Sidecar::of(child, directory, begun, self.listeners)
+    }
+
+    /// Starts it in the expectation that it ends: its exit code and standard error. None where it
+    /// goes on.
+    pub fn fail(self) -> (Option<i32>, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = self.spawn(directory.path());
+        let log = Log::of(&mut child);
+        let begun = Instant::now();
+        let code = loop {
+            if let Some(status) = child.try_wait().expect("a child") {
+                break status.code();
+            }
+            if begun.elapsed() > WAIT || log.text().contains("cloakroom is up") {
+                child.kill().expect("a child");
+                child.wait().expect("a child");
+                break None;
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        log.wait_for_end();
+        (code, log.text())
+    }
+
+    fn spawn(&self, directory: &Path) -> Child {
+        let file = self.file.clone().unwrap_or_else(|| {
+            let file = directory.join("cloakroom.toml");
+            std::fs::write(&file, self.text()).unwrap();
+            file
+        });
+        Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+            .arg("run")
+            .arg("--config")
+            .arg(&file)
+            .args(&self.arguments)
+            .envs(self.env.iter().cloned())
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts")
+    }
+}

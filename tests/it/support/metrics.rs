@@ -1,0 +1,43 @@
+//! What `/metrics` says.
+
+use std::collections::BTreeMap;
+
+/// Every series with its value, and what is said of the families.
+#[derive(Debug)]
+pub struct Metrics {
+    pub text: String,
+    series: BTreeMap<String, f64>,
+}
+
+impl Metrics {
+    pub fn parse(text: String) -> Self {
+        let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let series = lines.map(|line| {
+            let (series, value) = line.rsplit_once(' ').expect("a series and its value");
+            (series.to_owned(), value.parse().expect("a number"))
+        });
+        Self { series: series.collect(), text }
+    }
+
+    /// The value of a series as it is written: `name{label="value"}`, labels in order.
+    pub fn get(&self, series: &str) -> Option<f64> {
+        self.series.get(series).copied()
+    }
+
+    /// The values of every series of that name together.
+    pub fn sum(&self, name: &str) -> f64 {
+        let of_name = self.series.iter().filter(|(series, _)| {
+            series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
+        });
+        of_name.map(|(_, value)| value).sum()
+    }
+
+    /// The type of a family; fails unless it has a HELP line too.
+    pub fn type_of(&self, family: &str) -> Option<String> {
+        let help = format!("# HELP {family} ");
+        let kind = format!("# TYPE {family} ");
+        let kind = self.text.lines().find_map(|line| line.strip_prefix(&kind))?;
+        assert!(self.text.lines().any(|line| line.starts_with(&help)), "no HELP for {family}");
+        Some(kind.to_owned())
+    }
+}

@@ -1,0 +1,61 @@
+//! What the tests are made of: a backend that records every byte, the real binary between, and
+//! clients that read every byte. Each listens on a port of its own choice, and nothing waits
+//! longer than [`WAIT`].
+
+use std::time::{Duration, Instant};
+
+pub mod backend;
+pub mod builder;
+pub mod client;
+pub mod cookie;
+pub mod frames;
+pub mod h2c;
+pub mod issued;
+pub mod keys;
+pub mod log;
+pub mod message;
+pub mod metrics;
+pub mod sidecar;
+pub mod token;
+pub mod volume;
+
+pub use backend::{Answer, Backend, Gate};
+pub use builder::Builder;
+pub use client::{Client, Protocol, Request};
+pub use cookie::SetCookie;
+pub use issued::Issued;
+pub use keys::{keygen, openssl};
+pub use message::Message;
+pub use sidecar::Sidecar;
+pub use token::{SECRET, mint};
+pub use volume::{Volume, Way};
+
+/// The longest that anything may take.
+pub const WAIT: Duration = Duration::from_secs(5);
+
+/// Asks again and again until there is a result.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(result) = ask() {
+            return result;
+        }
+        assert!(begun.elapsed() < WAIT, "{what}: not within {WAIT:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A dict whose objects are nested `depth` deep: `{"a":{"a":…}}`.
+pub fn nested(depth: usize) -> String {
+    let mut text = "{\"a\":".repeat(depth - 1);
+    text.push_str("{}");
+    text.push_str(&"}".repeat(depth - 1));
+    text
+}
+
+/// Whether `bytes` has `part` in it, upper or lower case.
+pub fn contains(bytes: &[u8], part: &str) -> bool {
+    let lower = bytes.to_ascii_lowercase();
+    let part = part.to_ascii_lowercase();
+    lower.windows(part.len()).any(|window| window == part.as_bytes())
+}
