@@ -7,8 +7,6 @@
 //! X-Session-Save, -Merge, -Delete ──read──> Directive ──close──> CookieAction ──> Set-Cookie
 //! ```
 
-use std::time::Duration;
-
 mod claims;
 pub mod cookie;
 pub mod dict;
@@ -16,89 +14,28 @@ pub mod directive;
 pub mod header;
 pub mod lifetime;
 mod merge;
+mod policy;
 pub mod recent;
 pub mod revocation;
 pub mod time;
 pub mod token;
 
-use cookie::{CookieAttributes, CookieName, Found, Names, OldNames};
+use cookie::{Found, OldNames};
 use dict::Dict;
 use directive::{Broken, Directive, Save};
 use lifetime::{Managed, SessionId, Stamp};
-use revocation::Revocations;
+pub use policy::Policy;
+use time::Timestamp;
 use token::Rejection;
 
 use crate::keys::{KeyIndex, KeyRing};
-use time::Timestamp;
-
-/// What the core has to know of the configuration, besides the keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// `[cookie]`
-    pub cookie: CookieAttributes,
-    /// `session.max_cookie_bytes`: name, `=` and value.
-    pub max_cookie_bytes: usize,
-    /// `session.issuer`: written into tokens as `iss`, and required of them.
-    pub issuer: Option<String>,
-    /// `session.audience`: written into tokens as `aud`, and required of them.
-    pub audience: Option<String>,
-    /// `session.leeway`: how far clocks may disagree about `exp` and `nbf`.
-    pub leeway: Duration,
-    /// `session.require_exp`: refuse tokens without a lifetime that the sidecar gave them.
-    pub require_exp: bool,
-    /// `session.ttl`: how long a token is good for.
-    pub ttl: Option<Duration>,
-    /// `session.refresh_after`: the age at which a token is renewed.
-    pub refresh_after: Option<Duration>,
-    /// `session.absolute_ttl`: the age at which a session ends, whatever happens.
-    pub absolute_ttl: Option<Duration>,
-    /// `session.not_before` and `session.revoked_file`: sessions that end before their time.
-    pub revocations: Revocations,
-    /// `cookie.accept_names`: other cookies to read a session from.
-    pub accept_names: Vec<CookieName>,
-}
-
-impl Policy {
-    /// What holds where nothing but the cookie is configured, which is what microdot does.
-    #[must_use]
-    pub fn of(cookie: CookieAttributes) -> Self {
-        Self {
-            cookie,
-            max_cookie_bytes: 4096,
-            issuer: None,
-            audience: None,
-            leeway: Duration::ZERO,
-            require_exp: false,
-            ttl: None,
-            refresh_after: None,
-            absolute_ttl: None,
-            revocations: Revocations::default(),
-            accept_names: Vec::new(),
-        }
-    }
-
-    /// The names that a session is read from.
-    #[must_use]
-    pub fn names(&self) -> Names<'_> {
-        Names { own: self.cookie.name(), old: &self.accept_names }
-    }
-
-    /// How long a token is good for where nothing else is said; None where the sidecar does not
-    /// manage a lifetime. It does wherever tokens have to say when they were issued or which
-    /// session they belong to.
-    #[must_use]
-    pub fn lifetime(&self) -> Option<Duration> {
-        let revocable = || self.revocations.are_in_use().then_some(lifetime::LONGEST);
-        self.ttl.or(self.absolute_ttl).or_else(revocable)
-    }
-}
 
 /// A dict whose token has been verified. Only [`open_token`] makes one.
 #[derive(Clone, Debug)]
 pub struct VerifiedToken {
     dict: Dict,
     key: KeyIndex,
-    session: Lineage,
+    lineage: Lineage,
 }
 
 /// What ties a token to others.
@@ -126,7 +63,7 @@ impl VerifiedToken {
     /// What it is known by: the id of its session, or a part of its signature.
     #[must_use]
     pub fn id(&self) -> &SessionId {
-        match &self.session {
+        match &self.lineage {
             Lineage::Managed(managed) => &managed.id,
             Lineage::Foreign(mark) => mark,
         }
@@ -135,7 +72,7 @@ impl VerifiedToken {
     /// The session it belongs to, where the sidecar manages its lifetime.
     #[must_use]
     pub fn managed(&self) -> Option<&Managed> {
-        match &self.session {
+        match &self.lineage {
             Lineage::Managed(managed) => Some(managed),
             Lineage::Foreign(_) => None,
         }
@@ -169,11 +106,11 @@ pub fn open_token(
         Some(managed) => Some(managed.issued),
         None => reading.issued,
     };
-    let session = match reading.managed {
+    let lineage = match reading.managed {
         Some(managed) => Lineage::Managed(managed),
         None => Lineage::Foreign(SessionId::from_bytes(signed.mark)),
     };
-    let token = VerifiedToken { dict: reading.dict, key: signed.key, session };
+    let token = VerifiedToken { dict: reading.dict, key: signed.key, lineage };
     if policy.revocations.revokes(token.id(), issued, now) {
         return Err(Rejection::Revoked);
     }

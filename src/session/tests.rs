@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::cookie::{CookieName, CookieParts};
+use super::cookie::{CookieAttributes, CookieName, CookieParts};
+use super::revocation::Revocations;
 use super::*;
 use crate::keys::{Algorithm, Key};
 use base64::Engine as _;

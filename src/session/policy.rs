@@ -1,0 +1,69 @@
+//! What an operator has decided about sessions.
+
+use std::time::Duration;
+
+use super::cookie::{CookieAttributes, CookieName, Names};
+use super::lifetime;
+use super::revocation::Revocations;
+
+/// What the core has to know of the configuration, besides the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// `[cookie]`
+    pub cookie: CookieAttributes,
+    /// `session.max_cookie_bytes`: name, `=` and value.
+    pub max_cookie_bytes: usize,
+    /// `session.issuer`: written into tokens as `iss`, and required of them.
+    pub issuer: Option<String>,
+    /// `session.audience`: written into tokens as `aud`, and required of them.
+    pub audience: Option<String>,
+    /// `session.leeway`: how far clocks may disagree about `exp` and `nbf`.
+    pub leeway: Duration,
+    /// `session.require_exp`: refuse tokens without a lifetime that the sidecar gave them.
+    pub require_exp: bool,
+    /// `session.ttl`: how long a token is good for.
+    pub ttl: Option<Duration>,
+    /// `session.refresh_after`: the age at which a token is renewed.
+    pub refresh_after: Option<Duration>,
+    /// `session.absolute_ttl`: the age at which a session ends, whatever happens.
+    pub absolute_ttl: Option<Duration>,
+    /// `session.not_before` and `session.revoked_file`: sessions that end before their time.
+    pub revocations: Revocations,
+    /// `cookie.accept_names`: other cookies to read a session from.
+    pub accept_names: Vec<CookieName>,
+}
+
+impl Policy {
+    /// What holds where nothing but the cookie is configured, which is what microdot does.
+    #[must_use]
+    pub fn of(cookie: CookieAttributes) -> Self {
+        Self {
+            cookie,
+            max_cookie_bytes: 4096,
+            issuer: None,
+            audience: None,
+            leeway: Duration::ZERO,
+            require_exp: false,
+            ttl: None,
+            refresh_after: None,
+            absolute_ttl: None,
+            revocations: Revocations::default(),
+            accept_names: Vec::new(),
+        }
+    }
+
+    /// The names that a session is read from.
+    #[must_use]
+    pub fn names(&self) -> Names<'_> {
+        Names { own: self.cookie.name(), old: &self.accept_names }
+    }
+
+    /// How long a token is good for where nothing else is said; None where the sidecar does not
+    /// manage a lifetime. It does wherever tokens have to say when they were issued or which
+    /// session they belong to.
+    #[must_use]
+    pub fn lifetime(&self) -> Option<Duration> {
+        let revocable = || self.revocations.are_in_use().then_some(lifetime::LONGEST);
+        self.ttl.or(self.absolute_ttl).or_else(revocable)
+    }
+}
