@@ -2,7 +2,6 @@
 //! their own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -15,20 +14,28 @@ use crate::proxy::Shared;
 /// What the admin listener serves.
 pub(crate) struct Admin {
     shared: Arc<Shared>,
-    draining: Arc<AtomicBool>,
 }
 
 impl Admin {
-    pub(crate) fn new(shared: Arc<Shared>, draining: Arc<AtomicBool>) -> Self {
-        Self { shared, draining }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     /// Keys are loaded wherever this runs: without them nothing starts.
     async fn ready(&self) -> (StatusCode, &'static str) {
-        if self.draining.load(Ordering::Acquire) {
+        if self.shared.drain.has_begun() {
             return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
         }
-        let upstream = Arc::clone(&self.shared.state.load().upstream);
+        let (upstream, is_checked) = {
+            let state = self.shared.state.load();
+            (Arc::clone(&state.upstream), state.config.health_check.is_some())
+        };
+        if is_checked {
+            return match self.shared.health.is_good() {
+                true => (StatusCode::OK, "ready\n"),
+                false => (StatusCode::SERVICE_UNAVAILABLE, "the backend is not healthy\n"),
+            };
+        }
         if upstream.is_reachable().await {
             (StatusCode::OK, "ready\n")
         } else {

@@ -9,6 +9,7 @@ use crate::keys::source::KeySpec;
 use crate::proxy::forwarded::TrustedProxies;
 use crate::routes::Routes;
 use crate::session::Policy;
+use crate::session::cookie::Transport;
 use crate::session::header::HeaderNames;
 
 pub mod error;
@@ -63,11 +64,32 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// `shutdown_timeout`: how long requests under way may take to finish.
     pub shutdown_timeout: Duration,
+    /// `[tls]`: where clients connect over TLS.
+    pub tls: Option<Tls>,
+    /// `[backend_tls]`
+    pub backend_tls: BackendTls,
+    /// `[health_check]`, where there is a path to ask for.
+    pub health_check: Option<HealthCheck>,
+    /// `socket_mode`: who may connect to the unix sockets that are listened on.
+    pub socket_mode: u32,
+    /// `upgrade_socket`: where a new process takes over the listeners.
+    pub upgrade_socket: Option<PathBuf>,
     /// `workers`: threads that handle requests.
     pub workers: usize,
 }
 
 impl Config {
+    /// Where clients connect, and how.
+    pub fn listeners(&self) -> impl Iterator<Item = (&Listen, Transport)> {
+        let all_tls = self.tls.as_ref().is_some_and(|tls| tls.listen.is_empty());
+        let first = self.listen.iter().map(move |listen| match listen {
+            Listen::Tcp(_) if all_tls => (listen, Transport::Tls),
+            Listen::Tcp(_) | Listen::Unix(_) => (listen, Transport::Clear),
+        });
+        let others = self.tls.iter().flat_map(|tls| &tls.listen);
+        first.chain(others.map(|listen| (listen, Transport::Tls)))
+    }
+
     /// Reads the sessions that stand in `session.revoked_file`.
     ///
     /// # Errors
@@ -82,6 +104,50 @@ impl Config {
             faults.into_iter().map(fault).collect()
         })
     }
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// What clients are shown.
+    pub files: TlsFiles,
+    /// `tls.listen`: listeners of TLS beside those in the clear; where there are none, all of
+    /// `listen` but unix sockets are.
+    pub listen: Vec<Listen>,
+}
+
+/// The certificate and its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// `tls.cert`: the chain in PEM, the server's own certificate first.
+    pub cert: PathBuf,
+    /// `tls.key`: its key in PEM.
+    pub key: PathBuf,
+    /// Where `[tls]` stands in the file.
+    pub line: usize,
+}
+
+/// `[backend_tls]`: how an https backend is verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BackendTls {
+    /// `backend_tls.ca_file`: whose certificates are taken, instead of the system's authorities.
+    pub ca_file: Option<PathBuf>,
+    /// `backend_tls.server_name`: what the certificate must be made out to, and the name asked
+    /// for (SNI), instead of the backend's host.
+    pub server_name: Option<String>,
+}
+
+/// `[health_check]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// `health_check.path`: what is asked for.
+    pub path: String,
+    /// `health_check.interval`: how often.
+    pub interval: Duration,
+    /// `health_check.timeout`: how long an answer may take.
+    pub timeout: Duration,
+    /// `health_check.failures`: how many in a row make the backend unhealthy.
+    pub failures: usize,
 }
 
 /// What happens to a response whose save cannot be carried out.
@@ -118,8 +184,10 @@ pub enum LogFormat {
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// `limits.head_bytes`: the longest head of a request.
+    /// `limits.head_bytes`: the longest head of a request, not counting its `Cookie` fields.
     pub head_bytes: usize,
+    /// `limits.cookie_bytes`: the longest `Cookie` fields of one, taken together.
+    pub cookie_bytes: usize,
     /// `limits.request_line_bytes`: the longest first line of one.
     pub request_line_bytes: usize,
     /// `limits.header_fields`: the most fields in one.
@@ -145,6 +213,8 @@ pub struct Timeouts {
     pub backend_write: Duration,
     /// `timeouts.backend_idle`: how long an unused connection to the backend is kept.
     pub backend_idle: Duration,
+    /// `timeouts.upgraded`: longest silence of the backend on a connection that was upgraded.
+    pub upgraded: Duration,
     /// `timeouts.keep_alive`: how long an unused connection of a client is kept.
     pub keep_alive: Duration,
 }

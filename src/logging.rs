@@ -55,6 +55,8 @@ pub struct AccessLine<'a> {
     pub bytes: u64,
     /// The peer; None is a unix socket.
     pub client: Option<IpAddr>,
+    /// What the request is called: `X-Request-Id`.
+    pub request_id: &'a str,
 }
 
 /// Writes the one line of a request.
@@ -86,6 +88,7 @@ impl AccessLine<'_> {
         fields.extend(self.action.map(|action| ("action", Value::from(action))));
         fields.push(("bytes", Value::from(self.bytes)));
         fields.push(("client", client));
+        fields.push(("request_id", Value::from(self.request_id)));
         use_(
             &Record::builder()
                 .target(ACCESS)

@@ -123,6 +123,10 @@ pub struct Metrics {
     connections: IntGauge,
     /// Connections closed at once, because there were too many.
     pub connections_refused: IntCounter,
+    /// Connections of clients that did not get as far as TLS.
+    pub tls_handshakes_failed: IntCounter,
+    /// Whether the backend answers health checks as it should.
+    pub backend_healthy: IntGauge,
     in_flight: IntGauge,
     reload_success: IntCounter,
     reload_failure: IntCounter,
@@ -226,6 +230,15 @@ impl Metrics {
             connections_refused: families.counter(
                 "cloakroom_connections_refused_total",
                 "Client connections closed at once, because limits.connections were open.",
+            )?,
+            tls_handshakes_failed: families.counter(
+                "cloakroom_tls_handshakes_failed_total",
+                "Client connections that ended before TLS was agreed on.",
+            )?,
+            backend_healthy: families.gauges(
+                "cloakroom_backend_healthy",
+                "1, or 0 while the backend fails the health checks that are configured.",
+                &[],
             )?,
             in_flight: families.gauges(
                 "cloakroom_requests_in_flight",

@@ -20,16 +20,26 @@ use crate::session::recent::RecentWrites;
 mod access;
 mod caching;
 mod context;
+mod drain;
 mod failure;
 pub mod forwarded;
+mod health;
+mod list;
 mod refused;
+mod reply;
 mod request;
+mod request_id;
 mod response;
 mod upgrade;
 pub(crate) mod upstream;
 
-pub(crate) use access::refusal;
+pub(crate) use access::Refusal;
 use context::Context;
+pub(crate) use drain::Drain;
+pub(crate) use failure::cause;
+pub(crate) use health::Health;
+pub(crate) use reply::Reply;
+use tokio_rustls::rustls::ServerConfig;
 use upstream::Upstream;
 
 /// Configuration and keys: replaced as a whole, never changed.
@@ -38,6 +48,8 @@ pub(crate) struct State {
     pub(crate) keys: KeyRing,
     pub(crate) key_uses: KeyUses,
     pub(crate) upstream: Arc<Upstream>,
+    /// What clients are shown, where there are listeners of TLS.
+    pub(crate) tls: Option<Arc<ServerConfig>>,
 }
 
 /// What all requests have in common.
@@ -45,6 +57,10 @@ pub(crate) struct Shared {
     pub(crate) state: ArcSwap<State>,
     pub(crate) metrics: Metrics,
     pub(crate) recent: Mutex<RecentWrites>,
+    pub(crate) drain: Drain,
+    pub(crate) health: Health,
+    /// The most connections of clients that there are descriptors for.
+    pub(crate) room: usize,
 }
 
 /// How often a request is tried at most: each address of the backend, or a fresh connection after
@@ -82,17 +98,23 @@ impl ProxyHttp for Proxy {
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // First, before any answer of our own: whatever speaks in the sidecar's name goes.
         request::strip_spoofed(&self.0, session.req_header_mut(), ctx);
+        request::set_id(session.req_header_mut(), ctx)?;
         if let Some(reply) = refused::reply(session, &ctx.state.config.limits) {
             // Where its body ends is anybody's guess: nothing more is read from this client.
             session.set_keepalive(None);
-            reply.send(session).await?;
+            reply.send(session, &ctx.id).await?;
+            return Ok(true);
+        }
+        if self.0.drain.is_late() {
+            session.set_keepalive(None);
+            Reply::STOPPING.send(session, &ctx.id).await?;
             return Ok(true);
         }
         if refused::is_last_of_connection(session.req_header()) {
             session.set_keepalive(None);
         }
         if let Some(reply) = request::open_session(&self.0, session.req_header_mut(), ctx) {
-            reply.send(session).await?;
+            reply.send(session, &ctx.id).await?;
             return Ok(true);
         }
         request::set_forwarded(session, ctx)?;
@@ -163,6 +185,12 @@ impl ProxyHttp for Proxy {
         if let Some(handed_on) = ctx.handed_on {
             ctx.backend_took = Some(handed_on.elapsed());
         }
+        if response.status.as_u16() == 101 {
+            session.set_read_timeout(Some(ctx.state.config.timeouts.upgraded));
+        }
+        if self.0.drain.has_begun() {
+            session.set_keepalive(None);
+        }
         response::close_session(&self.0, session.req_header(), response, ctx)
     }
 
@@ -182,6 +210,9 @@ impl ProxyHttp for Proxy {
         e: &Error,
         ctx: &mut Context,
     ) -> FailToProxy {
+        if ctx.id.is_empty() {
+            ctx.id = request_id::fresh();
+        }
         let failure = failure::of(e);
         if let Some(kind) = failure.backend {
             self.0.metrics.backend_failed(kind);
@@ -193,7 +224,7 @@ impl ProxyHttp for Proxy {
         if let Some(reply) = failure.reply.filter(|_| !begun) {
             error_code = reply.status;
             session.set_keepalive(None);
-            if let Err(e) = reply.send(session).await {
+            if let Err(e) = reply.send(session, &ctx.id).await {
                 log::debug!(cause = failure::cause(&e).as_str(); "the client is gone");
             }
         }

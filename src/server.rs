@@ -4,41 +4,51 @@
 //! pingora's services run on a runtime of our own and not in its `Server`, whose shutdown sleeps
 //! for a fixed time: here the process ends when the last connection does.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::apps::http_app::ServeHttp;
+use pingora_core::connectors::ConnectorOptions;
 use pingora_core::protocols::http::v2::server::default_h2_options;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{Fds, ListenFds};
 use pingora_core::services::listening::Service;
+use pingora_proxy::HttpProxy;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
 use crate::clock;
-use crate::config::Config;
-use crate::keys::KeyRing;
+use crate::config::error::Fault;
+use crate::config::{BackendTls, Config};
 use crate::keys::reload::Watch;
 use crate::metrics::Metrics;
 use crate::proxy::upstream::Upstream;
-use crate::proxy::{MAX_ATTEMPTS, Proxy, Shared, State};
+use crate::proxy::{Drain, Health, MAX_ATTEMPTS, Proxy, Shared, State};
+use crate::session::cookie::Transport;
 use crate::session::recent::RecentWrites;
 
 mod connection;
+mod descriptors;
+mod handover;
 mod head;
+mod health;
 mod listener;
 mod reload;
+mod tls;
 
 use connection::Connections;
+use descriptors::Room;
+use handover::Handover;
+pub use handover::Inherited;
 use listener::Bound;
-pub use reload::Origin;
+pub use reload::{Origin, Ready};
 
 /// How often a drain looks whether the last connection has ended.
 const DRAIN_STEP: Duration = Duration::from_millis(5);
@@ -46,31 +56,42 @@ const DRAIN_STEP: Duration = Duration::from_millis(5);
 /// Listeners that are bound, and all that is needed to serve them.
 pub struct Server {
     shared: Arc<Shared>,
-    listeners: Vec<Bound>,
+    listeners: Vec<(Bound, Transport)>,
     admin: Option<Bound>,
     apps: Vec<(Bound, AppService)>,
     origin: Option<(Origin, Watch)>,
+    inherited: Inherited,
+    room: Room,
 }
 
 /// Makes the service of an app of our own, once there is a runtime.
 type AppService = Box<dyn FnOnce(&Bound) -> Box<dyn pingora_core::services::Service + Send> + Send>;
 
 impl Server {
-    /// Binds every listener.
+    /// Binds every listener that is not inherited.
     ///
     /// # Errors
     /// Which address could not be bound, and why.
-    pub fn bind(config: Config, keys: KeyRing) -> Result<Self, String> {
+    pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, String> {
+        let Ready { loaded, keys, tls } = ready;
+        let config = loaded.config;
         if config.backend.is_tls() {
-            check_certificates()?;
+            check_authorities(&config.backend_tls)?;
         }
-        let listeners = config.listen.iter().map(Bound::bind).collect::<Result<Vec<_>, _>>()?;
-        let admin = config.admin.as_ref().map(Bound::bind).transpose()?;
+        let mut bind = |role, listen| Bound::bind(role, listen, config.socket_mode, &mut inherited);
+        let listeners = config
+            .listeners()
+            .map(|(listen, transport)| Ok((bind("listen", listen)?, transport)))
+            .collect::<Result<Vec<_>, String>>()?;
+        let admin = config.admin.as_ref().map(|listen| bind("admin", listen)).transpose()?;
         let metrics = Metrics::new().map_err(|error| format!("cannot set up metrics: {error}"))?;
         metrics.loaded(clock::now());
+        metrics.backend_healthy.set(1);
+        let room = descriptors::make_room(config.limits.connections);
         let state = State {
             key_uses: metrics.key_uses(&keys),
-            upstream: Arc::new(Upstream::new(config.backend.clone(), &config.timeouts)),
+            upstream: Arc::new(Upstream::new(&config)),
+            tls,
             keys,
             config,
         };
@@ -78,14 +99,18 @@ impl Server {
             state: ArcSwap::from_pointee(state),
             metrics,
             recent: Mutex::new(RecentWrites::default()),
+            drain: Drain::default(),
+            health: Health::default(),
+            room: room.connections,
         });
-        Ok(Self { shared, listeners, admin, apps: Vec::new(), origin: None })
+        let (apps, origin) = (Vec::new(), None);
+        Ok(Self { shared, listeners, admin, apps, origin, inherited, room })
     }
 
     /// Where clients connect, port 0 resolved: `127.0.0.1:8080`, `unix:/run/cloakroom.sock`.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
-        self.listeners.iter().map(|bound| bound.name.clone()).collect()
+        self.listeners.iter().map(|(bound, _)| bound.name.clone()).collect()
     }
 
     /// Takes changes of the configuration and the keys into use while it serves.
@@ -102,13 +127,13 @@ impl Server {
         listener: std::net::TcpListener,
         app: impl ServeHttp + Send + Sync + 'static,
     ) -> Self {
-        if let Ok(bound) = Bound::of_tcp(listener) {
+        if let Ok(bound) = Bound::of_tcp(listener, "app".into()) {
             self.apps.push((bound, Box::new(|bound| Box::new(bound.service("app", app)))));
         }
         self
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains.
+    /// Serves until SIGTERM, SIGINT or a process that takes over, then drains.
     ///
     /// # Errors
     /// Why the server could not start.
@@ -129,19 +154,16 @@ impl Server {
     async fn serve(mut self) -> Result<(), String> {
         let mut signals =
             Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
-        let sockets: Vec<PathBuf> = self
-            .listeners
-            .iter()
-            .chain(&self.admin)
-            .filter_map(|bound| bound.socket.clone())
-            .collect();
+        let handover = self.handover()?;
         // Before anybody is told that there is somebody to send signals to.
         if let Some((origin, watch)) = self.origin.take() {
             let hangup = signal(SignalKind::hangup())
                 .map_err(|error| format!("cannot wait for signals: {error}"))?;
             tokio::spawn(reload::keep_up(Arc::clone(&self.shared), origin, watch, hangup));
         }
-        let draining = Arc::new(AtomicBool::new(false));
+        let conf = Arc::new(self.pingora_conf());
+        let options = ConnectorOptions::from_server_conf(&conf);
+        tokio::spawn(health::watch(Arc::clone(&self.shared), options));
         let (stop_proxy, proxy_stops) = watch::channel(false);
         // Metrics and health can be asked for until the very end.
         let (stop_rest, rest_stops) = watch::channel(false);
@@ -149,27 +171,42 @@ impl Server {
         self.announce();
         for (bound, service) in self.apps {
             let service = service(&bound);
-            start(service, &[bound], &rest_stops);
+            start(service, &[&bound], &rest_stops);
         }
-        if let Some(bound) = self.admin {
-            let admin = Admin::new(Arc::clone(&self.shared), Arc::clone(&draining));
+        if let Some(bound) = &self.admin {
+            let admin = Admin::new(Arc::clone(&self.shared));
             start(Box::new(bound.service("admin", admin)), &[bound], &rest_stops);
         }
-        let proxy = start(
-            Box::new(proxy_service(&self.shared, &self.listeners)),
-            &self.listeners,
-            &proxy_stops,
-        );
+        let proxies = start_proxies(&self.shared, &conf, &self.listeners, &proxy_stops);
+        self.inherited.take_over();
+        tell_systemd(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]);
 
-        let name = signals.next().await;
+        let end = tokio::select! {
+            name = signals.next() => End::Signal(name),
+            () = handed_over(handover.as_ref()) => End::HandedOver,
+        };
         let limit = self.shared.state.load().config.shutdown_timeout;
         let begun = Instant::now();
-        log::info!(signal = name, connections = self.shared.metrics.open_connections(); "shutting down");
-        draining.store(true, Ordering::Release);
+        let why = match end {
+            End::Signal(name) => name,
+            End::HandedOver => "a new process has taken over",
+        };
+        log::info!(why, connections = self.shared.metrics.open_connections(); "shutting down");
+        if matches!(end, End::Signal(_)) {
+            tell_systemd(&[NotifyState::Stopping]);
+        }
+        self.shared.drain.begin(limit);
         stop_proxy.send_replace(true);
+        drop(handover);
+        if matches!(end, End::HandedOver) {
+            // Who asks for metrics is to reach the new process.
+            stop_rest.send_replace(true);
+        }
         let drained = async {
-            // The service ends when its listeners are closed, connections end when they are done.
-            let _ = proxy.await;
+            // The services end when their listeners are closed, connections end when they are done.
+            for proxy in proxies {
+                let _ = proxy.await;
+            }
             while self.shared.metrics.open_connections() > 0 {
                 tokio::time::sleep(DRAIN_STEP).await;
             }
@@ -183,18 +220,49 @@ impl Server {
             name = signals.next() => log::warn!(signal = name; "stopped without waiting any longer"),
         }
         stop_rest.send_replace(true);
-        for socket in sockets {
-            // The next start would remove it as well.
-            let _ = std::fs::remove_file(socket);
+        if matches!(end, End::Signal(_)) {
+            let all = self.listeners.iter().map(|(bound, _)| bound).chain(&self.admin);
+            for (path, _) in all.filter_map(|bound| bound.socket.as_ref()) {
+                // The next start would remove it as well.
+                let _ = std::fs::remove_file(path);
+            }
         }
         Ok(())
+    }
+
+    /// Where the next process can take over, if it is to be able to.
+    fn handover(&self) -> Result<Option<Handover>, String> {
+        let state = self.shared.state.load();
+        let listeners: Vec<&Bound> =
+            self.listeners.iter().map(|(bound, _)| bound).chain(&self.admin).collect();
+        let path = state.config.upgrade_socket.as_ref();
+        path.map(|path| Handover::bind(path, &listeners)).transpose()
+    }
+
+    /// What of pingora's own configuration is not its default.
+    fn pingora_conf(&self) -> ServerConf {
+        let state = self.shared.state.load();
+        let own = state.config.backend_tls.ca_file.as_ref();
+        let ca_file = match own {
+            Some(path) => Some(path.to_string_lossy().into_owned()),
+            // Without TLS to the backend nobody needs the system's certificates, which pingora
+            // otherwise reads at every start.
+            None => (!state.config.backend.is_tls()).then(|| "/dev/null".to_owned()),
+        };
+        ServerConf {
+            max_retries: MAX_ATTEMPTS,
+            upstream_keepalive_pool_size: self.room.pool,
+            ca_file,
+            ..ServerConf::default()
+        }
     }
 
     /// Says where the sidecar listens, what it fronts and which key signs.
     fn announce(&self) {
         let state = self.shared.state.load();
-        for bound in &self.listeners {
-            log::info!(address = bound.name.as_str(); "listening");
+        for (bound, transport) in &self.listeners {
+            let tls = *transport == Transport::Tls;
+            log::info!(address = bound.name.as_str(), tls; "listening");
         }
         if let Some(bound) = &self.admin {
             log::info!(address = bound.name.as_str(); "admin listening");
@@ -213,14 +281,51 @@ impl Server {
     }
 }
 
-/// The proxy as a service of pingora's.
-fn proxy_service(shared: &Arc<Shared>, listeners: &[Bound]) -> Service<Connections<Proxy>> {
-    // Without TLS to the backend nobody needs the system's certificates, which pingora otherwise
-    // reads at every start.
-    let is_tls = shared.state.load().config.backend.is_tls();
-    let ca_file = (!is_tls).then(|| "/dev/null".to_owned());
-    let conf = ServerConf { max_retries: MAX_ATTEMPTS, ca_file, ..ServerConf::default() };
-    let mut proxy = pingora_proxy::http_proxy(&Arc::new(conf), Proxy(Arc::clone(shared)));
+/// Why a process ends.
+enum End {
+    Signal(&'static str),
+    HandedOver,
+}
+
+async fn handed_over(handover: Option<&Handover>) {
+    match handover {
+        Some(handover) => handover.done().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// sd_notify(3), where `NOTIFY_SOCKET` is set.
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::warn!(error:% = error; "systemd cannot be told");
+    }
+}
+
+/// The proxy as services of pingora's, one for the listeners in the clear and one for those of TLS.
+fn start_proxies(
+    shared: &Arc<Shared>,
+    conf: &Arc<ServerConf>,
+    listeners: &[(Bound, Transport)],
+    stops: &watch::Receiver<bool>,
+) -> Vec<JoinHandle<()>> {
+    let proxy = Arc::new(proxy(shared, conf));
+    let serve = |transport| {
+        let bound: Vec<&Bound> =
+            listeners.iter().filter(|(_, its)| *its == transport).map(|(bound, _)| bound).collect();
+        (!bound.is_empty()).then(|| {
+            let app = Connections::new(Arc::clone(&proxy), Arc::clone(shared), transport);
+            let mut service = Service::new("proxy".into(), app);
+            for bound in &bound {
+                bound.add_to(&mut service);
+            }
+            start(Box::new(service), &bound, stops)
+        })
+    };
+    [Transport::Clear, Transport::Tls].into_iter().filter_map(serve).collect()
+}
+
+fn proxy(shared: &Arc<Shared>, conf: &Arc<ServerConf>) -> HttpProxy<Proxy> {
+    let mut proxy = pingora_proxy::http_proxy(conf, Proxy(Arc::clone(shared)));
     let mut options = HttpServerOptions::default();
     options.h2c = true;
     // Refused all the same, but by us, so that it is stripped, counted and logged like the rest.
@@ -232,19 +337,26 @@ fn proxy_service(shared: &Arc<Shared>, listeners: &[Bound]) -> Service<Connectio
     options.h2_idle_timeout = Some(timeouts.keep_alive);
     proxy.server_options = Some(options);
     let mut http2 = default_h2_options();
-    http2.max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX));
+    let most = limits.head_bytes.saturating_add(limits.cookie_bytes);
+    http2.max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX));
     proxy.h2_options = Some(http2);
-    let mut service = Service::new("proxy".into(), Connections::new(proxy, Arc::clone(shared)));
-    for bound in listeners {
-        bound.add_to(&mut service);
-    }
-    service
+    proxy
 }
 
-/// Whether there is anything to verify a backend's certificate with. pingora panics where the
-/// system's certificates cannot be read.
-fn check_certificates() -> Result<(), String> {
-    const HELP: &str = "install ca-certificates, or set SSL_CERT_FILE";
+/// Whether there is anything to verify a backend's certificate with. pingora panics where it cannot
+/// be read.
+fn check_authorities(tls: &BackendTls) -> Result<(), String> {
+    const HELP: &str = "install ca-certificates, or set backend_tls.ca_file";
+    if let Some(path) = &tls.ca_file {
+        let shown = path.display();
+        return match tls::certificates(path) {
+            Ok(certificates) if certificates.is_empty() => {
+                Err(format!("backend_tls.ca_file {shown}: has no certificate in PEM"))
+            }
+            Ok(_) => Ok(()),
+            Err(reason) => Err(format!("backend_tls.ca_file {shown}: {reason}")),
+        };
+    }
     match pingora_core::tls::load_native_certs() {
         Ok(certificates) if certificates.is_empty() => {
             Err(format!("no certificates to verify an https backend with: {HELP}"))
@@ -256,10 +368,21 @@ fn check_certificates() -> Result<(), String> {
     }
 }
 
+/// Whether clients can be shown what `[tls]` says.
+///
+/// # Errors
+/// What is wrong with its files.
+pub(crate) fn check_tls(config: &Config, path: &Path) -> Result<(), Vec<Fault>> {
+    match &config.tls {
+        Some(tls) => tls::load(&tls.files, path).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
 /// Runs a service until `stops` says so.
 fn start(
     mut service: Box<dyn pingora_core::services::Service + Send>,
-    listeners: &[Bound],
+    listeners: &[&Bound],
     stops: &watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     let mut fds = Fds::new();

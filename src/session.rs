@@ -20,7 +20,7 @@ pub mod revocation;
 pub mod time;
 pub mod token;
 
-use cookie::{Found, OldNames};
+use cookie::{Found, OldNames, Transport};
 use dict::Dict;
 use directive::{Broken, Directive, Save};
 use lifetime::{Managed, SessionId, Stamp};
@@ -176,6 +176,8 @@ pub struct Opened {
     outcome: Outcome,
     /// Which of the accepted names the request has cookies of.
     old_names: OldNames,
+    /// How the request came.
+    transport: Transport,
 }
 
 impl Opened {
@@ -191,17 +193,23 @@ impl Opened {
         self.token.as_ref()
     }
 
+    /// Says how the request came, which an answer to it has to regard: in the clear unless it is
+    /// said.
+    pub fn came_over(&mut self, transport: Transport) {
+        self.transport = transport;
+    }
+
     /// The `Set-Cookie` values that delete the cookies of other names which the request came with:
     /// for an answer that sets or deletes the session's own.
     pub fn expire_old_names<'a>(
         &self,
         policy: &'a Policy,
     ) -> impl Iterator<Item = String> + use<'a> {
-        let old_names = self.old_names;
+        let (old_names, transport) = (self.old_names, self.transport);
         let names = policy.accept_names.iter().enumerate();
         names
             .filter(move |(index, _)| old_names.contains(*index))
-            .map(|(_, name)| policy.cookie.expire_as(name))
+            .map(move |(_, name)| policy.cookie.expire_as(name, transport))
     }
 
     /// Whether an answer to this request should carry a fresh token with the same dict.
@@ -218,18 +226,21 @@ impl Opened {
 /// one's fault is the outcome.
 #[must_use]
 pub fn open(cookies: &Found<'_>, keys: &KeyRing, policy: &Policy, now: Timestamp) -> Opened {
+    let opened = |token, outcome| Opened {
+        token,
+        outcome,
+        old_names: cookies.old_names(),
+        transport: Transport::default(),
+    };
     let mut outcome = Outcome::Absent;
     for token in cookies.candidates() {
         match open_token(token, keys, policy, now) {
-            Ok(token) => {
-                let old_names = cookies.old_names();
-                return Opened { token: Some(token), outcome: Outcome::Valid, old_names };
-            }
+            Ok(token) => return opened(Some(token), Outcome::Valid),
             Err(rejection) if outcome == Outcome::Absent => outcome = Outcome::Rejected(rejection),
             Err(_) => {}
         }
     }
-    Opened { token: None, outcome, old_names: cookies.old_names() }
+    opened(None, outcome)
 }
 
 /// What an answer does to the client's cookie.
@@ -288,7 +299,7 @@ pub fn close(
         Directive::Keep => Ok(CookieAction::Keep),
         Directive::Broken(broken) => Err(broken),
         Directive::Delete { .. } => Ok(CookieAction::Expire {
-            set_cookie: policy.cookie.expire(),
+            set_cookie: policy.cookie.expire(opened.transport),
             session: opened.token.as_ref().map(|token| token.id().clone()),
         }),
         Directive::Save(Save { dict, patch, max_age }) => {
@@ -352,7 +363,7 @@ fn issue(
     let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
     let max_age = stamp.as_ref().and_then(|stamp| stamp.max_age);
     Ok(Issued {
-        set_cookie: policy.cookie.issue(&token, max_age),
+        set_cookie: policy.cookie.issue(&token, max_age, opened.transport),
         cookie_bytes: policy.cookie.bytes_with(token.as_bytes()),
         session: stamp.map(|stamp| stamp.managed.id),
         kind,

@@ -8,6 +8,7 @@ use super::{ConfigArgs, Failure, print};
 use crate::config::error::Fault;
 use crate::config::file::{self, Overrides, Reading};
 use crate::keys::source;
+use crate::server;
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -32,6 +33,7 @@ fn check(path: &Path) -> Result<toml::Table, Vec<Fault>> {
     match loaded {
         Ok(mut loaded) if without_secret.is_empty() => {
             loaded.config.read_revoked()?;
+            server::check_tls(&loaded.config, path)?;
             Ok(loaded.effective)
         }
         loaded => {
@@ -83,7 +85,7 @@ mod tests {
             "1: backend is missing: ",
             "4: keys[1].algorithm = \"RS256\" takes a key pair: expected ",
             "5: keys[2]: secret_file /does/not/exist: ",
-            "8: cookie.secure = 1: expected true or false",
+            "8: cookie.secure = 1: expected true, false or \"auto\"",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");
         for (fault, start) in faults.iter().zip(starts) {

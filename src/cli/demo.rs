@@ -13,7 +13,7 @@ use crate::config::Listen;
 use crate::config::file::{self, Overrides};
 use crate::keys::source;
 use crate::logging;
-use crate::server::Server;
+use crate::server::{Inherited, Ready, Server};
 
 mod app;
 mod article;
@@ -46,10 +46,11 @@ pub(super) fn run(args: DemoArgs) -> Result<(), Failure> {
         file::parse(&config(port, &secret), here, &overrides).map_err(Failure::Configuration)?;
     let keys = source::load(&loaded.config.keys, here).map_err(Failure::Configuration)?;
     logging::init(loaded.config.log);
-    for warning in loaded.warnings {
+    for warning in &loaded.warnings {
         log::warn!("{warning}");
     }
-    let server = Server::bind(loaded.config, keys).map_err(|reason| {
+    let ready = Ready::without_tls(loaded, keys);
+    let server = Server::bind(ready, Inherited::default()).map_err(|reason| {
         Failure::Runtime(format!("{reason}; try --listen 127.0.0.1:0 for any free port"))
     })?;
     let urls: Vec<String> = server.addresses().iter().map(|address| url(address)).collect();

@@ -4,9 +4,8 @@ use clap::Args;
 
 use super::{ConfigArgs, Failure};
 use crate::config::file::Overrides;
-use crate::keys::source;
 use crate::logging;
-use crate::server::{Origin, Server};
+use crate::server::{Inherited, Origin, Server};
 
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
@@ -18,17 +17,25 @@ pub(super) struct RunArgs {
     /// Where the app is, instead of what the file says
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
+    /// Take over from the process that runs, which finishes what it has begun; both need
+    /// upgrade_socket in the configuration
+    #[arg(long)]
+    upgrade: bool,
 }
 
 pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
     let overrides = Overrides { listen: args.listen, backend: args.backend };
     let origin = Origin { path: args.config.config, overrides };
-    let (loaded, watch) = origin.load();
-    let (loaded, keys) = loaded.map_err(Failure::Configuration)?;
-    logging::init(loaded.config.log);
-    for warning in loaded.warnings.into_iter().chain(source::warnings(&loaded.config.keys)) {
+    let (ready, watch) = origin.load();
+    let ready = ready.map_err(Failure::Configuration)?;
+    logging::init(ready.loaded.config.log);
+    for warning in ready.warnings() {
         log::warn!("{warning}");
     }
-    let server = Server::bind(loaded.config, keys).map_err(Failure::Runtime)?;
+    let inherited = match args.upgrade {
+        true => Inherited::receive(&ready.loaded.config).map_err(Failure::Runtime)?,
+        false => Inherited::default(),
+    };
+    let server = Server::bind(ready, inherited).map_err(Failure::Runtime)?;
     server.with_reload(origin, watch).run().map_err(Failure::Runtime)
 }

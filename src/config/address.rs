@@ -102,8 +102,19 @@ impl FromStr for Backend {
     }
 }
 
-/// As it is written in the configuration, with the port.
 impl Backend {
+    /// What stands in `Host` of a request of our own.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self {
+            Self::Tcp { .. } => {
+                let url = self.to_string();
+                url.split_once("://").map_or(url.as_str(), |(_, authority)| authority).to_owned()
+            }
+            Self::Unix(_) => "localhost".into(),
+        }
+    }
+
     /// Whether it is reached over TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
@@ -111,6 +122,7 @@ impl Backend {
     }
 }
 
+/// As it is written in the configuration, with the port.
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,9 +9,10 @@ use zeroize::Zeroizing;
 use super::error::Fault;
 use super::reader::{Document, Place, Read, Table, line_of};
 use super::value::{duration, from_text, whole};
-use super::{Backend, Config, Listen, section};
+use super::{Backend, Config, Listen, Tls, section};
 use crate::keys::source::KeySpec;
 use crate::session::Policy;
+use crate::session::cookie::Secure;
 use crate::session::revocation::Revocations;
 
 /// What the command line says instead of the file.
@@ -135,13 +136,19 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
     let admin = table.table("admin", section::admin);
     let limits = table.table("limits", section::limits);
     let timeouts = table.table("timeouts", section::timeouts);
+    let tls = table.table("tls", section::tls);
+    let backend_tls = table.table("backend_tls", section::backend_tls);
+    let health_check = table.table("health_check", section::health_check);
+    let socket_mode = table.or("socket_mode", "0666", section::socket_mode);
+    let upgrade_socket = table.optional("upgrade_socket", section::absolute_path);
 
-    refuse_taken(table, &listen, &admin);
+    refuse_taken(table, &listen, &tls, &admin);
     let config = || {
         let (listen, session, cookie) = (listen?, session?, cookie?);
-        let secure = cookie.secure;
+        let tls = tls?;
         let mut warnings = Vec::new();
-        if let Some((_, open)) = listen.iter().find(|(_, listen)| !secure && !listen.is_local()) {
+        let open = listen.iter().find(|(_, listen)| !listen.is_local());
+        if let (Secure::Never, Some((_, open))) = (cookie.secure, open) {
             warnings.push(format!(
                 "cookie.secure = false: browsers send the session unencrypted, too, and {open} can \
                  be reached from elsewhere"
@@ -178,6 +185,14 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
             log: log?,
             limits: limits?,
             timeouts: timeouts?,
+            tls: tls.map(|tls| Tls {
+                files: tls.files,
+                listen: tls.listen.into_iter().map(|(_, listen)| listen).collect(),
+            }),
+            backend_tls: backend_tls?,
+            health_check: health_check?,
+            socket_mode: socket_mode?,
+            upgrade_socket: upgrade_socket?,
             shutdown_timeout: shutdown_timeout?,
             workers: workers?,
         };
@@ -227,11 +242,14 @@ where
 fn refuse_taken(
     table: &mut Table<'_, '_>,
     listen: &Read<Listeners>,
+    tls: &Read<Option<section::Tls>>,
     admin: &Read<Option<(Place, Listen)>>,
 ) {
     let listen = listen.as_deref().unwrap_or_default();
+    let tls = tls.as_ref().ok().and_then(Option::as_ref).map(|tls| &tls.listen[..]);
     let admin = admin.as_ref().ok().and_then(Option::as_ref);
-    let all: Vec<&(Place, Listen)> = listen.iter().chain(admin).collect();
+    let all: Vec<&(Place, Listen)> =
+        listen.iter().chain(tls.unwrap_or_default()).chain(admin).collect();
     for (index, (place, address)) in all.iter().enumerate() {
         if matches!(address, Listen::Tcp(address) if address.port() == 0) {
             continue;

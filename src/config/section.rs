@@ -6,6 +6,7 @@ mod keys;
 mod operation;
 mod routes;
 mod session;
+mod transport;
 
 pub(super) use cookie::cookie;
 pub(super) use headers::headers;
@@ -13,3 +14,4 @@ pub(super) use keys::keys;
 pub(super) use operation::{admin, limits, log, timeouts, trusted_proxies};
 pub(super) use routes::routes;
 pub(super) use session::session;
+pub(super) use transport::{Tls, absolute_path, backend_tls, health_check, socket_mode, tls};

@@ -18,6 +18,7 @@ const LINE: AccessLine<'_> = AccessLine {
     action: Some("saved"),
     bytes: 512,
     client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
+    request_id: "a-1",
 };
 
 fn logger(level: LevelFilter, access: bool) -> Logger {
@@ -52,6 +53,7 @@ fn the_access_line_has_its_fields_with_their_types() {
             "message": "request", "method": "GET", "path": "/basket", "status": 200,
             "protocol": "HTTP/1.1", "duration_ms": 12.345, "backend_ms": 10.0,
             "outcome": "valid", "action": "saved", "bytes": 512, "client": "192.0.2.7",
+            "request_id": "a-1",
         })
     );
 }
@@ -63,7 +65,7 @@ fn the_access_line_as_text_reads_in_the_same_order() {
         line,
         "2026-01-02T02:50:05.007Z INFO  request method=GET path=/basket status=200 \
          protocol=HTTP/1.1 duration_ms=12.345 backend_ms=10 outcome=valid action=saved \
-         bytes=512 client=192.0.2.7\n"
+         bytes=512 client=192.0.2.7 request_id=a-1\n"
     );
 }
 

@@ -11,7 +11,9 @@ use pingora_proxy::Session as ProxySession;
 
 use super::Shared;
 use super::context::Context;
-use super::failure::{self, Failure, Reply};
+use super::failure::{self, Failure};
+use super::reply::{Form, Reply};
+use super::request_id;
 use crate::logging::{self, AccessLine};
 use crate::metrics::Action;
 
@@ -24,13 +26,17 @@ pub(super) fn failed(request: &RequestHeader, failure: &Failure, error: &Error, 
     let cause = failure::cause(error);
     match failure.backend {
         Some(kind) => log::error!(
-            kind = kind.label(), cause = cause.as_str(), attempts = ctx.attempts, path = path.as_str();
+            kind = kind.label(), cause = cause.as_str(), attempts = ctx.attempts,
+            path = path.as_str(), request_id = ctx.id.as_str();
             "the backend failed"
         ),
         // What could not be saved has been told where it was found out.
         None if *error.etype() == failure::BAD_SAVE => {}
         None if failure.reply.is_some() => {
-            log::warn!(cause = cause.as_str(), path = path.as_str(); "the request failed");
+            log::warn!(
+                cause = cause.as_str(), path = path.as_str(), request_id = ctx.id.as_str();
+                "the request failed"
+            );
         }
         None => log::debug!(cause = cause.as_str(), path = path.as_str(); "the client went away"),
     }
@@ -58,34 +64,44 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
         action: ctx.action.map(Action::label),
         bytes: session.body_bytes_sent() as u64,
         client,
+        request_id: &ctx.id,
     });
 }
 
-/// Counts and logs a request that was refused before it was one. Returns the answer.
-pub(crate) fn refusal(
-    shared: &Shared,
-    status: u16,
-    method: &[u8],
-    target: &[u8],
-    client: Option<IpAddr>,
-    took: Duration,
-) -> Vec<u8> {
-    let reply = Reply::refusing(status);
-    let method = String::from_utf8_lossy(method);
-    shared.metrics.request(&method, status, took);
-    logging::access(&AccessLine {
-        method: &method,
-        target,
-        status,
-        protocol: protocol(Version::HTTP_11),
-        duration: took,
-        backend: None,
-        outcome: None,
-        action: None,
-        bytes: reply.body().len() as u64,
-        client,
-    });
-    reply.to_http1()
+/// A request that was refused before it was one.
+pub(crate) struct Refusal<'a> {
+    /// What it is told.
+    pub(crate) reply: Reply,
+    /// As much of its first line as there is.
+    pub(crate) method: &'a [u8],
+    pub(crate) target: &'a [u8],
+    /// Who sent it; None is a unix socket.
+    pub(crate) client: Option<IpAddr>,
+    pub(crate) took: Duration,
+}
+
+impl Refusal<'_> {
+    /// Counts and logs it. Returns the answer.
+    pub(crate) fn report(&self, shared: &Shared) -> Vec<u8> {
+        let Self { reply, method, target, client, took } = self;
+        let method = String::from_utf8_lossy(method);
+        let id = request_id::fresh();
+        shared.metrics.request(&method, reply.status, *took);
+        logging::access(&AccessLine {
+            method: &method,
+            target,
+            status: reply.status,
+            protocol: protocol(Version::HTTP_11),
+            duration: *took,
+            backend: None,
+            outcome: None,
+            action: None,
+            bytes: reply.body(Form::Text, &id).len() as u64,
+            client: *client,
+            request_id: &id,
+        });
+        reply.to_http1(&id)
+    }
 }
 
 const fn protocol(version: Version) -> &'static str {

@@ -1,5 +1,7 @@
 //! What shared caches are told (RFC 9111) about answers that depend on or change the session.
 
+use super::list;
+
 /// The `Cache-Control` of an answer that sets or deletes the cookie, given the fields it came
 /// with: None where they already forbid a shared cache to keep it, else `private` and all that
 /// stood there but `public` and `s-maxage`.
@@ -43,27 +45,8 @@ where
     Some(value)
 }
 
-/// The members of a comma-separated field value, trimmed; a comma within quotes parts nothing
-/// (RFC 9110 section 5.6.1).
 fn directives(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut quoted = false;
-    let mut escaped = false;
-    field
-        .split(move |&byte| {
-            if escaped {
-                escaped = false;
-            } else {
-                match byte {
-                    b'\\' if quoted => escaped = true,
-                    b'"' => quoted = !quoted,
-                    b',' => return !quoted,
-                    _ => {}
-                }
-            }
-            false
-        })
-        .map(<[u8]>::trim_ascii)
-        .filter(|member| !member.is_empty())
+    list::members(field, b',')
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub(crate) struct Context {
     /// Configuration and keys as they were when the request began: a reload does not touch it.
     pub(super) state: Arc<State>,
     pub(super) begun: Instant,
+    /// What the request is called in logs: `X-Request-Id`.
+    pub(super) id: String,
     pub(super) session: Session,
     /// How often a connection to the backend was tried.
     pub(super) attempts: usize,
@@ -40,6 +42,7 @@ impl Context {
         Self {
             state: shared.state.load_full(),
             begun: Instant::now(),
+            id: String::new(),
             session: Session::Off,
             attempts: 0,
             body_bytes: 0,

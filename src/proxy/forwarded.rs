@@ -1,15 +1,18 @@
 //! `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded`: what is believed and what is passed on.
 //!
-//! Pure. The proxy strips every spelling of the three before it sets them.
+//! Pure. The proxy strips every spelling of them before it sets them.
 
 use std::net::IpAddr;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+mod elements;
+
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
 const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
 const X_FORWARDED_HOST: &str = "x-forwarded-host";
+const FORWARDED: &str = "forwarded";
 
 /// `trusted_proxies`
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -103,8 +106,10 @@ pub struct Forwarding {
     pub proto: HeaderValue,
     /// `X-Forwarded-Host`
     pub host: Option<HeaderValue>,
-    /// Whether `Forwarded` (RFC 7239), if there is one, may pass.
-    pub keep_forwarded: bool,
+    /// `Forwarded` (RFC 7239), where a trusted proxy uses it.
+    pub forwarded: Option<HeaderValue>,
+    /// How the client reached the first proxy that is trusted, or us.
+    pub scheme: Scheme,
 }
 
 impl Forwarding {
@@ -115,6 +120,7 @@ impl Forwarding {
             some("X-Forwarded-For", self.for_),
             some("X-Forwarded-Proto", Some(self.proto)),
             some("X-Forwarded-Host", self.host),
+            some("Forwarded", self.forwarded),
         ]
         .into_iter()
         .flatten()
@@ -133,38 +139,67 @@ pub fn forward(
     received: &HeaderMap,
 ) -> Forwarding {
     let believed = trusted.trusts(peer);
+    let peer = peer.map(|address| address.to_canonical());
+    let host = host.filter(|host| is_host(host));
     let received_one = |name| {
         if believed { only_value(received, name) } else { None }
     };
-    let scheme = received_one(X_FORWARDED_PROTO).and_then(Scheme::from_name).unwrap_or(scheme);
-    let host = received_one(X_FORWARDED_HOST).filter(|host| is_host(host)).or(host);
-    let peer = peer.map(|address| address.to_canonical().to_string());
-    let earlier = believed.then(|| received.get_all(X_FORWARDED_FOR).iter());
-    let mut addresses: Vec<&[u8]> = earlier
-        .into_iter()
-        .flatten()
-        .map(|value| value.as_bytes().trim_ascii())
-        .filter(|value| !value.is_empty())
-        .collect();
-    addresses.extend(peer.as_ref().map(|address| address.as_bytes()));
+    // A proxy uses one or the other: beside X-Forwarded, which it has set, a Forwarded is the
+    // client's.
+    let uses_x = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST]
+        .iter()
+        .any(|name| received.contains_key(*name));
+    let values = || received.get_all(FORWARDED).iter().map(HeaderValue::as_bytes);
+    let uses_forwarded = believed && !uses_x && received.contains_key(FORWARDED);
+    let elements = if uses_forwarded { elements::read(values()) } else { None };
+    let first = elements.as_ref().and_then(|elements| elements.first());
+
+    let earlier: Vec<Vec<u8>> = match &elements {
+        Some(elements) => {
+            elements.iter().filter_map(|one| one.client().map(String::into_bytes)).collect()
+        }
+        None if believed => received
+            .get_all(X_FORWARDED_FOR)
+            .iter()
+            .map(|value| value.as_bytes().trim_ascii().to_vec())
+            .filter(|value| !value.is_empty())
+            .collect(),
+        None => Vec::new(),
+    };
+    let own_address = peer.map(|address| address.to_string().into_bytes());
+    let addresses: Vec<Vec<u8>> = earlier.into_iter().chain(own_address).collect();
     let for_ = if addresses.is_empty() {
         None
     } else {
         HeaderValue::from_bytes(&addresses.join(&b", "[..])).ok()
     };
+    let forwarded = elements.is_some().then(|| {
+        let own = elements::own(peer, scheme, host);
+        let all: Vec<&[u8]> = values().chain(std::iter::once(&own[..])).collect();
+        HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
+    });
+    let scheme = received_one(X_FORWARDED_PROTO)
+        .and_then(Scheme::from_name)
+        .or(first.and_then(|first| first.proto))
+        .unwrap_or(scheme);
+    let host = received_one(X_FORWARDED_HOST)
+        .or(first.and_then(|first| first.host.as_deref().map(str::as_bytes)))
+        .filter(|host| is_host(host))
+        .or(host);
     Forwarding {
         for_,
         proto: HeaderValue::from_static(scheme.name()),
-        host: host.filter(|host| is_host(host)).and_then(|host| HeaderValue::from_bytes(host).ok()),
-        keep_forwarded: believed,
+        host: host.and_then(|host| HeaderValue::from_bytes(host).ok()),
+        forwarded: forwarded.flatten(),
+        scheme,
     }
 }
 
-/// Whether servers may read `name` as one of the three fields: CGI, WSGI and others fold
+/// Whether servers may read `name` as one of these fields: CGI, WSGI and others fold
 /// `X_Forwarded_For` and `x.forwarded.for` into it.
 #[must_use]
 pub fn is_alias(name: &[u8]) -> bool {
-    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST].iter().any(|field| {
+    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, FORWARDED].iter().any(|field| {
         name.len() == field.len()
             && name.iter().zip(field.bytes()).all(|(&byte, want)| fold(byte) == want)
     })

@@ -1,13 +1,13 @@
 //! Requests that never reach a backend: those that two readers could read in two ways, and the
 //! methods that would show the session to whoever asks.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
 use http::{HeaderMap, Version};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::server::HttpSession;
 use pingora_http::RequestHeader;
 
-use super::failure::Reply;
+use super::reply::Reply;
 use crate::config::Limits;
 
 /// The answer to a request that is refused; None for one that may go on.
@@ -26,7 +26,8 @@ pub(super) fn reply(session: &ServerSession, limits: &Limits) -> Option<Reply> {
     if request.raw_path().len() > limits.request_line_bytes {
         return Some(Reply::refusing(414));
     }
-    if request.headers.len() > limits.header_fields {
+    let is_too_long = request.version == Version::HTTP_2 && is_too_long(&request.headers, limits);
+    if request.headers.len() > limits.header_fields || is_too_long {
         return Some(Reply::refusing(431));
     }
     if limits.body_bytes.is_some_and(|most| announced_body(&request.headers) > Some(most)) {
@@ -36,6 +37,16 @@ pub(super) fn reply(session: &ServerSession, limits: &Limits) -> Option<Reply> {
     let has_host = request.version != Version::HTTP_11 || request.headers.contains_key(HOST);
     let is_clear = has_host && has_one_framing(&request.headers, &head);
     (!is_clear).then_some(Reply::BAD_REQUEST)
+}
+
+/// Whether the fields are longer than `limits.head_bytes` allows, cookies aside, which have a limit of
+/// their own. Of HTTP/2 pingora has seen to it that both together are not exceeded.
+fn is_too_long(headers: &HeaderMap, limits: &Limits) -> bool {
+    let size = |cookies: bool| -> usize {
+        let fields = headers.iter().filter(|(name, _)| (*name == COOKIE) == cookies);
+        fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    };
+    size(false) > limits.head_bytes || size(true) > limits.cookie_bytes
 }
 
 fn announced_body(headers: &HeaderMap) -> Option<usize> {

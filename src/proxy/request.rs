@@ -2,21 +2,28 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, COOKIE, FORWARDED, HOST, HeaderName};
+use http::header::{ACCEPT, COOKIE, HOST, HeaderName};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session as ProxySession;
 
 use super::Shared;
 use super::context::{Context, Session};
-use super::failure::Reply;
 use super::forwarded::{self, Scheme};
+use super::reply::{self, Reply};
+use super::request_id;
 use crate::clock;
 use crate::routes::{self, Access};
-use crate::session::cookie::{self, Rest};
+use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
 use crate::session::header::{self, ClaimValue};
 use crate::session::{self, Outcome};
+
+/// Gives the request its name, unless it has one.
+pub(super) fn set_id(request: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
+    ctx.id = request_id::take_or_make(&request.headers);
+    request.insert_header(request_id::NAME, ctx.id.as_str())
+}
 
 /// Removes every field whose name the backend might read as one of the sidecar's, on every route.
 pub(super) fn strip_spoofed(shared: &Shared, request: &mut RequestHeader, ctx: &Context) {
@@ -91,20 +98,15 @@ fn is_navigation(request: &RequestHeader) -> bool {
     }
     match request.headers.get("sec-fetch-mode") {
         Some(mode) => mode.as_bytes() == b"navigate",
-        None => request.headers.get_all(ACCEPT).iter().any(|accept| names_html(accept.as_bytes())),
+        None => request.headers.get_all(ACCEPT).iter().any(|accept| {
+            let mut named = reply::media_types(accept.as_bytes());
+            named.any(|media_type| media_type.eq_ignore_ascii_case(b"text/html"))
+        }),
     }
 }
 
-/// Whether a value of `Accept` (RFC 9110 section 12.5.1) names `text/html`.
-fn names_html(accept: &[u8]) -> bool {
-    accept.split(|&byte| byte == b',').any(|range| {
-        let media_type = range.split(|&byte| byte == b';').next().unwrap_or_default();
-        media_type.trim_ascii().eq_ignore_ascii_case(b"text/html")
-    })
-}
-
 /// Says where the request comes from, in place of whatever a client said that is not trusted.
-pub(super) fn set_forwarded(session: &mut ProxySession, ctx: &Context) -> Result<()> {
+pub(super) fn set_forwarded(session: &mut ProxySession, ctx: &mut Context) -> Result<()> {
     let peer =
         session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
     let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
@@ -114,12 +116,12 @@ pub(super) fn set_forwarded(session: &mut ProxySession, ctx: &Context) -> Result
     let host = request.headers.get(HOST).map(http::HeaderValue::as_bytes).or(authority);
     let trusted = &ctx.state.config.trusted_proxies;
     let forwarding = forwarded::forward(trusted, peer, scheme, host, &request.headers);
+    if let (Session::Open(opened), Scheme::Https) = (&mut ctx.session, forwarding.scheme) {
+        opened.came_over(Transport::Tls);
+    }
     let received = request.headers.keys();
-    let replaced: Vec<HeaderName> = received
-        .filter(|name| forwarded::is_alias(name.as_str().as_bytes()))
-        .chain((!forwarding.keep_forwarded).then_some(&FORWARDED))
-        .cloned()
-        .collect();
+    let replaced: Vec<HeaderName> =
+        received.filter(|name| forwarded::is_alias(name.as_str().as_bytes())).cloned().collect();
     for name in replaced {
         request.remove_header(&name);
     }

@@ -95,7 +95,8 @@ pub(super) fn close_session(
             ctx.action = Some(Action::Rejected);
             shared.metrics.session_written(Action::Rejected);
             log::error!(
-                reason = broken.reason.as_str(), bytes = broken.bytes, path = super::access::path(request).as_str();
+                reason = broken.reason.as_str(), bytes = broken.bytes,
+                path = super::access::path(request).as_str(), request_id = ctx.id.as_str();
                 "the session could not be saved"
             );
             match config.on_bad_save {

@@ -5,6 +5,7 @@
 //! the (empty) body that comes next ends the upgraded connection. So the answer is held back for
 //! one turn of that loop, in which the end of the body goes first.
 
+use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -17,11 +18,15 @@ use pingora_core::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSo
 use pingora_core::{Error, ErrorType, OrErr as _, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Sleep;
 
 /// Connects as pingora would, and holds the first answer back for a moment.
 #[derive(Debug)]
 pub(super) struct Connector {
-    pub(super) timeout: Duration,
+    /// Until the connection stands.
+    pub(super) connect: Duration,
+    /// And then until an answer begins: what comes behind the 101 may take longer.
+    pub(super) answer: Duration,
 }
 
 #[async_trait]
@@ -32,15 +37,15 @@ impl Connect for Connector {
                 SocketAddr::Inet(address) => {
                     let stream = TcpStream::connect(address).await?;
                     stream.set_nodelay(true)?;
-                    Ok(Held::stream(stream))
+                    Ok(Held::stream(stream, self.answer))
                 }
                 SocketAddr::Unix(address) => {
                     let path = address.as_pathname().ok_or(std::io::ErrorKind::InvalidInput)?;
-                    Ok(Held::stream(UnixStream::connect(path).await?))
+                    Ok(Held::stream(UnixStream::connect(path).await?, self.answer))
                 }
             }
         };
-        let connected = tokio::time::timeout(self.timeout, connect).await;
+        let connected = tokio::time::timeout(self.connect, connect).await;
         let connected =
             connected.or_err(ErrorType::ConnectTimedout, "connecting for an upgrade")?;
         connected.map_err(|error: std::io::Error| match error.kind() {
@@ -57,14 +62,17 @@ impl Connect for Connector {
 struct Held<S> {
     stream: S,
     hold: bool,
+    /// When it is too late for an answer to begin; None once one has.
+    late: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Held<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug + 'static,
 {
-    fn stream(stream: S) -> Stream {
-        VirtualSocketStream::new(Box::new(Self { stream, hold: false })).into()
+    fn stream(stream: S, answer: Duration) -> Stream {
+        let late = Some(Box::pin(tokio::time::sleep(answer)));
+        VirtualSocketStream::new(Box::new(Self { stream, hold: false, late })).into()
     }
 }
 
@@ -88,7 +96,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Held<S> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if read.is_ready() {
+            self.late = None;
+        } else if let Some(late) = &mut self.late
+            && late.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
-use pingora_core::connectors::l4::Connect;
 use pingora_core::upstreams::peer::{HttpPeer, PeerOptions};
 use pingora_core::{Error, ErrorType, OrErr as _, Result};
 
 use super::upgrade;
-use crate::config::{Backend, Timeouts};
+use crate::config::{Backend, Config};
 
 /// How long an address is used before the name is looked up again, in the background.
 const FRESH: Duration = Duration::from_secs(5);
@@ -24,8 +23,11 @@ const UPGRADES: u64 = 1;
 pub(crate) struct Upstream {
     backend: Backend,
     options: PeerOptions,
+    /// Those of connections that are to be upgraded.
+    upgrade_options: PeerOptions,
+    /// What the backend's certificate must be made out to.
+    server_name: Option<String>,
     connect_timeout: Duration,
-    upgrades: Arc<dyn Connect + Send + Sync>,
     resolved: ArcSwapOption<Resolved>,
     resolving: AtomicBool,
 }
@@ -36,18 +38,27 @@ struct Resolved {
 }
 
 impl Upstream {
-    pub(crate) fn new(backend: Backend, timeouts: &Timeouts) -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
+        let timeouts = &config.timeouts;
         let mut options = PeerOptions::new();
         options.connection_timeout = Some(timeouts.backend_connect);
         options.total_connection_timeout = Some(timeouts.backend_connect);
         options.read_timeout = Some(timeouts.backend_read);
         options.write_timeout = Some(timeouts.backend_write);
         options.idle_timeout = Some(timeouts.backend_idle);
+        let mut upgrade_options = options.clone();
+        upgrade_options.read_timeout = Some(timeouts.upgraded);
+        // Of those that were not upgraded after all none is worth keeping.
+        upgrade_options.idle_timeout = Some(Duration::from_millis(1));
+        let connector =
+            upgrade::Connector { connect: timeouts.backend_connect, answer: timeouts.backend_read };
+        upgrade_options.custom_l4 = Some(Arc::new(connector));
         Self {
-            backend,
+            backend: config.backend.clone(),
             options,
+            upgrade_options,
+            server_name: config.backend_tls.server_name.clone(),
             connect_timeout: timeouts.backend_connect,
-            upgrades: Arc::new(upgrade::Connector { timeout: timeouts.backend_connect }),
             resolved: ArcSwapOption::empty(),
             resolving: AtomicBool::new(false),
         }
@@ -69,13 +80,15 @@ impl Upstream {
                     Ok(ip) => SocketAddr::new(ip, *port),
                     Err(_) => self.resolve(host, *port, attempt).await.map_err(Error::into_up)?,
                 };
-                HttpPeer::new(address, *tls, host.clone())
+                let name = self.server_name.as_ref().unwrap_or(host);
+                HttpPeer::new(address, *tls, name.clone())
             }
         };
-        peer.options.clone_from(&self.options);
         if for_upgrade {
-            peer.options.custom_l4 = Some(Arc::clone(&self.upgrades));
+            peer.options.clone_from(&self.upgrade_options);
             peer.group_key = UPGRADES;
+        } else {
+            peer.options.clone_from(&self.options);
         }
         Ok(Box::new(peer))
     }

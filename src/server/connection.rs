@@ -3,6 +3,8 @@
 //!
 //! pingora's own look for the HTTP/2 preface waits for 24 bytes and so for ever on
 //! `GET / HTTP/1.0` with an empty head, which is shorter.
+//!
+//! Over TLS all is the same behind the handshake, but that HTTP/2 is agreed on by ALPN.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,14 +13,16 @@ use async_trait::async_trait;
 use pingora_core::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
-use pingora_core::protocols::{GetSocketDigest as _, Stream};
+use pingora_core::protocols::{ALPN, IO, Ssl as _, Stream};
 use pingora_core::server::ShutdownWatch;
 use pingora_proxy::{HttpProxy, ProxyHttp};
 use pingora_timeout::fast_timeout::fast_timeout;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 
 use super::head::{self, Progress, Scan};
-use crate::proxy::{Shared, refusal};
+use super::tls::{self, TlsStream};
+use crate::proxy::{Refusal, Reply, Shared};
+use crate::session::cookie::Transport;
 
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -31,15 +35,48 @@ const STEP: usize = 4096;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// The proxy, with its connections counted.
+/// How long after its last request a connection may bring another one although the process is to
+/// end: a client that has just sent it would find the connection reset.
+const DRAIN_IDLE: Duration = Duration::from_millis(500);
+
+/// The first byte of a client's handshake (RFC 8446 section 5.1), which no request begins with.
+const HANDSHAKE: u8 = 22;
+
+/// The proxy on listeners of one kind, with its connections counted.
 pub(super) struct Connections<P> {
     proxy: Arc<HttpProxy<P>>,
     shared: Arc<Shared>,
+    transport: Transport,
 }
 
 impl<P> Connections<P> {
-    pub(super) fn new(proxy: HttpProxy<P>, shared: Arc<Shared>) -> Self {
-        Self { proxy: Arc::new(proxy), shared }
+    pub(super) fn new(proxy: Arc<HttpProxy<P>>, shared: Arc<Shared>, transport: Transport) -> Self {
+        Self { proxy, shared, transport }
+    }
+}
+
+/// A connection from which more may be read than was meant to be.
+trait Rewind: IO + Sized + 'static {
+    /// Whether HTTP/2 may begin on it without having been agreed on.
+    const PRIOR_KNOWLEDGE: bool;
+
+    /// Puts back what was read.
+    fn put_back(&mut self, bytes: &[u8]);
+}
+
+impl Rewind for L4Stream {
+    const PRIOR_KNOWLEDGE: bool = true;
+
+    fn put_back(&mut self, bytes: &[u8]) {
+        self.rewind(bytes);
+    }
+}
+
+impl Rewind for TlsStream {
+    const PRIOR_KNOWLEDGE: bool = false;
+
+    fn put_back(&mut self, bytes: &[u8]) {
+        self.rewind(bytes);
     }
 }
 
@@ -55,12 +92,17 @@ where
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
         let _open = Open::new(&self.shared)?;
-        // Over TLS, ALPN has decided.
-        if !stream.as_any().is::<L4Stream>() {
-            return self.proxy.process_new(stream, shutdown).await;
-        }
         let stream = stream.into_any().downcast::<L4Stream>().ok()?;
-        self.serve(stream, shutdown).await
+        match self.transport {
+            Transport::Clear => self.serve(stream, shutdown).await,
+            Transport::Tls => {
+                let stream = self.encrypt(stream, shutdown).await?;
+                match stream.selected_alpn_proto() {
+                    Some(ALPN::H2) => self.proxy.process_new(stream, shutdown).await,
+                    _ => self.serve(stream, shutdown).await,
+                }
+            }
+        }
     }
 
     async fn cleanup(&self) {
@@ -73,13 +115,52 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
+    /// Does the handshake of TLS. None where there is none.
+    async fn encrypt(
+        &self,
+        mut stream: Box<L4Stream>,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Box<TlsStream>> {
+        let (config, patience) = {
+            let state = self.shared.state.load();
+            (state.tls.clone()?, state.config.timeouts.head)
+        };
+        let begun = Instant::now();
+        let handshake = async {
+            let mut first = [0];
+            stream.read_exact(&mut first).await?;
+            if first[0] != HANDSHAKE {
+                self.refuse(&mut *stream, b"", Reply::WANTS_TLS, begun).await;
+                return Ok(None);
+            }
+            stream.rewind(&first);
+            tls::accept(config, stream).await.map(Some)
+        };
+        let encrypted = tokio::select! {
+            encrypted = fast_timeout(patience, handshake) => encrypted,
+            () = ended(shutdown, begun) => return None,
+        };
+        match encrypted {
+            Ok(Ok(encrypted)) => encrypted,
+            failed => {
+                let cause = match failed {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => "it took too long".into(),
+                };
+                self.shared.metrics.tls_handshakes_failed.inc();
+                log::debug!(cause = cause.as_str(); "a TLS handshake failed");
+                None
+            }
+        }
+    }
+
     /// One request after the other; or, behind the preface, whatever HTTP/2 brings.
-    async fn serve(&self, stream: Box<L4Stream>, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn serve<S: Rewind>(&self, stream: Box<S>, shutdown: &ShutdownWatch) -> Option<Stream> {
         let mut settings = None;
         let mut stream = stream;
         let mut is_first = true;
         loop {
-            match self.read_head(&mut stream, is_first, shutdown).await? {
+            match self.read_head(&mut *stream, is_first, shutdown).await? {
                 Opening::Http1 => {}
                 Opening::Http2 => return self.proxy.process_new(stream, shutdown).await,
             }
@@ -89,11 +170,14 @@ where
                     settings,
                     &mut session,
                 ),
-                None => session.set_keepalive((!*shutdown.borrow()).then_some(1)),
+                None => session.set_keepalive(Some(1)),
+            }
+            if *shutdown.borrow() {
+                session.set_keepalive(None);
             }
             let reusable = self.proxy.process_new_http(session, shutdown).await?;
             let (reused, persistent): (Stream, _) = ReusedHttpStream::consume(reusable);
-            stream = reused.into_any().downcast::<L4Stream>().ok()?;
+            stream = reused.into_any().downcast::<S>().ok()?;
             settings = persistent;
             is_first = false;
         }
@@ -101,9 +185,9 @@ where
 
     /// Reads up to the end of a head and puts what was read back. None where there is nothing more
     /// to be read, or nothing more to be said.
-    async fn read_head(
+    async fn read_head<S: Rewind>(
         &self,
-        stream: &mut L4Stream,
+        stream: &mut S,
         is_first: bool,
         shutdown: &ShutdownWatch,
     ) -> Option<Opening> {
@@ -111,7 +195,6 @@ where
             let state = self.shared.state.load();
             (state.config.limits, state.config.timeouts)
         };
-        let mut shutdown = shutdown.clone();
         let mut bytes = Vec::with_capacity(STEP);
         // A client that says nothing has only the connection to lose.
         let patience = if is_first { timeouts.head } else { timeouts.keep_alive };
@@ -121,20 +204,21 @@ where
                 Ok(Ok(1..)) => {}
                 _ => return None,
             },
-            _ = shutdown.wait_for(|stops| *stops) => return None,
+            () = ended(shutdown, Instant::now()) => return None,
         }
         let begun = Instant::now();
         let mut scan = Scan::new(limits);
         loop {
-            let may_be_http2 =
-                is_first && PREFACE.starts_with(&bytes[..bytes.len().min(PREFACE.len())]);
+            let may_be_http2 = S::PRIOR_KNOWLEDGE
+                && is_first
+                && PREFACE.starts_with(&bytes[..bytes.len().min(PREFACE.len())]);
             let status = match scan.advance(&bytes) {
                 _ if may_be_http2 && bytes.len() >= PREFACE.len() => {
-                    stream.rewind(&bytes);
+                    stream.put_back(&bytes);
                     return Some(Opening::Http2);
                 }
                 Progress::Complete => {
-                    stream.rewind(&bytes);
+                    stream.put_back(&bytes);
                     return Some(Opening::Http1);
                 }
                 Progress::Refused(status) if !may_be_http2 => status,
@@ -149,12 +233,12 @@ where
                     }
                 }
             };
-            self.refuse(stream, &bytes, status, begun).await;
+            self.refuse(stream, &bytes, Reply::refusing(status), begun).await;
             return None;
         }
     }
 
-    async fn refuse(&self, stream: &mut L4Stream, bytes: &[u8], status: u16, begun: Instant) {
+    async fn refuse<S: IO>(&self, stream: &mut S, bytes: &[u8], reply: Reply, begun: Instant) {
         let (method, target) = head::method_and_target(bytes);
         let digest = stream.get_socket_digest();
         let client = digest
@@ -162,11 +246,12 @@ where
             .and_then(|digest| digest.peer_addr())
             .and_then(|address| address.as_inet())
             .map(|address| address.ip());
-        let answer = refusal(&self.shared, status, method, target, client, begun.elapsed());
+        let refusal = Refusal { reply, method, target, client, took: begun.elapsed() };
+        let answer = refusal.report(&self.shared);
         let say_and_listen = async {
             stream.write_all(&answer).await.ok()?;
             stream.flush().await.ok()?;
-            stream.shutdown().await.ok()?;
+            AsyncWriteExt::shutdown(stream).await.ok()?;
             let mut rest = Vec::with_capacity(STEP);
             let mut heard = 0;
             while heard < LINGER_BYTES {
@@ -183,6 +268,13 @@ where
     }
 }
 
+/// Waits until a connection that was last in use at `since` has to go, because the process is to
+/// end.
+async fn ended(shutdown: &ShutdownWatch, since: Instant) {
+    let _ = shutdown.clone().wait_for(|stops| *stops).await;
+    tokio::time::sleep(DRAIN_IDLE.saturating_sub(since.elapsed())).await;
+}
+
 /// How a connection, or the next request on it, begins.
 enum Opening {
     Http1,
@@ -195,7 +287,7 @@ struct Open(Arc<Shared>);
 impl Open {
     /// None where there are too many already.
     fn new(shared: &Arc<Shared>) -> Option<Self> {
-        let most = shared.state.load().config.limits.connections;
+        let most = shared.state.load().config.limits.connections.min(shared.room);
         let open = Self(Arc::clone(shared));
         if shared.metrics.connection_opened() > most {
             shared.metrics.connections_refused.inc();

@@ -14,6 +14,8 @@ pub(super) struct Scan {
     line: usize,
     /// Lines that are complete, not counting empty ones before the first.
     lines: usize,
+    /// What the lines of `Cookie` among them take: they have a limit of their own.
+    cookies: usize,
     previous: u8,
 }
 
@@ -30,7 +32,7 @@ pub(super) enum Progress {
 
 impl Scan {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, at: 0, line: 0, lines: 0, previous: 0 }
+        Self { limits, at: 0, line: 0, lines: 0, cookies: 0, previous: 0 }
     }
 
     /// Looks at all that has arrived, of which what was there before is known already.
@@ -39,13 +41,19 @@ impl Scan {
             if byte == 0 || (byte == b'\n') != (self.previous == b'\r') {
                 return Progress::Refused(400);
             }
-            if self.at >= self.limits.head_bytes {
+            if self.at - self.cookies >= self.limits.head_bytes && self.is_past(bytes) {
                 return self.too_long();
             }
             self.previous = byte;
             self.at += 1;
             if byte == b'\n' {
                 let line = &bytes[self.line..self.at - 2];
+                if is_cookie(line) {
+                    self.cookies += self.at - self.line;
+                    if self.cookies > self.limits.cookie_bytes {
+                        return self.too_long();
+                    }
+                }
                 self.line = self.at;
                 self.previous = 0;
                 match self.end_of(line) {
@@ -57,6 +65,16 @@ impl Scan {
             }
         }
         Progress::More
+    }
+
+    /// Whether there is too much, where the line that is being read counts one way or the other.
+    fn is_past(&self, bytes: &[u8]) -> bool {
+        let line = &bytes[self.line..self.at];
+        let before = self.line - self.cookies;
+        let is_cookie = self.lines > 0 && is_cookie(line);
+        !is_cookie
+            || before >= self.limits.head_bytes
+            || self.cookies + line.len() >= self.limits.cookie_bytes
     }
 
     fn too_long(&self) -> Progress {
@@ -98,6 +116,12 @@ fn is_field_line(line: &[u8]) -> bool {
     line.iter().position(|&byte| byte == b':').is_some_and(|colon| is_token(&line[..colon]))
 }
 
+/// Whether a line is a `Cookie` field, as far as it has been read.
+fn is_cookie(line: &[u8]) -> bool {
+    const NAME: &[u8] = b"cookie:";
+    line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+}
+
 fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().copied().all(crate::session::cookie::is_token_byte)
 }
@@ -122,6 +146,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         head_bytes: 200,
+        cookie_bytes: 300,
         request_line_bytes: 60,
         header_fields: 3,
         connections: 1,
@@ -186,6 +211,22 @@ mod tests {
         assert_eq!(verdict(fields(3).as_bytes()), Progress::Complete);
         assert_eq!(verdict(fields(4).as_bytes()), Progress::Refused(431));
         assert_eq!(verdict("\r\n".repeat(101).as_bytes()), Progress::Refused(414));
+    }
+
+    #[test]
+    fn cookies_have_a_limit_of_their_own() {
+        let head = |cookie: usize, other: usize| {
+            let (cookie, other) = ("c".repeat(cookie), "o".repeat(other));
+            format!("GET / HTTP/1.1\r\nA: {other}\r\ncOOKIE: {cookie}\r\nB: {other}\r\n\r\n")
+        };
+        assert_eq!(verdict(head(290, 10).as_bytes()), Progress::Complete);
+        assert_eq!(verdict(head(299, 10).as_bytes()), Progress::Refused(431));
+        assert_eq!(verdict(head(290, 90).as_bytes()), Progress::Refused(431));
+        assert_eq!(verdict(head(10, 70).as_bytes()), Progress::Complete);
+        // Not before it is too much.
+        let long = head(400, 10);
+        assert_eq!(verdict(&long.as_bytes()[..300]), Progress::More);
+        assert_eq!(verdict(&long.as_bytes()[..400]), Progress::Refused(431));
     }
 
     proptest! {

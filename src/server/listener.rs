@@ -9,55 +9,69 @@ use std::path::{Path, PathBuf};
 use pingora_core::apps::http_app::{HttpServer, ServeHttp};
 use pingora_core::services::listening::Service;
 
+use super::handover::{Inherited, Listener};
 use crate::config::Listen;
-
-/// Who may connect to a unix socket: everybody who gets at its folder, as with a port.
-const SOCKET_MODE: u32 = 0o666;
 
 /// A socket that listens.
 pub(super) struct Bound {
+    /// What it is for, and how that stands in the configuration.
+    pub(super) configured: String,
     /// What to call it: `127.0.0.1:8080`, `unix:/run/cloakroom.sock`.
     pub(super) name: String,
     /// What pingora calls it.
     pub(super) key: String,
     pub(super) fd: RawFd,
-    /// The file to remove at the end.
-    pub(super) socket: Option<PathBuf>,
+    /// The file to remove at the end, and who may connect to it.
+    pub(super) socket: Option<(PathBuf, u32)>,
 }
 
 impl Bound {
-    pub(super) fn bind(listen: &Listen) -> Result<Self, String> {
+    /// Listens, or goes on where the process before does.
+    pub(super) fn bind(
+        role: &str,
+        listen: &Listen,
+        mode: u32,
+        inherited: &mut Inherited,
+    ) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
-        match listen {
-            Listen::Tcp(address) => {
-                Self::of_tcp(std::net::TcpListener::bind(address).map_err(failed)?).map_err(failed)
+        let configured = format!("{role} {listen}");
+        let before = inherited.take(&configured);
+        match (listen, before) {
+            (Listen::Tcp(_), Some(Listener { name, fd })) => {
+                Ok(Self { configured, key: name.clone(), name, fd, socket: None })
             }
-            Listen::Unix(path) => {
-                remove_stale(path).map_err(failed)?;
-                let listener = UnixListener::bind(path).map_err(failed)?;
-                listener.set_nonblocking(true).map_err(failed)?;
-                Ok(Self {
-                    name: listen.to_string(),
-                    key: path.to_string_lossy().into_owned(),
-                    fd: listener.into_raw_fd(),
-                    socket: Some(path.clone()),
-                })
+            (Listen::Tcp(address), None) => {
+                let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+                Self::of_tcp(listener, configured).map_err(failed)
+            }
+            (Listen::Unix(path), before) => {
+                let fd = match before {
+                    Some(Listener { fd, .. }) => fd,
+                    None => bind_unix(path).map_err(failed)?,
+                };
+                let key = path.to_string_lossy().into_owned();
+                let socket = Some((path.clone(), mode));
+                Ok(Self { name: listen.to_string(), configured, key, fd, socket })
             }
         }
     }
 
-    pub(super) fn of_tcp(listener: std::net::TcpListener) -> std::io::Result<Self> {
+    pub(super) fn of_tcp(
+        listener: std::net::TcpListener,
+        configured: String,
+    ) -> std::io::Result<Self> {
         listener.set_nonblocking(true)?;
         let name = listener.local_addr()?.to_string();
-        Ok(Self { key: name.clone(), name, fd: listener.into_raw_fd(), socket: None })
+        Ok(Self { configured, key: name.clone(), name, fd: listener.into_raw_fd(), socket: None })
     }
 
     /// Makes a service listen here.
     pub(super) fn add_to<A>(&self, service: &mut Service<A>) {
-        if self.socket.is_some() {
-            service.add_uds(&self.key, Some(std::fs::Permissions::from_mode(SOCKET_MODE)));
-        } else {
-            service.add_tcp(&self.key);
+        match &self.socket {
+            Some((_, mode)) => {
+                service.add_uds(&self.key, Some(std::fs::Permissions::from_mode(*mode)));
+            }
+            None => service.add_tcp(&self.key),
         }
     }
 
@@ -71,6 +85,13 @@ impl Bound {
         self.add_to(&mut service);
         service
     }
+}
+
+fn bind_unix(path: &Path) -> std::io::Result<RawFd> {
+    remove_stale(path)?;
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener.into_raw_fd())
 }
 
 /// Removes the socket of a process that is gone. One that somebody still listens on stays, and

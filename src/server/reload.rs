@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 
+use super::tls;
 use crate::clock;
 use crate::config::Config;
 use crate::config::error::Fault;
@@ -16,6 +17,7 @@ use crate::keys::reload::Watch;
 use crate::keys::source::{self, KeySpec};
 use crate::proxy::upstream::Upstream;
 use crate::proxy::{Shared, State};
+use tokio_rustls::rustls::ServerConfig;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -41,16 +43,49 @@ impl Origin {
     ///
     /// # Errors
     /// Every fault found.
-    pub fn load(&self) -> (Result<(Loaded, KeyRing), Vec<Fault>>, Watch) {
+    pub fn load(&self) -> (Result<Ready, Vec<Fault>>, Watch) {
         let mut watch = Watch::new(vec![self.path.clone()]);
         let loaded = file::load(&self.path, &self.overrides).and_then(|mut loaded| {
             watch.add(loaded.config.keys.iter().flat_map(KeySpec::files).collect());
             watch.add(loaded.config.revoked_file.iter().cloned().collect());
             loaded.config.read_revoked()?;
-            let keys = source::load(&loaded.config.keys, &self.path)?;
-            Ok((loaded, keys))
+            let tls_files = loaded.config.tls.as_ref().map(|tls| &tls.files);
+            watch.add(tls_files.iter().flat_map(|f| [f.cert.clone(), f.key.clone()]).collect());
+            let keys = source::load(&loaded.config.keys, &self.path);
+            let tls = tls_files.map(|files| tls::load(files, &self.path)).transpose();
+            match (keys, tls) {
+                (Ok(keys), Ok(tls)) => Ok(Ready { loaded, keys, tls }),
+                (keys, tls) => {
+                    let faults = [keys.err(), tls.err()];
+                    Err(faults.into_iter().flatten().flatten().collect())
+                }
+            }
         });
         (loaded, watch)
+    }
+}
+
+/// Everything that is read from files.
+#[derive(Debug)]
+pub struct Ready {
+    /// The configuration.
+    pub loaded: Loaded,
+    /// Its keys.
+    pub keys: KeyRing,
+    /// What clients are shown, where there are listeners of TLS.
+    pub(super) tls: Option<Arc<ServerConfig>>,
+}
+
+impl Ready {
+    /// What can be said without files.
+    #[must_use]
+    pub fn without_tls(loaded: Loaded, keys: KeyRing) -> Self {
+        Self { loaded, keys, tls: None }
+    }
+
+    /// What an operator should know, one line each.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.loaded.warnings.iter().cloned().chain(source::warnings(&self.loaded.config.keys))
     }
 }
 
@@ -87,8 +122,8 @@ pub(super) async fn keep_up(
 fn reload(shared: &Shared, origin: &Origin, why: &str) -> Watch {
     let (loaded, watch) = origin.load();
     match loaded {
-        Ok((loaded, keys)) => {
-            swap(shared, loaded, keys, why);
+        Ok(ready) => {
+            swap(shared, ready, why);
             shared.metrics.reloaded(true, clock::now());
         }
         Err(faults) => {
@@ -102,24 +137,26 @@ fn reload(shared: &Shared, origin: &Origin, why: &str) -> Watch {
     watch
 }
 
-fn swap(shared: &Shared, loaded: Loaded, keys: KeyRing, why: &str) {
+fn swap(shared: &Shared, ready: Ready, why: &str) {
+    for warning in ready.warnings() {
+        log::warn!("{warning}");
+    }
     let old = shared.state.load_full();
+    let Ready { loaded, keys, mut tls } = ready;
     let mut config = loaded.config;
+    if old.config.tls.is_some() != config.tls.is_some() {
+        tls.clone_from(&old.tls);
+    }
     for key in put_back_fixed(&old.config, &mut config) {
         log::warn!(key; "this changes with the next start only");
     }
-    for warning in loaded.warnings.into_iter().chain(source::warnings(&config.keys)) {
-        log::warn!("{warning}");
-    }
     // An unchanged backend keeps what is known of its addresses.
-    let same_backend =
-        old.config.backend == config.backend && old.config.timeouts == config.timeouts;
-    let upstream = if same_backend {
-        Arc::clone(&old.upstream)
-    } else {
-        Arc::new(Upstream::new(config.backend.clone(), &config.timeouts))
-    };
-    let state = State { key_uses: shared.metrics.key_uses(&keys), upstream, keys, config };
+    let same_backend = old.config.backend == config.backend
+        && old.config.timeouts == config.timeouts
+        && old.config.backend_tls == config.backend_tls;
+    let upstream =
+        if same_backend { Arc::clone(&old.upstream) } else { Arc::new(Upstream::new(&config)) };
+    let state = State { key_uses: shared.metrics.key_uses(&keys), upstream, tls, keys, config };
     let state = Arc::new(state);
     shared.state.store(Arc::clone(&state));
     log::info!(
@@ -137,6 +174,31 @@ fn put_back_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     if new.listen != old.listen {
         changed.push("listen");
         new.listen.clone_from(&old.listen);
+    }
+    let listen = |config: &Config| config.tls.as_ref().map(|tls| tls.listen.clone());
+    let same_listeners = listen(old) == listen(new);
+    match (&old.tls, &mut new.tls) {
+        _ if same_listeners => {}
+        (Some(old), Some(new)) => {
+            changed.push("tls.listen");
+            new.listen.clone_from(&old.listen);
+        }
+        _ => {
+            changed.push("tls");
+            new.tls.clone_from(&old.tls);
+        }
+    }
+    if new.socket_mode != old.socket_mode {
+        changed.push("socket_mode");
+        new.socket_mode = old.socket_mode;
+    }
+    if new.upgrade_socket != old.upgrade_socket {
+        changed.push("upgrade_socket");
+        new.upgrade_socket.clone_from(&old.upgrade_socket);
+    }
+    if new.backend_tls.ca_file != old.backend_tls.ca_file {
+        changed.push("backend_tls.ca_file");
+        new.backend_tls.ca_file.clone_from(&old.backend_tls.ca_file);
     }
     if new.admin != old.admin {
         changed.push("admin.listen");

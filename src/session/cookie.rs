@@ -53,12 +53,36 @@ pub enum SameSite {
     Unset,
 }
 
+/// `cookie.secure`: whether the cookie is for encrypted connections only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Secure {
+    /// It is not.
+    #[default]
+    Never,
+    /// It is.
+    Always,
+    /// It is where the client's own connection was encrypted.
+    Auto,
+}
+
+/// How a client reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// In the clear.
+    #[default]
+    Clear,
+    /// Over TLS, here or at a proxy in front that is trusted.
+    Tls,
+}
+
 /// Name and attributes of the session cookie: those it is set with are those it is deleted with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieAttributes {
     name: CookieName,
     /// Everything behind the value but `Max-Age` and `Expires`, as it is written.
     suffix: String,
+    /// The same for clients that came over TLS.
+    suffix_over_tls: String,
 }
 
 /// The `[cookie]` table before its keys have been checked against each other.
@@ -71,7 +95,7 @@ pub struct CookieParts {
     /// `cookie.domain`
     pub domain: Option<String>,
     /// `cookie.secure`
-    pub secure: bool,
+    pub secure: Secure,
     /// `cookie.http_only`
     pub http_only: bool,
     /// `cookie.same_site`
@@ -88,7 +112,7 @@ impl CookieParts {
             name,
             path: "/".into(),
             domain: None,
-            secure: false,
+            secure: Secure::Never,
             http_only: true,
             same_site: SameSite::Lax,
             partitioned: false,
@@ -115,27 +139,16 @@ impl CookieAttributes {
         if !faults.is_empty() {
             return Err(faults);
         }
-        let mut suffix = format!("; Path={}", parts.path);
-        if let Some(domain) = &parts.domain {
-            suffix.push_str("; Domain=");
-            suffix.push_str(domain);
+        let suffix = suffix(&parts, parts.secure == Secure::Always);
+        let suffix_over_tls = self::suffix(&parts, parts.secure != Secure::Never);
+        Ok(Self { name: parts.name, suffix, suffix_over_tls })
+    }
+
+    fn suffix(&self, transport: Transport) -> &str {
+        match transport {
+            Transport::Clear => &self.suffix,
+            Transport::Tls => &self.suffix_over_tls,
         }
-        if parts.secure {
-            suffix.push_str("; Secure");
-        }
-        if parts.http_only {
-            suffix.push_str("; HttpOnly");
-        }
-        suffix.push_str(match parts.same_site {
-            SameSite::Strict => "; SameSite=Strict",
-            SameSite::Lax => "; SameSite=Lax",
-            SameSite::None => "; SameSite=None",
-            SameSite::Unset => "",
-        });
-        if parts.partitioned {
-            suffix.push_str("; Partitioned");
-        }
-        Ok(Self { name: parts.name, suffix })
     }
 
     /// The cookie's name.
@@ -153,9 +166,9 @@ impl CookieAttributes {
     /// The `Set-Cookie` value that hands `token` to the client for `max_age` seconds, or until
     /// the browser ends.
     #[must_use]
-    pub fn issue(&self, token: &str, max_age: Option<u64>) -> String {
+    pub fn issue(&self, token: &str, max_age: Option<u64>, transport: Transport) -> String {
         let name = &self.name;
-        let suffix = &self.suffix;
+        let suffix = self.suffix(transport);
         match max_age {
             Some(seconds) => format!("{name}={token}{suffix}; Max-Age={seconds}"),
             None => format!("{name}={token}{suffix}"),
@@ -164,13 +177,13 @@ impl CookieAttributes {
 
     /// The `Set-Cookie` value that makes the client forget the cookie.
     #[must_use]
-    pub fn expire(&self) -> String {
-        self.expire_as(&self.name)
+    pub fn expire(&self, transport: Transport) -> String {
+        self.expire_as(&self.name, transport)
     }
 
     /// The same for a cookie of another name.
-    pub(super) fn expire_as(&self, name: &CookieName) -> String {
-        let suffix = &self.suffix;
+    pub(super) fn expire_as(&self, name: &CookieName, transport: Transport) -> String {
+        let suffix = self.suffix(transport);
         format!("{name}={suffix}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
     }
 
@@ -188,14 +201,40 @@ impl fmt::Display for CookieName {
     }
 }
 
+fn suffix(parts: &CookieParts, secure: bool) -> String {
+    let mut suffix = format!("; Path={}", parts.path);
+    if let Some(domain) = &parts.domain {
+        suffix.push_str("; Domain=");
+        suffix.push_str(domain);
+    }
+    if secure {
+        suffix.push_str("; Secure");
+    }
+    if parts.http_only {
+        suffix.push_str("; HttpOnly");
+    }
+    suffix.push_str(match parts.same_site {
+        SameSite::Strict => "; SameSite=Strict",
+        SameSite::Lax => "; SameSite=Lax",
+        SameSite::None => "; SameSite=None",
+        SameSite::Unset => "",
+    });
+    if parts.partitioned {
+        suffix.push_str("; Partitioned");
+    }
+    suffix
+}
+
 fn faults(parts: &CookieParts) -> Vec<CookieFault> {
     let mut faults = Vec::new();
+    // "auto" is not enough: what a browser would refuse now and then is refused at the start.
+    let secure = parts.secure == Secure::Always;
     let mut fault = |key, message: String| faults.push(CookieFault { key, message });
     // Browsers compare the prefixes without regard to case (RFC 6265bis section 5.7).
     let name = parts.name.as_str();
     let lower = name.to_ascii_lowercase();
     if lower.starts_with("__host-") {
-        if !parts.secure {
+        if !secure {
             fault("secure", format!("a cookie named {name:?} needs cookie.secure = true"));
         }
         if parts.domain.is_some() {
@@ -204,13 +243,13 @@ fn faults(parts: &CookieParts) -> Vec<CookieFault> {
         if parts.path != "/" {
             fault("path", format!("a cookie named {name:?} needs cookie.path = \"/\""));
         }
-    } else if lower.starts_with("__secure-") && !parts.secure {
+    } else if lower.starts_with("__secure-") && !secure {
         fault("secure", format!("a cookie named {name:?} needs cookie.secure = true"));
     }
-    if parts.same_site == SameSite::None && !parts.secure {
+    if parts.same_site == SameSite::None && !secure {
         fault("same_site", "cookie.same_site = \"none\" needs cookie.secure = true".into());
     }
-    if parts.partitioned && !parts.secure {
+    if parts.partitioned && !secure {
         fault("partitioned", "cookie.partitioned = true needs cookie.secure = true".into());
     }
     if !parts.path.starts_with('/') {

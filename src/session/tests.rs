@@ -78,7 +78,12 @@ fn payload_of(issued: &Issued) -> String {
 }
 
 fn nobody() -> Opened {
-    Opened { token: None, outcome: Outcome::Absent, old_names: OldNames::default() }
+    Opened {
+        token: None,
+        outcome: Outcome::Absent,
+        old_names: OldNames::default(),
+        transport: Transport::Clear,
+    }
 }
 
 mod closing;

@@ -5,13 +5,13 @@ use toml::Value;
 use crate::config::reader::{Read, Table};
 use crate::config::value::{choice, text, truth};
 use crate::session::cookie::{
-    CookieAttributes, CookieFault, CookieName, CookieParts, MAX_OLD_NAMES, SameSite,
+    CookieAttributes, CookieFault, CookieName, CookieParts, MAX_OLD_NAMES, SameSite, Secure,
 };
 
 pub(in crate::config) struct Cookie {
     pub(in crate::config) attributes: CookieAttributes,
     /// Whether it is for encrypted connections only.
-    pub(in crate::config) secure: bool,
+    pub(in crate::config) secure: Secure,
     pub(in crate::config) accept_names: Vec<CookieName>,
 }
 
@@ -25,7 +25,7 @@ pub(in crate::config) fn cookie(table: &mut Table<'_, '_>) -> Read<Cookie> {
     let name = table.or("name", "session", cookie_name);
     let path = table.or("path", "/", text);
     let domain = table.optional("domain", text);
-    let secure = table.or("secure", false, truth);
+    let secure = table.or("secure", false, secure);
     let http_only = table.or("http_only", true, truth);
     let same_site = table.or("same_site", "lax", choice(&same_sites));
     let partitioned = table.or("partitioned", false, truth);
@@ -36,7 +36,7 @@ pub(in crate::config) fn cookie(table: &mut Table<'_, '_>) -> Read<Cookie> {
         name: name?,
         path: path.clone().unwrap_or_else(|_| "/".into()),
         domain: domain.clone().unwrap_or(None),
-        secure: secure.unwrap_or(true),
+        secure: secure.unwrap_or(Secure::Always),
         http_only: http_only.unwrap_or(true),
         same_site: same_site.unwrap_or(SameSite::Unset),
         partitioned: partitioned.unwrap_or(false),
@@ -61,6 +61,15 @@ pub(in crate::config) fn cookie(table: &mut Table<'_, '_>) -> Read<Cookie> {
         return Err(table.document().refuse(&place, None, expected));
     }
     Ok(Cookie { attributes, secure: secure?, accept_names })
+}
+
+fn secure(value: &Value) -> Result<Secure, String> {
+    match (value.as_bool(), value.as_str()) {
+        (Some(true), _) => Ok(Secure::Always),
+        (Some(false), _) => Ok(Secure::Never),
+        (None, Some("auto")) => Ok(Secure::Auto),
+        _ => Err("true, false or \"auto\"".into()),
+    }
 }
 
 fn cookie_names(value: &Value) -> Result<Vec<CookieName>, String> {

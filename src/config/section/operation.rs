@@ -41,13 +41,15 @@ pub(in crate::config) fn admin(table: &mut Table<'_, '_>) -> Read<Option<(Place,
 }
 
 pub(in crate::config) fn limits(table: &mut Table<'_, '_>) -> Read<Limits> {
-    let head_bytes = table.or("head_bytes", 128 * 1024, whole(1024..=MOST_HEAD_BYTES));
+    let head_bytes = table.or("head_bytes", 32 * 1024, whole(1024..=MOST_HEAD_BYTES));
+    let cookie_bytes = table.or("cookie_bytes", 128 * 1024, whole(1024..=MOST_HEAD_BYTES));
     let request_line_bytes = table.or("request_line_bytes", 8 * 1024, whole(64..=MOST_HEAD_BYTES));
     let header_fields = table.or("header_fields", 100, whole(8..=MOST_HEADER_FIELDS));
     let connections = table.or("connections", 10_000, whole(1..=1_000_000));
     let body_bytes = table.optional("body_bytes", whole(0..=usize::MAX));
     Ok(Limits {
         head_bytes: head_bytes?,
+        cookie_bytes: cookie_bytes?,
         request_line_bytes: request_line_bytes?,
         header_fields: header_fields?,
         connections: connections?,
@@ -55,8 +57,8 @@ pub(in crate::config) fn limits(table: &mut Table<'_, '_>) -> Read<Limits> {
     })
 }
 
-/// What pingora takes at the most.
-const MOST_HEAD_BYTES: usize = 1024 * 1024;
+/// Half of what pingora takes at the most: the two limits of a head add up.
+const MOST_HEAD_BYTES: usize = 512 * 1024;
 const MOST_HEADER_FIELDS: usize = 250;
 
 pub(in crate::config) fn timeouts(table: &mut Table<'_, '_>) -> Read<Timeouts> {
@@ -66,6 +68,7 @@ pub(in crate::config) fn timeouts(table: &mut Table<'_, '_>) -> Read<Timeouts> {
     let backend_read = table.or("backend_read", "60s", some_time);
     let backend_write = table.or("backend_write", "60s", some_time);
     let backend_idle = table.or("backend_idle", "20s", some_time);
+    let upgraded = table.or("upgraded", "1h", some_time);
     // HTTP/1.0 tells a client this in seconds.
     let keep_alive = table.or("keep_alive", "60s", seconds);
     Ok(Timeouts {
@@ -75,6 +78,7 @@ pub(in crate::config) fn timeouts(table: &mut Table<'_, '_>) -> Read<Timeouts> {
         backend_read: backend_read?,
         backend_write: backend_write?,
         backend_idle: backend_idle?,
+        upgraded: upgraded?,
         keep_alive: keep_alive?,
     })
 }

@@ -87,7 +87,7 @@ fn a_stranger_is_not_believed() {
         &sent,
     );
     assert_eq!(summary(&forwarding), ["203.0.113.9", "http", "app.example:8080"]);
-    assert!(!forwarding.keep_forwarded);
+    assert_eq!(forwarding.forwarded, None);
 }
 
 #[test]
@@ -119,8 +119,40 @@ fn a_trusted_proxy_is_believed_and_added() {
         let host = Some(&b"app.example"[..]);
         let forwarding = forward(&trusted, peer, Scheme::Http, host, &fields(sent));
         assert_eq!(summary(&forwarding), *expected, "{sent:?}");
-        assert!(forwarding.keep_forwarded, "{sent:?}");
+        assert_eq!(forwarding.forwarded, None, "{sent:?}");
     }
+}
+
+#[test]
+fn forwarded_of_a_trusted_proxy_is_believed_and_added_to() {
+    let sent = fields(&[(FORWARDED, "for=1.1.1.1;proto=https;host=a.example, for=\"[::2]\"")]);
+    let told = |sent: &HeaderMap, entries: &[&str]| {
+        let host = Some(&b"app.example"[..]);
+        forward(&trusted(entries), address("10.0.0.2"), Scheme::Http, host, sent)
+    };
+    let believed = told(&sent, &["10.0.0.0/8"]);
+    assert_eq!(summary(&believed), ["1.1.1.1, ::2, 10.0.0.2", "https", "a.example"]);
+    assert_eq!(
+        believed.forwarded.unwrap(),
+        "for=1.1.1.1;proto=https;host=a.example, for=\"[::2]\", \
+         for=10.0.0.2;proto=http;host=\"app.example\""
+    );
+    let ours = ["10.0.0.2", "http", "app.example"];
+    // Neither a stranger's, nor what is not in its form.
+    let stranger = told(&sent, &[]);
+    assert_eq!((summary(&stranger), stranger.forwarded), (ours.map(String::from), None));
+    let broken = fields(&[(FORWARDED, "for=1.1.1.1;proto=gopher")]);
+    let broken = told(&broken, &["10.0.0.0/8"]);
+    assert_eq!((summary(&broken), broken.forwarded), (ours.map(String::from), None));
+}
+
+#[test]
+fn forwarded_beside_x_forwarded_is_the_clients_own() {
+    let sent = fields(&[(FORWARDED, "for=6.6.6.6;proto=https"), (X_FORWARDED_FOR, "1.1.1.1")]);
+    let forwarding =
+        forward(&trusted(&["10.0.0.0/8"]), address("10.0.0.2"), Scheme::Http, Some(b"h"), &sent);
+    assert_eq!(summary(&forwarding), ["1.1.1.1, 10.0.0.2", "http", "h"]);
+    assert_eq!(forwarding.forwarded, None);
 }
 
 #[test]
@@ -160,11 +192,17 @@ fn only_the_fields_that_are_to_be_sent_are_listed() {
 
 #[test]
 fn every_spelling_that_servers_fold_is_an_alias() {
-    let yes = ["X-Forwarded-For", "x_forwarded_for", "X.Forwarded~Proto", "x-FORWARDED_host"];
+    let yes = [
+        "X-Forwarded-For",
+        "x_forwarded_for",
+        "X.Forwarded~Proto",
+        "x-FORWARDED_host",
+        "Forwarded",
+    ];
     for name in yes {
         assert!(is_alias(name.as_bytes()), "{name}");
     }
-    let no = ["Forwarded", "X-Forwarded-Fo", "X-Forwarded-For-", "XForwardedFor", "Host", ""];
+    let no = ["Forwarde", "X-Forwarded-Fo", "X-Forwarded-For-", "XForwardedFor", "Host", ""];
     for name in no {
         assert!(!is_alias(name.as_bytes()), "{name}");
     }
@@ -179,7 +217,7 @@ proptest! {
     ) {
         let mut received = HeaderMap::new();
         for value in values.iter().filter_map(|value| HeaderValue::from_bytes(value).ok()) {
-            for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST] {
+            for name in [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, FORWARDED] {
                 received.append(name, value.clone());
             }
         }

@@ -83,7 +83,7 @@ fn it_is_deleted_with_the_attributes_it_is_set_with() {
     let all = CookieParts {
         path: "/app".into(),
         domain: Some("example.org".into()),
-        secure: true,
+        secure: Secure::Always,
         same_site: SameSite::None,
         partitioned: true,
         ..parts("sid")
@@ -91,14 +91,28 @@ fn it_is_deleted_with_the_attributes_it_is_set_with() {
     let cookie = CookieAttributes::new(all).unwrap();
     let attributes =
         "; Path=/app; Domain=example.org; Secure; HttpOnly; SameSite=None; Partitioned";
-    assert_eq!(cookie.issue("t", Some(60)), format!("sid=t{attributes}; Max-Age=60"));
-    assert_eq!(cookie.issue("t", None), format!("sid=t{attributes}"));
-    assert_eq!(
-        cookie.expire(),
-        format!("sid={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
-    );
+    for over in [Transport::Clear, Transport::Tls] {
+        assert_eq!(cookie.issue("t", Some(60), over), format!("sid=t{attributes}; Max-Age=60"));
+        assert_eq!(cookie.issue("t", None, over), format!("sid=t{attributes}"));
+        assert_eq!(
+            cookie.expire(over),
+            format!("sid={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+        );
+    }
     let plain = CookieParts { http_only: false, same_site: SameSite::Unset, ..parts("sid") };
-    assert_eq!(CookieAttributes::new(plain).unwrap().issue("t", None), "sid=t; Path=/");
+    let plain = CookieAttributes::new(plain).unwrap();
+    assert_eq!(plain.issue("t", None, Transport::Tls), "sid=t; Path=/");
+}
+
+#[test]
+fn secure_follows_the_transport_where_it_is_asked_to() {
+    let auto = CookieParts { secure: Secure::Auto, ..parts("sid") };
+    let cookie = CookieAttributes::new(auto).unwrap();
+    for (over, expected) in [(Transport::Clear, false), (Transport::Tls, true)] {
+        for set_cookie in [cookie.issue("t", None, over), cookie.expire(over)] {
+            assert_eq!(set_cookie.contains("; Secure;"), expected, "{set_cookie}");
+        }
+    }
 }
 
 #[test]
@@ -112,7 +126,8 @@ fn combinations_that_browsers_refuse_are_refused_all_at_once() {
         keys(CookieParts { domain: domain.clone(), path: "/a".into(), ..parts("__Host-s") }),
         ["secure", "domain", "path"]
     );
-    assert_eq!(keys(CookieParts { secure: true, ..parts("__Host-s") }), [""; 0]);
+    assert_eq!(keys(CookieParts { secure: Secure::Always, ..parts("__Host-s") }), [""; 0]);
+    assert_eq!(keys(CookieParts { secure: Secure::Auto, ..parts("__Host-s") }), ["secure"]);
     assert_eq!(keys(parts("__Secure-s")), ["secure"]);
     assert_eq!(keys(parts("__secure-s")), ["secure"]);
     assert_eq!(keys(CookieParts { same_site: SameSite::None, ..parts("s") }), ["same_site"]);

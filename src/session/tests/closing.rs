@@ -102,7 +102,7 @@ fn a_delete_expires_the_cookie_with_or_without_a_session() {
         let delete = Directive::Delete { beside_a_save: false };
         let action = close(&opened, delete, &ring(), &policy(), NOW, || id(1)).unwrap();
         let CookieAction::Expire { set_cookie, session } = action else { panic!("{action:?}") };
-        assert_eq!(set_cookie, policy().cookie.expire());
+        assert_eq!(set_cookie, policy().cookie.expire(Transport::Clear));
         assert_eq!(session.is_some(), opened.token().is_some());
     }
 }

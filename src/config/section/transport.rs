@@ -1,0 +1,84 @@
+//! `[tls]`, `[backend_tls]`, `[health_check]`, and where sockets are.
+
+use std::path::PathBuf;
+
+use toml::Value;
+
+use crate::config::reader::{Place, Read, Table};
+use crate::config::value::{from_text, some_time, whole, word};
+use crate::config::{BackendTls, HealthCheck, Listen, TlsFiles};
+
+/// `[tls]`, with the place of each listener.
+pub(in crate::config) struct Tls {
+    pub(in crate::config) files: TlsFiles,
+    pub(in crate::config) listen: Vec<(Place, Listen)>,
+}
+
+pub(in crate::config) fn tls(table: &mut Table<'_, '_>) -> Read<Option<Tls>> {
+    let line = table.place().line();
+    let cert = table.optional("cert", path);
+    let key = table.optional("key", path);
+    let listen = table.one_or_more("listen", from_text::<Listen>);
+    let (cert, key, listen) = (cert?, key?, listen?.unwrap_or_default());
+    match (cert, key) {
+        (Some(cert), Some(key)) => Ok(Some(Tls { files: TlsFiles { cert, key, line }, listen })),
+        (None, None) if listen.is_empty() => Ok(None),
+        (cert, _) => {
+            let missing = if cert.is_some() { "key" } else { "cert" };
+            Err(table.missing(missing, "a file in PEM: a listener of TLS needs cert and key"))
+        }
+    }
+}
+
+pub(in crate::config) fn backend_tls(table: &mut Table<'_, '_>) -> Read<BackendTls> {
+    let ca_file = table.optional("ca_file", path);
+    let server_name = table.optional("server_name", server_name);
+    Ok(BackendTls { ca_file: ca_file?, server_name: server_name? })
+}
+
+pub(in crate::config) fn health_check(table: &mut Table<'_, '_>) -> Read<Option<HealthCheck>> {
+    let path = table.optional("path", target);
+    let interval = table.or("interval", "5s", some_time);
+    let timeout = table.or("timeout", "2s", some_time);
+    let failures = table.or("failures", 2, whole(1..=1000));
+    let (interval, timeout, failures) = (interval?, timeout?, failures?);
+    Ok(path?.map(|path| HealthCheck { path, interval, timeout, failures }))
+}
+
+/// `"0660"`: digits of a mode, as chmod takes them.
+pub(in crate::config) fn socket_mode(value: &Value) -> Result<u32, String> {
+    let digits = value.as_str().filter(|text| matches!(text.len(), 3 | 4));
+    digits
+        .filter(|text| text.bytes().all(|byte| (b'0'..=b'7').contains(&byte)))
+        .and_then(|text| u32::from_str_radix(text, 8).ok())
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| "the mode of a file in quotes, such as \"0660\"".into())
+}
+
+/// Absolute, so that it does not depend on where a process was started.
+pub(in crate::config) fn absolute_path(value: &Value) -> Result<PathBuf, String> {
+    let path = path(value)?;
+    // What a socket's address holds.
+    let fits = path.is_absolute() && path.as_os_str().len() <= 107;
+    if fits { Ok(path) } else { Err("an absolute path of at most 107 bytes".into()) }
+}
+
+fn path(value: &Value) -> Result<PathBuf, String> {
+    word(value).map(PathBuf::from)
+}
+
+/// A name or an address, as certificates are made out to.
+fn server_name(value: &Value) -> Result<String, String> {
+    let name = word(value)?;
+    match tokio_rustls::rustls::pki_types::ServerName::try_from(name.as_str()) {
+        Ok(_) => Ok(name),
+        Err(_) => Err("a host name or an IP address, without a port".into()),
+    }
+}
+
+/// A path with or without a query (RFC 9112 section 3.2.1).
+fn target(value: &Value) -> Result<String, String> {
+    let target = word(value)?;
+    let fits = target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(target) } else { Err("a path such as \"/healthz\"".into()) }
+}

@@ -1,0 +1,193 @@
+//! The answers that the sidecar makes itself. None of them ever sets or deletes the cookie.
+
+use bytes::Bytes;
+use http::header::ACCEPT;
+use http::{HeaderMap, Method, StatusCode};
+use pingora_core::Result;
+use pingora_core::protocols::http::ServerSession;
+use pingora_http::ResponseHeader;
+
+use super::request_id;
+
+/// An answer of the sidecar's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(super) status: u16,
+    text: &'static str,
+    /// Where a 303 leads.
+    location: Option<String>,
+}
+
+impl Reply {
+    pub(super) const BAD_REQUEST: Self = Self::new(400, "The request is malformed.");
+    pub(super) const UNAUTHORIZED: Self = Self::new(401, "This needs a session; please log in.");
+    pub(super) const METHOD_NOT_ALLOWED: Self = Self::new(405, "This method is not allowed.");
+    pub(super) const STOPPING: Self =
+        Self::new(503, "The service is restarting; please try again.");
+    pub(crate) const WANTS_TLS: Self = Self::new(400, "This port speaks HTTPS, not HTTP.");
+
+    pub(super) const fn new(status: u16, text: &'static str) -> Self {
+        Self { status, text, location: None }
+    }
+
+    /// For a request that is refused as soon as that much of it is known.
+    pub(crate) const fn refusing(status: u16) -> Self {
+        let text = match status {
+            408 => "The request did not arrive in time.",
+            413 => "The request is too large.",
+            414 => "The address is too long.",
+            431 => "The request has too much in its header.",
+            400 => return Self::BAD_REQUEST,
+            _ => "The request failed.",
+        };
+        Self::new(status, text)
+    }
+
+    pub(super) fn see_other(location: String) -> Self {
+        Self { location: Some(location), ..Self::new(303, "Please log in.") }
+    }
+
+    pub(super) fn body(&self, form: Form, id: &str) -> String {
+        let Self { status, text, .. } = self;
+        match form {
+            Form::Text => format!("{status} {text}\nrequest {id}\n"),
+            // Neither the words nor an id have anything to escape in them.
+            Form::Json | Form::Problem => format!(
+                "{{\"status\":{status},\"title\":\"{}\",\"detail\":\"{text}\",\
+                 \"request_id\":\"{id}\"}}\n",
+                self.reason()
+            ),
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        let status = StatusCode::from_u16(self.status).ok();
+        status.and_then(|status| status.canonical_reason()).unwrap_or_default()
+    }
+
+    /// The whole answer, for a connection that ends with it.
+    pub(super) fn to_http1(&self, id: &str) -> Vec<u8> {
+        let (status, reason) = (self.status, self.reason());
+        let body = self.body(Form::Text, id);
+        let (length, media_type, name) = (body.len(), Form::Text.media_type(), request_id::NAME);
+        format!(
+            "HTTP/1.1 {status} {reason}\r\nContent-Type: {media_type}\r\n\
+             Content-Length: {length}\r\nCache-Control: no-store\r\n{name}: {id}\r\n\
+             Connection: close\r\n\r\n{body}",
+        )
+        .into_bytes()
+    }
+
+    /// Sends it. The connection is closed behind it where a body was not read.
+    pub(super) async fn send(&self, session: &mut ServerSession, id: &str) -> Result<()> {
+        let form = Form::wanted(&session.req_header().headers);
+        let body = self.body(form, id);
+        let mut header = ResponseHeader::build(self.status, Some(7))?;
+        header.insert_header("Content-Type", form.media_type())?;
+        header.insert_header("Content-Length", body.len())?;
+        header.insert_header("Cache-Control", "no-store")?;
+        header.insert_header(request_id::NAME, id)?;
+        match self.status {
+            // RFC 9110 section 15.5.2 wants a challenge.
+            401 => header.insert_header("WWW-Authenticate", "Cookie realm=\"session\"")?,
+            405 => header.insert_header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH")?,
+            503 => header.insert_header("Retry-After", "1")?,
+            _ => {}
+        }
+        if let Some(location) = &self.location {
+            header.insert_header("Location", location.as_str())?;
+        }
+        let head_only = session.req_header().method == Method::HEAD;
+        session.write_response_header(Box::new(header)).await?;
+        if head_only {
+            session.finish_body().await
+        } else {
+            session.write_response_body(Bytes::from(body), true).await
+        }
+    }
+}
+
+/// How an answer says what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// In a sentence.
+    Text,
+    /// As a JSON object, with the members of RFC 9457.
+    Json,
+    /// The same under the name that RFC 9457 has for it.
+    Problem,
+}
+
+impl Form {
+    /// Text, unless the client takes JSON and no HTML: programs do, browsers do not.
+    fn wanted(headers: &HeaderMap) -> Self {
+        let mut form = Self::Text;
+        for accept in headers.get_all(ACCEPT) {
+            for media_type in media_types(accept.as_bytes()) {
+                match media_type {
+                    range if range.eq_ignore_ascii_case(b"text/html") => return Self::Text,
+                    range if range.eq_ignore_ascii_case(b"application/problem+json") => {
+                        form = Self::Problem;
+                    }
+                    range
+                        if form == Self::Text
+                            && range.eq_ignore_ascii_case(b"application/json") =>
+                    {
+                        form = Self::Json;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        form
+    }
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; charset=utf-8",
+            Self::Json => "application/json",
+            Self::Problem => "application/problem+json",
+        }
+    }
+}
+
+/// The media types that a value of `Accept` names (RFC 9110 section 12.5.1), weights aside.
+pub(super) fn media_types(accept: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ranges = accept.split(|&byte| byte == b',');
+    ranges.map(|range| range.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_get_json_and_browsers_a_sentence() {
+        for (accept, form) in [
+            ("", Form::Text),
+            ("*/*", Form::Text),
+            ("application/json", Form::Json),
+            ("application/JSON;q=0.9, */*", Form::Json),
+            ("application/json, application/problem+json", Form::Problem),
+            ("text/html,application/xhtml+xml,application/json", Form::Text),
+            ("application/json, text/html;q=0.1", Form::Text),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = accept.parse() {
+                headers.insert(ACCEPT, value);
+            }
+            assert_eq!(Form::wanted(&headers), form, "{accept}");
+        }
+    }
+
+    #[test]
+    fn each_form_says_what_is_wrong_and_names_the_request() {
+        let reply = Reply::new(504, "Too late.");
+        assert_eq!(reply.body(Form::Text, "id-1"), "504 Too late.\nrequest id-1\n");
+        assert_eq!(
+            reply.body(Form::Json, "id-1"),
+            "{\"status\":504,\"title\":\"Gateway Timeout\",\"detail\":\"Too late.\",\
+             \"request_id\":\"id-1\"}\n"
+        );
+    }
+}

@@ -1,0 +1,85 @@
+//! `X-Request-Id`: one name for a request in the logs of the sidecar, of the app, and in what its
+//! user sees.
+
+use std::fmt::Write as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::HeaderMap;
+
+pub(super) const NAME: &str = "X-Request-Id";
+
+/// The longest that is taken from a client.
+const LONGEST: usize = 128;
+
+/// The client's own, where it is one word that cannot be mistaken for anything else in a log; or a
+/// fresh one.
+pub(super) fn take_or_make(headers: &HeaderMap) -> String {
+    let mut sent = headers.get_all(NAME).iter();
+    match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
+        (Some(id), None) if is_one(id) => id.to_owned(),
+        _ => fresh(),
+    }
+}
+
+fn is_one(id: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=:@".contains(&byte);
+    (1..=LONGEST).contains(&id.len()) && id.bytes().all(fits)
+}
+
+/// One that no other request of any sidecar has: what is random is drawn once, since a request must
+/// not wait for it.
+pub(super) fn fresh() -> String {
+    static PROCESS: OnceLock<u64> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let process = PROCESS.get_or_init(|| {
+        let mut bytes = [0; 8];
+        // It does not fail once the system's generator has been seeded.
+        let _ = getrandom::fill(&mut bytes);
+        u64::from_ne_bytes(bytes)
+    });
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut id = String::with_capacity(24);
+    // Writing to a String does not fail.
+    let _ = write!(id, "{process:016x}{count:08x}");
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_taken_and_all_else_replaced() {
+        let longest = "x".repeat(LONGEST);
+        let too_long = "x".repeat(LONGEST + 1);
+        for (sent, taken) in [
+            (&["abc-1.2_3~+/=:@"][..], true),
+            (&[&longest], true),
+            (&[&too_long], false),
+            (&[""], false),
+            (&["a b"], false),
+            (&["a\"b"], false),
+            (&["a,b"], false),
+            (&["a\u{e4}"], false),
+            (&["a", "b"], false),
+            (&[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for id in sent {
+                if let Ok(value) = http::HeaderValue::from_bytes(id.as_bytes()) {
+                    headers.append(NAME, value);
+                }
+            }
+            let id = take_or_make(&headers);
+            assert_eq!(sent.first() == Some(&id.as_str()), taken, "{sent:?}");
+            assert!(is_one(&id), "{id}");
+        }
+    }
+
+    #[test]
+    fn no_two_are_alike() {
+        let ids: std::collections::BTreeSet<String> = (0..1000).map(|_| fresh()).collect();
+        assert_eq!(ids.len(), 1000);
+    }
+}

@@ -1,0 +1,65 @@
+//! How many connections there can be: each takes a descriptor, and another one for the backend's.
+//! A process that runs out of them accepts nobody and reaches nobody.
+
+use log::Level;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Those that are not connections: files, listeners, the runtime's own, those of look-ups.
+const OTHERS: usize = 64;
+
+/// Where an operator should do something about it.
+const FEW: usize = 1000;
+
+/// What there is room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Connections of clients at once.
+    pub(super) connections: usize,
+    /// Unused connections to the backend.
+    pub(super) pool: usize,
+}
+
+/// Raises the process's limit as far as it goes, and says what fits.
+pub(super) fn make_room(wanted: usize) -> Room {
+    let limit = raise().unwrap_or_else(|error| {
+        log::warn!(error:% = error; "cannot ask how many descriptors there may be");
+        1024
+    });
+    let room = room(limit);
+    if room.connections < wanted {
+        let level = if room.connections < FEW { Level::Warn } else { Level::Info };
+        log::log!(
+            level, descriptors = limit, connections = room.connections;
+            "limits.connections is more than there are descriptors for (ulimit -n): fewer are taken"
+        );
+    }
+    room
+}
+
+fn raise() -> nix::Result<usize> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() {
+        return Ok(usize::try_from(hard).unwrap_or(usize::MAX));
+    }
+    Ok(usize::try_from(soft).unwrap_or(usize::MAX))
+}
+
+fn room(limit: usize) -> Room {
+    let pool = (limit / 8).clamp(1, 128);
+    let fit = limit.saturating_sub(OTHERS + pool) / 2;
+    Room { connections: fit.max(1), pool }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_descriptor_for_both_ends() {
+        for (limit, connections) in [(256, 80), (1024, 416), (20_192, 10_000), (8, 1)] {
+            let room = room(limit);
+            assert_eq!(room.connections, connections, "{limit}");
+            assert!(limit < 100 || 2 * room.connections + room.pool + OTHERS <= limit, "{limit}");
+        }
+    }
+}

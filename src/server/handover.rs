@@ -1,0 +1,202 @@
+//! A new process takes over the listeners of the one that runs, and no connection is refused in
+//! between: both accept from the same sockets until the new one says that it serves. Then the old
+//! one drains. If the new one dies before that, nothing has happened.
+//!
+//! `run --upgrade` connects to `upgrade_socket`, where the running process listens; descriptors go
+//! over it as ancillary data (unix(7), `SCM_RIGHTS`).
+
+use std::collections::{HashMap, VecDeque};
+use std::io::{IoSlice, IoSliceMut, Read as _, Write as _};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::cmsg_space;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::UnixListener;
+
+use super::listener::Bound;
+use crate::config::Config;
+
+/// What the new process says when it serves.
+const READY: &[u8] = b"ready\n";
+
+/// How long one process waits for the other.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most listeners that can be handed over (the kernel's limit is 253), and bytes of their names.
+const MOST: usize = 128;
+const NAME_BYTES: usize = 64 * 1024;
+
+/// Listeners that came from the process before.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// By what they are in the configuration; port 0 may stand there several times.
+    listeners: Listeners,
+    giver: Option<UnixStream>,
+}
+
+/// A socket that listens already.
+#[derive(Debug)]
+pub(super) struct Listener {
+    pub(super) name: String,
+    pub(super) fd: RawFd,
+}
+
+impl Inherited {
+    /// Gets them from the process that listens on `upgrade_socket`.
+    ///
+    /// # Errors
+    /// Nobody is there, or gives nothing.
+    pub fn receive(config: &Config) -> Result<Self, String> {
+        let Some(path) = &config.upgrade_socket else {
+            return Err("--upgrade needs upgrade_socket in the configuration".into());
+        };
+        let failed = |error: std::io::Error| {
+            format!("upgrade_socket {}: {error}: is the old process running?", path.display())
+        };
+        let mut giver = UnixStream::connect(path).map_err(failed)?;
+        giver.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+        let listeners = receive(&mut giver).map_err(failed)?;
+        log::info!(listeners = listeners.len(); "taking over");
+        Ok(Self { listeners, giver: Some(giver) })
+    }
+
+    /// The one that is configured in these words, if there is one.
+    pub(super) fn take(&mut self, configured: &str) -> Option<Listener> {
+        self.listeners.get_mut(configured)?.pop_front()
+    }
+
+    /// Closes what is not configured any more, and lets the old process go.
+    pub(super) fn take_over(self) {
+        for listener in self.listeners.into_values().flatten() {
+            log::warn!(address = listener.name.as_str(); "not listening there any more");
+            // A number that came over the socket and that nobody else has.
+            let _ = nix::unistd::close(listener.fd);
+        }
+        if let Some(mut giver) = self.giver
+            && let Err(error) = giver.write_all(READY)
+        {
+            log::error!(error:% = error; "the old process cannot be told to go");
+        }
+    }
+}
+
+type Listeners = HashMap<String, VecDeque<Listener>>;
+
+fn receive(giver: &mut UnixStream) -> std::io::Result<Listeners> {
+    let mut names = vec![0; NAME_BYTES];
+    let mut space = cmsg_space!([RawFd; MOST]);
+    let (mut length, fds) = {
+        let mut slices = [IoSliceMut::new(&mut names)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let message = recvmsg::<()>(giver.as_raw_fd(), &mut slices, Some(&mut space), flags)?;
+        let mut fds = Vec::new();
+        for control in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(received) = control {
+                fds.extend(received);
+            }
+        }
+        (message.bytes, fds)
+    };
+    // An empty line ends the names.
+    while !names[..length].ends_with(b"\n\n") {
+        match giver.read(&mut names[length..])? {
+            0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            count => length += count,
+        }
+    }
+    let names = String::from_utf8_lossy(&names[..length]);
+    let pairs = names.lines().filter_map(|line| line.split_once('\t'));
+    let mut listeners = Listeners::new();
+    for ((configured, name), fd) in pairs.zip(fds) {
+        let listener = Listener { name: name.to_owned(), fd };
+        listeners.entry(configured.to_owned()).or_default().push_back(listener);
+    }
+    Ok(listeners)
+}
+
+/// Where the next process takes over.
+pub(super) struct Handover {
+    listener: UnixListener,
+    path: PathBuf,
+    inode: u64,
+    names: String,
+    fds: Vec<RawFd>,
+}
+
+impl Handover {
+    /// Listens on `upgrade_socket`. The one that stands there is that of the process before.
+    ///
+    /// # Errors
+    /// Why that cannot be.
+    pub(super) fn bind(path: &Path, listeners: &[&Bound]) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("upgrade_socket {}: {error}", path.display());
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let mode = std::fs::metadata(folder).map_err(failed)?.mode();
+        if mode & 0o002 != 0 {
+            let shown = path.display();
+            return Err(format!(
+                "upgrade_socket {shown}: everybody can write to its folder, and so take the \
+                 listeners over: put it into one of cloakroom's own"
+            ));
+        }
+        if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+            std::fs::remove_file(path).map_err(failed)?;
+        }
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        let owner_only = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(path, owner_only).map_err(failed)?;
+        let inode = std::fs::metadata(path).map_err(failed)?.ino();
+        let mut names = String::new();
+        for bound in listeners {
+            names.push_str(&format!("{}\t{}\n", bound.configured, bound.name));
+        }
+        names.push('\n');
+        if listeners.len() > MOST || names.len() > NAME_BYTES {
+            return Err(format!("upgrade_socket: at most {MOST} listeners can be handed over"));
+        }
+        let fds = listeners.iter().map(|bound| bound.fd).collect();
+        Ok(Self { listener, path: path.to_owned(), inode, names, fds })
+    }
+
+    /// Waits for a process that takes over, and until it serves.
+    pub(super) async fn done(&self) {
+        loop {
+            match self.try_once().await {
+                Ok(()) => return,
+                Err(error) => {
+                    log::error!(error:% = error; "nobody has taken over: serving on");
+                }
+            }
+        }
+    }
+
+    async fn try_once(&self) -> std::io::Result<()> {
+        let (mut taker, _) = self.listener.accept().await?;
+        let user = taker.peer_cred()?.uid();
+        if user != 0 && user != nix::unistd::geteuid().as_raw() {
+            return Err(std::io::Error::other(format!("user {user} may not take over")));
+        }
+        let names = [IoSlice::new(self.names.as_bytes())];
+        let rights = [ControlMessage::ScmRights(&self.fds)];
+        taker.writable().await?;
+        sendmsg::<()>(taker.as_raw_fd(), &names, &rights, MsgFlags::empty(), None)?;
+        let mut said = [0; READY.len()];
+        let answer = tokio::time::timeout(PATIENCE, taker.read_exact(&mut said)).await;
+        answer.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
+        if said == READY { Ok(()) } else { Err(std::io::ErrorKind::InvalidData.into()) }
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        // Unless it is the next process's by now.
+        if std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

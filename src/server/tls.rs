@@ -1,0 +1,231 @@
+//! TLS towards clients: certificates read and read again, and connections that can be rewound as
+//! those in the clear can.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pingora_core::protocols::l4::stream::Stream as L4Stream;
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::tls::SslDigest;
+use pingora_core::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::config::TlsFiles;
+use crate::config::error::Fault;
+
+/// RFC 9113 section 3.1, the name in ALPN.
+const HTTP_2: &[u8] = b"h2";
+
+/// What clients are shown, and how TLS is spoken with them: 1.2 and 1.3, HTTP/2 by ALPN.
+///
+/// # Errors
+/// A file that cannot be read, is none of PEM, or a key that is not the certificate's.
+pub(crate) fn load(
+    files: &TlsFiles,
+    configuration: &Path,
+) -> Result<Arc<ServerConfig>, Vec<Fault>> {
+    let fault = |message: String| vec![Fault::new(configuration, files.line, message)];
+    let (cert, key) = (files.cert.display(), files.key.display());
+    let chain =
+        certificates(&files.cert).map_err(|reason| fault(format!("tls.cert {cert}: {reason}")))?;
+    if chain.is_empty() {
+        return Err(fault(format!("tls.cert {cert}: has no certificate in PEM")));
+    }
+    let private = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| fault(format!("tls.key {key}: {}", told(&error))))?;
+    let provider = Arc::new(ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_no_client_auth())
+        .and_then(|builder| builder.with_single_cert(chain, private))
+        .map_err(|error| fault(format!("tls.cert {cert} with tls.key {key}: {error}")))?;
+    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+    // Without a store of sessions: a client that comes back brings its own.
+    config.ticketer = ring::Ticketer::new()
+        .map_err(|error| fault(format!("tls: no randomness for session tickets: {error}")))?;
+    Ok(Arc::new(config))
+}
+
+/// Every certificate in a file.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    certificates.map_err(|error| told(&error))
+}
+
+/// The parser's error can quote the file.
+fn told(error: &PemError) -> String {
+    match error {
+        PemError::Io(error) => format!("cannot be read: {error}"),
+        PemError::NoItemsFound => "has no key in PEM that is not encrypted".into(),
+        _ => "is not PEM".into(),
+    }
+}
+
+/// Does the handshake.
+///
+/// # Errors
+/// What the client does not speak, or that it went away.
+pub(super) async fn accept(
+    config: Arc<ServerConfig>,
+    stream: Box<L4Stream>,
+) -> std::io::Result<Box<TlsStream>> {
+    let stream = TlsAcceptor::from(config).accept(stream).await?;
+    let digest = {
+        let (_, connection) = stream.get_ref();
+        let version = connection.protocol_version().and_then(|version| version.as_str());
+        let suite = connection.negotiated_cipher_suite();
+        let cipher = suite.and_then(|suite| suite.suite().as_str());
+        SslDigest::new(cipher.unwrap_or(""), version.unwrap_or(""), None, None, Vec::new())
+    };
+    Ok(Box::new(TlsStream { stream, rewound: Vec::new(), digest: Arc::new(digest) }))
+}
+
+/// A client's connection over TLS.
+#[derive(Debug)]
+pub(super) struct TlsStream {
+    stream: tokio_rustls::server::TlsStream<Box<L4Stream>>,
+    /// What was read and put back, to be read first.
+    rewound: Vec<u8>,
+    digest: Arc<SslDigest>,
+}
+
+impl TlsStream {
+    /// Puts back what was read.
+    pub(super) fn rewind(&mut self, bytes: &[u8]) {
+        self.rewound.splice(..0, bytes.iter().copied());
+    }
+
+    fn socket(&self) -> &L4Stream {
+        self.stream.get_ref().0
+    }
+}
+
+impl AsyncRead for TlsStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.rewound.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let count = self.rewound.len().min(buffer.remaining());
+        buffer.put_slice(&self.rewound[..count]);
+        if count == self.rewound.len() {
+            self.rewound = Vec::new();
+        } else {
+            self.rewound.drain(..count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for TlsStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[async_trait]
+impl Shutdown for TlsStream {
+    async fn shutdown(&mut self) {
+        // A client that is gone already has been told enough.
+        let _ = AsyncWriteExt::shutdown(&mut self.stream).await;
+    }
+}
+
+impl UniqueID for TlsStream {
+    fn id(&self) -> UniqueIDType {
+        self.socket().id()
+    }
+}
+
+impl Ssl for TlsStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        Some(Arc::clone(&self.digest))
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        match self.stream.get_ref().1.alpn_protocol()? {
+            HTTP_2 => Some(ALPN::H2),
+            _ => Some(ALPN::H1),
+        }
+    }
+}
+
+impl Peek for TlsStream {}
+
+impl GetTimingDigest for TlsStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.socket().get_timing_digest()
+    }
+
+    fn get_read_pending_time(&self) -> Duration {
+        self.socket().get_read_pending_time()
+    }
+
+    fn get_write_pending_time(&self) -> Duration {
+        self.socket().get_write_pending_time()
+    }
+}
+
+impl GetProxyDigest for TlsStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        self.socket().get_proxy_digest()
+    }
+}
+
+impl GetSocketDigest for TlsStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.socket().get_socket_digest()
+    }
+
+    fn set_socket_digest(&mut self, digest: SocketDigest) {
+        self.stream.get_mut().0.set_socket_digest(digest);
+    }
+}
