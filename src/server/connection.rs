@@ -126,32 +126,26 @@ where
             (state.tls.clone()?, state.config.timeouts.head)
         };
         let begun = Instant::now();
-        let handshake = async {
-            let mut first = [0];
-            stream.read_exact(&mut first).await?;
-            if first[0] != HANDSHAKE {
-                self.refuse(&mut *stream, b"", Reply::WANTS_TLS, begun).await;
-                return Ok(None);
-            }
-            stream.rewind(&first);
-            tls::accept(config, stream).await.map(Some)
-        };
-        let encrypted = tokio::select! {
-            encrypted = fast_timeout(patience, handshake) => encrypted,
+        let mut first = [0];
+        tokio::select! {
+            // Who only looks whether somebody listens has not failed at anything.
+            read = fast_timeout(patience, stream.read_exact(&mut first)) => read.ok()?.ok()?,
             () = ended(shutdown, begun) => return None,
         };
-        match encrypted {
-            Ok(Ok(encrypted)) => encrypted,
-            failed => {
-                let cause = match failed {
-                    Ok(Err(error)) => error.to_string(),
-                    _ => "it took too long".into(),
-                };
-                self.shared.metrics.tls_handshakes_failed.inc();
-                log::debug!(cause = cause.as_str(); "a TLS handshake failed");
-                None
-            }
+        if first[0] != HANDSHAKE {
+            self.refuse(&mut *stream, b"", Reply::WANTS_TLS, begun).await;
+            return None;
         }
+        stream.rewind(&first);
+        let left = patience.saturating_sub(begun.elapsed());
+        let cause = match fast_timeout(left, tls::accept(config, stream)).await {
+            Ok(Ok(encrypted)) => return Some(encrypted),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "it took too long".into(),
+        };
+        self.shared.metrics.tls_handshakes_failed.inc();
+        log::debug!(cause = cause.as_str(); "a TLS handshake failed");
+        None
     }
 
     /// One request after the other; or, behind the preface, whatever HTTP/2 brings.

@@ -13,8 +13,9 @@
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
-//! How it runs: [`startup`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys under
-//! load; [`shutdown`]; [`limits`]; [`logs`]; [`metrics`].
+//! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
+//! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
+//! [`metrics`]; [`health_check`].
 //!
 //! How it is built: [`purity`]. What public collections of odd input make of it: [`corpora`].
 
@@ -41,6 +42,7 @@ mod corpora_jws;
 mod downgrade;
 mod failure;
 mod forwarded;
+mod health_check;
 mod key_files;
 mod key_pairs;
 mod key_rotate;
@@ -58,11 +60,14 @@ mod refused;
 mod reload;
 mod reload_files;
 mod request_header;
+mod request_id;
 mod response_strip;
 mod rotation;
 mod routes;
 mod shutdown;
 mod spoofing;
 mod startup;
+mod tls;
 mod token_claims;
 mod tokens;
+mod upgrade;

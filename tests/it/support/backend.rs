@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use tokio_rustls::rustls::{ServerConnection, StreamOwned};
+
 use super::message::{Message, Stream, Wire};
+use super::tls::Certificate;
 use super::{WAIT, eventually};
 
 /// A door that is shut until somebody opens it.
@@ -173,6 +176,26 @@ impl Backend {
         };
         thread::spawn(accept);
         Self { shared, address: None, url: format!("unix:{}", path.display()) }
+    }
+
+    /// Over TLS, with that certificate.
+    pub fn tls(certificate: &Certificate, answer: Answer) -> Self {
+        let config = certificate.server();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Self::shared(Box::new(move |_| answer.clone()));
+        let accept = {
+            let shared = Arc::clone(&shared);
+            move || {
+                for stream in listener.incoming().flatten() {
+                    let (shared, config) = (Arc::clone(&shared), Arc::clone(&config));
+                    let session = ServerConnection::new(config).unwrap();
+                    thread::spawn(move || shared.serve(StreamOwned::new(session, stream), drop));
+                }
+            }
+        };
+        thread::spawn(accept);
+        Self { shared, address: Some(address), url: format!("https://{address}") }
     }
 
     fn shared(script: Script) -> Arc<Shared> {

@@ -47,6 +47,12 @@ impl Builder {
         self
     }
 
+    /// Expects that many listeners more, which `[tls]` names.
+    pub fn tls_listeners(mut self, count: usize) -> Self {
+        self.listeners += count;
+        self
+    }
+
     /// Adds top-level keys.
     pub fn top(mut self, lines: &str) -> Self {
         self.top.push_str(lines);

@@ -1,4 +1,4 @@
-//! HTTP/2 with prior knowledge.
+//! HTTP/2, with prior knowledge or over TLS.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -8,6 +8,8 @@ use std::task::Poll;
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 
 use super::WAIT;
@@ -33,10 +35,17 @@ pub struct Stream(ResponseFuture);
 
 impl Connection {
     pub fn open(address: SocketAddr) -> Self {
+        Self::over(async move { TcpStream::connect(address).await.expect("it listens") })
+    }
+
+    /// On a connection that is made in this way.
+    pub fn over<S>(connect: impl Future<Output = S>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let sender = runtime.block_on(within_limit(async {
-            let stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
-            let (sender, connection) = h2::client::handshake(stream).await?;
+            let (sender, connection) = h2::client::handshake(connect.await).await?;
             tokio::spawn(connection);
             sender.ready().await
         }));

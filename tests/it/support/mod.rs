@@ -16,6 +16,7 @@ pub mod log;
 pub mod message;
 pub mod metrics;
 pub mod sidecar;
+pub mod tls;
 pub mod token;
 pub mod volume;
 
@@ -27,6 +28,7 @@ pub use issued::Issued;
 pub use keys::{keygen, openssl};
 pub use message::Message;
 pub use sidecar::Sidecar;
+pub use tls::Certificate;
 pub use token::{SECRET, mint};
 pub use volume::{Volume, Way};
 

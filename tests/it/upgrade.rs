@@ -1,0 +1,171 @@
+//! `run --upgrade`: a new process takes over from the one that runs.
+
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::support::{Answer, Backend, Builder, Gate, Request, Sidecar, WAIT, client};
+
+/// One that can be taken over from, in that folder.
+fn before(backend: &Backend, folder: &Path) -> Builder {
+    let socket = folder.join("upgrade.sock");
+    Sidecar::before(backend).top(&format!("upgrade_socket = {socket:?}"))
+}
+
+fn successor(backend: &Backend, folder: &Path) -> Sidecar {
+    before(backend, folder).argument("--upgrade").start()
+}
+
+#[test]
+fn new_process_takes_over_and_the_old_one_finishes() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::default();
+    let backend = Backend::by({
+        let gate = gate.clone();
+        move |request| match request.target() {
+            "/slow" => Answer::default().hold(&gate).and(Answer::ok(&[])),
+            _ => Answer::ok(&[]),
+        }
+    });
+    let mut old = before(&backend, folder.path()).start();
+    let address = old.address();
+    let slow = thread::spawn(move || {
+        client::exchange(address, client::Protocol::Http11, &Request::get("/slow"))
+    });
+    backend.wait_for(1);
+    let mut kept = old.connect();
+    assert_eq!(kept.exchange(&Request::get("/")).status(), 200);
+
+    let new = successor(&backend, folder.path());
+    assert_eq!(new.address(), address);
+    old.wait_for_log("shutting down", 0);
+    // On a connection of the old one, once more.
+    assert_eq!(kept.exchange(&Request::get("/")).value("Connection").as_deref(), Some("close"));
+    gate.open();
+    assert_eq!(slow.join().unwrap().status(), 200);
+    assert_eq!(old.wait().code(), Some(0));
+    for _ in 0..20 {
+        assert_eq!(new.send(&Request::get("/")).status(), 200);
+    }
+    // And it can be taken over from in its turn.
+    let last = successor(&backend, folder.path());
+    assert_eq!(last.address(), address);
+    new.wait_for_log("stopped", 0);
+    assert_eq!(last.send(&Request::get("/")).status(), 200);
+}
+
+#[test]
+fn unix_sockets_and_tls_are_taken_over_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cloakroom.sock");
+    let backend = Backend::plain();
+    let configured = |builder: Builder| {
+        builder.listen(&["127.0.0.1:0".into(), format!("unix:{}", path.display())])
+    };
+    let mut old = configured(before(&backend, folder.path())).start();
+    let new = configured(before(&backend, folder.path())).argument("--upgrade").start();
+    assert_eq!(old.wait().code(), Some(0));
+    assert_eq!(new.address(), old.address());
+    assert!(path.exists());
+    let mut stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[test]
+fn faulty_successor_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Backend::plain();
+    let old = before(&backend, folder.path()).start();
+    let (code, _) =
+        before(&backend, folder.path()).with("[nonsense]").argument("--upgrade").fail();
+    assert_eq!(code, Some(2));
+    // One that dies when it has the listeners and does not serve yet.
+    let socket = folder.path().join("upgrade.sock");
+    for said in [&b""[..], b"steady"] {
+        let mut taker = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        std::io::Read::read_exact(&mut taker, &mut [0; 10]).unwrap();
+        std::io::Write::write_all(&mut taker, said).unwrap();
+    }
+    old.wait_for_log("nobody has taken over: serving on", 1);
+    assert_eq!(old.send(&Request::get("/")).status(), 200);
+    assert_eq!(old.admin("/readyz").status(), 200);
+    let new = successor(&backend, folder.path());
+    old.wait_for_log("stopped", 0);
+    assert_eq!(new.send(&Request::get("/")).status(), 200);
+}
+
+#[test]
+fn nobody_to_take_over_from_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Backend::plain();
+    let (code, log) = before(&backend, folder.path()).argument("--upgrade").fail();
+    assert_eq!(code, Some(1));
+    assert!(log.contains("is the old process running?"), "{log}");
+    let (code, log) = Sidecar::before(&backend).argument("--upgrade").fail();
+    assert_eq!(code, Some(1));
+    assert!(log.contains("--upgrade needs upgrade_socket"), "{log}");
+}
+
+#[test]
+fn folder_that_everybody_can_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (code, log) = before(&Backend::plain(), folder.path()).fail();
+    assert_eq!(code, Some(1));
+    assert!(log.contains("everybody can write to its folder"), "{log}");
+}
+
+#[test]
+fn systemd_is_told_when_it_serves_and_when_it_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify.sock");
+    let notified = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    notified.set_read_timeout(Some(WAIT)).unwrap();
+    let next = || {
+        let mut text = [0; 512];
+        let length = notified.recv(&mut text).expect("a notification");
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    };
+    let backend = Backend::plain();
+    let start = |builder: Builder| builder.env("NOTIFY_SOCKET", path.to_str().unwrap()).start();
+    let mut old = start(before(&backend, folder.path()));
+    let first = next();
+    assert!(first.contains("READY=1") && first.contains("MAINPID="), "{first}");
+    // The successor is the main process from then on, and nothing is stopping.
+    let mut new = start(before(&backend, folder.path()).argument("--upgrade"));
+    let second = next();
+    assert!(second.contains("READY=1") && second.contains("MAINPID="), "{second}");
+    assert_ne!(first, second);
+    assert_eq!(old.wait().code(), Some(0));
+    new.signal("TERM");
+    assert_eq!(next().trim(), "STOPPING=1");
+    assert_eq!(new.wait().code(), Some(0));
+}
+
+#[test]
+fn request_that_arrives_as_the_process_ends_is_answered() {
+    let backend = Backend::plain();
+    let mut sidecar = Sidecar::before(&backend).top("shutdown_timeout = \"2s\"").start();
+    let mut early = sidecar.connect();
+    let mut late = sidecar.connect();
+    for client in [&mut early, &mut late] {
+        client.send("GET / HTTP/1.1\r\nHost: a");
+    }
+    sidecar.counts("cloakroom_connections_active", 2.0);
+    sidecar.signal("TERM");
+    sidecar.wait_for_log("shutting down", 0);
+    early.send("\r\n\r\n");
+    let response = early.receive("GET");
+    assert_eq!((response.status(), response.value("Connection").as_deref()), (200, Some("close")));
+    // When half of the time is gone it would probably be cut.
+    thread::sleep(Duration::from_millis(1100));
+    late.send("\r\n\r\n");
+    let response = late.receive("GET");
+    assert_eq!(response.status(), 503);
+    assert!(response.value("Retry-After").is_some() && response.text().contains("restarting"));
+    assert_eq!(sidecar.wait().code(), Some(0));
+}
