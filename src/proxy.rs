@@ -154,8 +154,8 @@ impl ProxyHttp for Proxy {
         ctx: &mut Context,
         mut e: Box<Error>,
     ) -> Box<Error> {
-        // Nothing has been sent: the backend's next address may be tried.
-        e.set_retry(ctx.attempts < ctx.state.upstream.address_count().min(MAX_ATTEMPTS));
+        // Nothing has been sent: another address may be tried.
+        e.set_retry(ctx.state.upstream.missed(ctx.attempts) && ctx.attempts < MAX_ATTEMPTS);
         e
     }
 

@@ -10,27 +10,21 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use pingora_core::apps::HttpServerOptions;
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::connectors::ConnectorOptions;
-use pingora_core::protocols::http::v2::server::default_h2_options;
 use pingora_core::server::configuration::ServerConf;
-use pingora_core::server::{Fds, ListenFds};
-use pingora_core::services::listening::Service;
-use pingora_proxy::HttpProxy;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::admin::Admin;
 use crate::clock;
+use crate::config::Config;
 use crate::config::error::Fault;
-use crate::config::{BackendTls, Config};
 use crate::keys::reload::Watch;
 use crate::metrics::Metrics;
 use crate::proxy::upstream::Upstream;
-use crate::proxy::{Drain, Health, MAX_ATTEMPTS, Proxy, Shared, State};
+use crate::proxy::{Drain, Health, MAX_ATTEMPTS, Shared, State};
 use crate::session::cookie::Transport;
 use crate::session::recent::RecentWrites;
 
@@ -41,14 +35,15 @@ mod head;
 mod health;
 mod listener;
 mod reload;
+mod services;
 mod tls;
 
-use connection::Connections;
 use descriptors::Room;
 use handover::Handover;
 pub use handover::Inherited;
 use listener::Bound;
 pub use reload::{Origin, Ready};
+use services::{check_authorities, start, start_proxies};
 
 /// How often a drain looks whether the last connection has ended.
 const DRAIN_STEP: Duration = Duration::from_millis(5);
@@ -301,73 +296,6 @@ fn tell_systemd(states: &[NotifyState<'_>]) {
     }
 }
 
-/// The proxy as services of pingora's, one for the listeners in the clear and one for those of TLS.
-fn start_proxies(
-    shared: &Arc<Shared>,
-    conf: &Arc<ServerConf>,
-    listeners: &[(Bound, Transport)],
-    stops: &watch::Receiver<bool>,
-) -> Vec<JoinHandle<()>> {
-    let proxy = Arc::new(proxy(shared, conf));
-    let serve = |transport| {
-        let bound: Vec<&Bound> =
-            listeners.iter().filter(|(_, its)| *its == transport).map(|(bound, _)| bound).collect();
-        (!bound.is_empty()).then(|| {
-            let app = Connections::new(Arc::clone(&proxy), Arc::clone(shared), transport);
-            let mut service = Service::new("proxy".into(), app);
-            for bound in &bound {
-                bound.add_to(&mut service);
-            }
-            start(Box::new(service), &bound, stops)
-        })
-    };
-    [Transport::Clear, Transport::Tls].into_iter().filter_map(serve).collect()
-}
-
-fn proxy(shared: &Arc<Shared>, conf: &Arc<ServerConf>) -> HttpProxy<Proxy> {
-    let mut proxy = pingora_proxy::http_proxy(conf, Proxy(Arc::clone(shared)));
-    let mut options = HttpServerOptions::default();
-    options.h2c = true;
-    // Refused all the same, but by us, so that it is stripped, counted and logged like the rest.
-    options.allow_connect_method_proxying = true;
-    let (limits, timeouts) = {
-        let state = shared.state.load();
-        (state.config.limits, state.config.timeouts)
-    };
-    options.h2_idle_timeout = Some(timeouts.keep_alive);
-    proxy.server_options = Some(options);
-    let mut http2 = default_h2_options();
-    let most = limits.head_bytes.saturating_add(limits.cookie_bytes);
-    http2.max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX));
-    proxy.h2_options = Some(http2);
-    proxy
-}
-
-/// Whether there is anything to verify a backend's certificate with. pingora panics where it cannot
-/// be read.
-fn check_authorities(tls: &BackendTls) -> Result<(), String> {
-    const HELP: &str = "install ca-certificates, or set backend_tls.ca_file";
-    if let Some(path) = &tls.ca_file {
-        let shown = path.display();
-        return match tls::certificates(path) {
-            Ok(certificates) if certificates.is_empty() => {
-                Err(format!("backend_tls.ca_file {shown}: has no certificate in PEM"))
-            }
-            Ok(_) => Ok(()),
-            Err(reason) => Err(format!("backend_tls.ca_file {shown}: {reason}")),
-        };
-    }
-    match pingora_core::tls::load_native_certs() {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(format!("no certificates to verify an https backend with: {HELP}"))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => {
-            Err(format!("cannot read the certificates for an https backend: {error}: {HELP}"))
-        }
-    }
-}
-
 /// Whether clients can be shown what `[tls]` says.
 ///
 /// # Errors
@@ -377,21 +305,6 @@ pub(crate) fn check_tls(config: &Config, path: &Path) -> Result<(), Vec<Fault>> 
         Some(tls) => tls::load(&tls.files, path).map(|_| ()),
         None => Ok(()),
     }
-}
-
-/// Runs a service until `stops` says so.
-fn start(
-    mut service: Box<dyn pingora_core::services::Service + Send>,
-    listeners: &[&Bound],
-    stops: &watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    let mut fds = Fds::new();
-    for bound in listeners {
-        fds.add(bound.key.clone(), bound.fd);
-    }
-    let fds: ListenFds = Arc::new(Mutex::new(fds));
-    let stops = stops.clone();
-    tokio::spawn(async move { service.start_service(Some(fds), stops, 1).await })
 }
 
 /// The signals that end the process.

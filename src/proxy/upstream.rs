@@ -1,20 +1,20 @@
 //! Which address the backend is reached at. Names are resolved again and again: a container may
 //! come back with another address.
 
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use pingora_core::upstreams::peer::{HttpPeer, PeerOptions};
-use pingora_core::{Error, ErrorType, OrErr as _, Result};
+use pingora_core::{Error, ErrorType, Result};
+
+mod names;
+
+use names::Name;
 
 use super::upgrade;
 use crate::config::{Backend, Config};
-
-/// How long an address is used before the name is looked up again, in the background.
-const FRESH: Duration = Duration::from_secs(5);
 
 /// Keeps the connections for upgrades apart from the others in pingora's pool.
 const UPGRADES: u64 = 1;
@@ -28,13 +28,8 @@ pub(crate) struct Upstream {
     /// What the backend's certificate must be made out to.
     server_name: Option<String>,
     connect_timeout: Duration,
-    resolved: ArcSwapOption<Resolved>,
-    resolving: AtomicBool,
-}
-
-struct Resolved {
-    addresses: Vec<SocketAddr>,
-    at: Instant,
+    /// None where it is reached by an address or a path.
+    name: Option<Arc<Name>>,
 }
 
 impl Upstream {
@@ -53,14 +48,19 @@ impl Upstream {
         let connector =
             upgrade::Connector { connect: timeouts.backend_connect, answer: timeouts.backend_read };
         upgrade_options.custom_l4 = Some(Arc::new(connector));
+        let name = match &config.backend {
+            Backend::Tcp { host, port, .. } if host.parse::<IpAddr>().is_err() => {
+                Some(Arc::new(Name::new(host, *port, timeouts.backend_connect)))
+            }
+            Backend::Tcp { .. } | Backend::Unix(_) => None,
+        };
         Self {
             backend: config.backend.clone(),
             options,
             upgrade_options,
             server_name: config.backend_tls.server_name.clone(),
             connect_timeout: timeouts.backend_connect,
-            resolved: ArcSwapOption::empty(),
-            resolving: AtomicBool::new(false),
+            name,
         }
     }
 
@@ -76,12 +76,14 @@ impl Upstream {
                 HttpPeer::new_uds(path, false, String::new())?
             }
             Backend::Tcp { host, port, tls } => {
-                let address = match host.parse::<IpAddr>() {
-                    Ok(ip) => SocketAddr::new(ip, *port),
-                    Err(_) => self.resolve(host, *port, attempt).await.map_err(Error::into_up)?,
-                };
-                let name = self.server_name.as_ref().unwrap_or(host);
-                HttpPeer::new(address, *tls, name.clone())
+                let server_name = self.server_name.as_ref().unwrap_or(host).clone();
+                match &self.name {
+                    Some(name) => {
+                        let address = name.address(attempt).await;
+                        HttpPeer::new(address.map_err(unresolved)?, *tls, server_name)
+                    }
+                    None => HttpPeer::new((host.as_str(), *port), *tls, server_name),
+                }
             }
         };
         if for_upgrade {
@@ -93,49 +95,16 @@ impl Upstream {
         Ok(Box::new(peer))
     }
 
-    /// How many addresses are worth trying.
-    pub(crate) fn address_count(&self) -> usize {
-        self.resolved.load().as_ref().map_or(1, |resolved| resolved.addresses.len())
-    }
-
-    async fn resolve(
-        self: &Arc<Self>,
-        host: &str,
-        port: u16,
-        attempt: usize,
-    ) -> Result<SocketAddr> {
-        let resolved = match self.resolved.load_full() {
-            Some(resolved) => {
-                if resolved.at.elapsed() > FRESH && !self.resolving.swap(true, Ordering::AcqRel) {
-                    let this = Arc::clone(self);
-                    let host = host.to_owned();
-                    tokio::spawn(async move {
-                        // A name that cannot be looked up now keeps the addresses it had.
-                        let _ = this.look_up(&host, port).await;
-                        this.resolving.store(false, Ordering::Release);
-                    });
-                }
-                resolved
+    /// Notes that a connection could not be made. Returns whether another attempt is worth it: at
+    /// the next of several addresses, or at the one that the name stands for by now.
+    pub(crate) fn missed(&self, attempts: usize) -> bool {
+        match &self.name {
+            Some(name) => {
+                name.suspect();
+                attempts < name.count().max(2)
             }
-            None => self.look_up(host, port).await?,
-        };
-        let address = resolved.addresses.get(attempt % resolved.addresses.len().max(1));
-        address.copied().ok_or_else(|| Error::new(ErrorType::ConnectNoRoute))
-    }
-
-    async fn look_up(&self, host: &str, port: u16) -> Result<Arc<Resolved>> {
-        let lookup =
-            tokio::time::timeout(self.connect_timeout, tokio::net::lookup_host((host, port)));
-        let found =
-            lookup.await.or_err(ErrorType::ConnectTimedout, "looking up the backend's name")?;
-        let addresses: Vec<SocketAddr> =
-            found.or_err(ErrorType::ConnectError, "looking up the backend's name")?.collect();
-        if addresses.is_empty() {
-            return Err(Error::new(ErrorType::ConnectNoRoute));
+            None => false,
         }
-        let resolved = Arc::new(Resolved { addresses, at: Instant::now() });
-        self.resolved.store(Some(Arc::clone(&resolved)));
-        Ok(resolved)
     }
 
     /// Whether the backend takes connections now: for readiness.
@@ -150,4 +119,13 @@ impl Upstream {
         };
         tokio::time::timeout(self.connect_timeout, connect).await.unwrap_or(false)
     }
+}
+
+fn unresolved(error: io::Error) -> Box<Error> {
+    let kind = match error.kind() {
+        io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
+        io::ErrorKind::NotFound => ErrorType::ConnectNoRoute,
+        _ => ErrorType::ConnectError,
+    };
+    Error::because(kind, "looking up the backend's name", error).into_up()
 }

@@ -49,6 +49,27 @@ fn nobody_is_believed_by_default() {
 }
 
 #[test]
+fn forwarded_is_a_trusted_proxys_or_nobodys() {
+    let backend = Backend::plain();
+    let request = Request::get("/")
+        .with("Forwarded", "for=6.6.6.6;proto=https;host=public.test")
+        .with("x_forwarded", "for=7.7.7.7");
+    for (trusted, told_for, added) in
+        [("[]", "127.0.0.1", false), ("[\"127.0.0.1\"]", "6.6.6.6, 127.0.0.1", true)]
+    {
+        let sidecar =
+            Sidecar::before(&backend).top(&format!("trusted_proxies = {trusted}")).start();
+        for protocol in Protocol::ALL {
+            sidecar.send_over(protocol, &request);
+            assert_eq!(told(&backend)[0], told_for, "{protocol:?}");
+            let forwarded = backend.last().value("Forwarded");
+            let expected = "for=6.6.6.6;proto=https;host=public.test, for=127.0.0.1;proto=http;host=\"app.test\"";
+            assert_eq!(forwarded.as_deref(), added.then_some(expected), "{protocol:?}");
+        }
+    }
+}
+
+#[test]
 fn trusted_proxy_is_believed() {
     let backend = Backend::plain();
     for trusted in ["127.0.0.0/8", "127.0.0.1/32", "0.0.0.0/0"] {

@@ -34,7 +34,10 @@ fn readiness_follows_what_the_backend_answers() {
     sidecar.wait_for_log("the backend is not healthy", 3);
     sidecar.wait_for_log("the backend is healthy", 4);
     // They are no requests of clients.
-    assert_eq!(sidecar.metrics().get(r#"cloakroom_requests_total{method="GET",status="204"}"#), Some(0.0));
+    assert_eq!(
+        sidecar.metrics().get(r#"cloakroom_requests_total{method="GET",status="204"}"#),
+        Some(0.0)
+    );
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Backend, Protocol, Request, Sidecar, WAIT};
+use crate::support::{Answer, Backend, Protocol, Request, Sidecar, WAIT};
 
 const LIMITS: &str = "[limits]\nhead_bytes = 2048\nrequest_line_bytes = 200\nheader_fields = 20\n\
                       body_bytes = 1000\n[timeouts]\nhead = \"400ms\"";
@@ -46,6 +46,25 @@ fn paths_and_fields_are_bounded_over_http_2_too() {
     let many = (0..21).fold(Request::get("/"), |request, n| request.with(&format!("a-{n}"), "b"));
     assert_eq!(sidecar.send_over(Protocol::H2c, &many).status(), 431);
     assert!(backend.received().is_empty());
+}
+
+/// A user whose browser keeps too many cookies cannot do much about it.
+#[test]
+fn cookies_have_a_limit_of_their_own() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    for protocol in Protocol::ALL {
+        let large = Request::get("/").with("Cookie", format!("session={}", field(65536)));
+        assert_eq!(sidecar.send_over(protocol, &large).status(), 200, "{protocol:?}");
+        assert_eq!(backend.last().value("X-Session").as_deref(), Some("{}"));
+        let before = backend.received().len();
+        for (name, bytes) in [("A", 33_000), ("Cookie", 140_000)] {
+            let request = Request::get("/").with(name, field(bytes));
+            assert_eq!(sidecar.send_over(protocol, &request).status(), 431, "{protocol:?} {name}");
+        }
+        assert_eq!(backend.received().len(), before);
+    }
+    sidecar.counts(r#"cloakroom_session_checks_total{outcome="too_large"}"#, 3.0);
 }
 
 #[test]
@@ -97,6 +116,37 @@ fn connections_past_the_limit_are_closed_at_once() {
     drop(second);
     sidecar.counts("cloakroom_connections_active", 1.0);
     assert_eq!(sidecar.send(&Request::get("/")).status(), 200);
+}
+
+const UPGRADE: &str =
+    "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+const SWITCH: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+
+#[test]
+fn silence_on_a_websocket_has_a_limit_of_its_own() {
+    let timeouts = "[timeouts]\nbackend_read = \"200ms\"\nbody = \"200ms\"\n";
+    let backend =
+        Backend::new(Answer::raw(SWITCH).pause(Duration::from_millis(700)).then("late").echo());
+    let sidecar = Sidecar::before(&backend).with(timeouts).start();
+    let mut client = sidecar.connect();
+    client.send(UPGRADE);
+    assert_eq!(client.receive("GET").status(), 101);
+    assert_eq!(client.take(4), b"late");
+    client.send("hello");
+    assert_eq!(client.take(5), b"hello");
+    let sidecar =
+        Sidecar::before(&backend).with(&format!("{timeouts}upgraded = \"300ms\"")).start();
+    let mut client = sidecar.connect();
+    client.send(UPGRADE);
+    assert_eq!(client.receive("GET").status(), 101);
+    assert!(client.rest_or_silence(WAIT).1);
+    // Until then the backend has no more time than for anything else.
+    let silent = Backend::new(Answer::default().hang());
+    let sidecar = Sidecar::before(&silent).with(timeouts).start();
+    let mut client = sidecar.connect();
+    client.send(UPGRADE);
+    assert_eq!(client.receive("GET").status(), 504);
 }
 
 #[test]

@@ -164,6 +164,20 @@ fn several_listeners() {
 }
 
 #[test]
+fn unix_socket_is_for_whom_it_is_configured() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("cloakroom.sock");
+    let backend = Backend::plain();
+    let listen = [format!("unix:{}", socket.display())];
+    for (line, mode) in [("", 0o666), ("socket_mode = \"0660\"", 0o660)] {
+        let _sidecar = Sidecar::before(&backend).top(line).listen(&listen).start();
+        let found = std::fs::metadata(&socket).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "{line}");
+    }
+}
+
+#[test]
 fn unix_socket_left_behind_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("cloakroom.sock");

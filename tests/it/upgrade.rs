@@ -79,8 +79,7 @@ fn faulty_successor_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let backend = Backend::plain();
     let old = before(&backend, folder.path()).start();
-    let (code, _) =
-        before(&backend, folder.path()).with("[nonsense]").argument("--upgrade").fail();
+    let (code, _) = before(&backend, folder.path()).with("[nonsense]").argument("--upgrade").fail();
     assert_eq!(code, Some(2));
     // One that dies when it has the listeners and does not serve yet.
     let socket = folder.path().join("upgrade.sock");

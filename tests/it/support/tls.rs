@@ -27,8 +27,7 @@ pub struct Certificate {
 impl Certificate {
     /// Made out to that name and to 127.0.0.1.
     pub fn new(folder: &Path, name: &str) -> Self {
-        let (cert, key) =
-            (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
+        let (cert, key) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
         let arguments = format!(
             "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj \
              /CN={name} -addext subjectAltName=DNS:{name},IP:127.0.0.1 -addext \

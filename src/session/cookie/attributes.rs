@@ -1,0 +1,240 @@
+//! Name and attributes of the session cookie, as `Set-Cookie` writes and expires it (RFC 6265bis
+//! section 4.1).
+
+use super::{CookieName, name_and_value};
+
+/// The `SameSite` attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SameSite {
+    /// Sent with requests of the same site only.
+    Strict,
+    /// Sent also when a link or an address leads here from elsewhere.
+    #[default]
+    Lax,
+    /// Sent always; browsers then insist on `Secure`.
+    None,
+    /// The attribute is left out and the browser's default applies.
+    Unset,
+}
+
+/// `cookie.secure`: whether the cookie is for encrypted connections only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Secure {
+    /// It is not.
+    #[default]
+    Never,
+    /// It is.
+    Always,
+    /// It is where the client's own connection was encrypted.
+    Auto,
+}
+
+/// How a client reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// In the clear.
+    #[default]
+    Clear,
+    /// Over TLS, here or at a proxy in front that is trusted.
+    Tls,
+}
+
+/// Name and attributes of the session cookie: those it is set with are those it is deleted with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieAttributes {
+    name: CookieName,
+    /// Everything behind the value but `Max-Age` and `Expires`, as it is written.
+    suffix: String,
+    /// The same for clients that came over TLS.
+    suffix_over_tls: String,
+}
+
+/// The `[cookie]` table before its keys have been checked against each other.
+#[derive(Clone, Debug)]
+pub struct CookieParts {
+    /// `cookie.name`
+    pub name: CookieName,
+    /// `cookie.path`
+    pub path: String,
+    /// `cookie.domain`
+    pub domain: Option<String>,
+    /// `cookie.secure`
+    pub secure: Secure,
+    /// `cookie.http_only`
+    pub http_only: bool,
+    /// `cookie.same_site`
+    pub same_site: SameSite,
+    /// `cookie.partitioned`
+    pub partitioned: bool,
+}
+
+impl CookieParts {
+    /// A cookie of that name with the default attributes.
+    #[must_use]
+    pub fn named(name: CookieName) -> Self {
+        Self {
+            name,
+            path: "/".into(),
+            domain: None,
+            secure: Secure::Never,
+            http_only: true,
+            same_site: SameSite::Lax,
+            partitioned: false,
+        }
+    }
+}
+
+/// A combination of `[cookie]` keys that browsers would refuse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CookieFault {
+    /// The key in `[cookie]` to change.
+    pub key: &'static str,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl CookieAttributes {
+    /// Checks the parts against each other (RFC 6265bis sections 4.1.2 and 4.1.3).
+    ///
+    /// # Errors
+    /// Every combination that a browser would refuse, not the first one only.
+    pub fn new(parts: CookieParts) -> Result<Self, Vec<CookieFault>> {
+        let faults = faults(&parts);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let suffix = suffix(&parts, parts.secure == Secure::Always);
+        let suffix_over_tls = self::suffix(&parts, parts.secure != Secure::Never);
+        Ok(Self { name: parts.name, suffix, suffix_over_tls })
+    }
+
+    fn suffix(&self, transport: Transport) -> &str {
+        match transport {
+            Transport::Clear => &self.suffix,
+            Transport::Tls => &self.suffix_over_tls,
+        }
+    }
+
+    /// The cookie's name.
+    #[must_use]
+    pub fn name(&self) -> &CookieName {
+        &self.name
+    }
+
+    /// The length of name, `=` and value: what browsers limit to 4096 bytes.
+    #[must_use]
+    pub fn bytes_with(&self, token: &[u8]) -> usize {
+        self.name.as_str().len() + 1 + token.len()
+    }
+
+    /// The `Set-Cookie` value that hands `token` to the client for `max_age` seconds, or until
+    /// the browser ends.
+    #[must_use]
+    pub fn issue(&self, token: &str, max_age: Option<u64>, transport: Transport) -> String {
+        let name = &self.name;
+        let suffix = self.suffix(transport);
+        match max_age {
+            Some(seconds) => format!("{name}={token}{suffix}; Max-Age={seconds}"),
+            None => format!("{name}={token}{suffix}"),
+        }
+    }
+
+    /// The `Set-Cookie` value that makes the client forget the cookie.
+    #[must_use]
+    pub fn expire(&self, transport: Transport) -> String {
+        self.expire_as(&self.name, transport)
+    }
+
+    /// The same for a cookie of another name.
+    pub(in crate::session) fn expire_as(&self, name: &CookieName, transport: Transport) -> String {
+        let suffix = self.suffix(transport);
+        format!("{name}={suffix}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
+    }
+
+    /// Whether a `Set-Cookie` value sets a cookie of this name.
+    #[must_use]
+    pub fn is_set_by(&self, set_cookie: &[u8]) -> bool {
+        let pair = set_cookie.split(|&byte| byte == b';').next().unwrap_or_default();
+        name_and_value(pair).is_some_and(|(name, _)| name == self.name.as_str().as_bytes())
+    }
+}
+
+fn suffix(parts: &CookieParts, secure: bool) -> String {
+    let mut suffix = format!("; Path={}", parts.path);
+    if let Some(domain) = &parts.domain {
+        suffix.push_str("; Domain=");
+        suffix.push_str(domain);
+    }
+    if secure {
+        suffix.push_str("; Secure");
+    }
+    if parts.http_only {
+        suffix.push_str("; HttpOnly");
+    }
+    suffix.push_str(match parts.same_site {
+        SameSite::Strict => "; SameSite=Strict",
+        SameSite::Lax => "; SameSite=Lax",
+        SameSite::None => "; SameSite=None",
+        SameSite::Unset => "",
+    });
+    if parts.partitioned {
+        suffix.push_str("; Partitioned");
+    }
+    suffix
+}
+
+fn faults(parts: &CookieParts) -> Vec<CookieFault> {
+    let mut faults = Vec::new();
+    // "auto" is not enough: what a browser would refuse now and then is refused at the start.
+    let secure = parts.secure == Secure::Always;
+    let mut fault = |key, message: String| faults.push(CookieFault { key, message });
+    // Browsers compare the prefixes without regard to case (RFC 6265bis section 5.7).
+    let name = parts.name.as_str();
+    let lower = name.to_ascii_lowercase();
+    if lower.starts_with("__host-") {
+        if !secure {
+            fault("secure", format!("a cookie named {name:?} needs cookie.secure = true"));
+        }
+        if parts.domain.is_some() {
+            fault("domain", format!("a cookie named {name:?} must not have a domain"));
+        }
+        if parts.path != "/" {
+            fault("path", format!("a cookie named {name:?} needs cookie.path = \"/\""));
+        }
+    } else if lower.starts_with("__secure-") && !secure {
+        fault("secure", format!("a cookie named {name:?} needs cookie.secure = true"));
+    }
+    if parts.same_site == SameSite::None && !secure {
+        fault("same_site", "cookie.same_site = \"none\" needs cookie.secure = true".into());
+    }
+    if parts.partitioned && !secure {
+        fault("partitioned", "cookie.partitioned = true needs cookie.secure = true".into());
+    }
+    if !parts.path.starts_with('/') {
+        fault("path", format!("a path that starts with \"/\", not {:?}", parts.path));
+    }
+    if let Some(reason) = unfit(&parts.path) {
+        fault("path", format!("{:?} {reason}", parts.path));
+    }
+    match parts.domain.as_deref() {
+        Some("") => fault("domain", "a host name, not an empty string; leave the key out".into()),
+        Some(domain) => {
+            if let Some(reason) = unfit(domain) {
+                fault("domain", format!("{domain:?} {reason}"));
+            }
+        }
+        None => {}
+    }
+    faults
+}
+
+/// Why a text cannot be the value of a cookie attribute.
+fn unfit(value: &str) -> Option<&'static str> {
+    if value.contains(';') {
+        Some("contains a \";\", which would end the attribute")
+    } else if value.chars().any(|c| c.is_control() || !c.is_ascii()) {
+        Some("contains a control character or one outside ASCII")
+    } else {
+        None
+    }
+}
