@@ -96,9 +96,12 @@ where
         match self.transport {
             Transport::Clear => self.serve(stream, shutdown).await,
             Transport::Tls => {
-                let stream = self.encrypt(stream, shutdown).await?;
+                let mut stream = self.encrypt(stream, shutdown).await?;
                 match stream.selected_alpn_proto() {
-                    Some(ALPN::H2) => self.proxy.process_new(stream, shutdown).await,
+                    Some(ALPN::H2) => {
+                        self.read_preface(&mut stream, shutdown).await?;
+                        self.proxy.process_new(stream, shutdown).await
+                    }
                     _ => self.serve(stream, shutdown).await,
                 }
             }
@@ -146,6 +149,18 @@ where
         self.shared.metrics.tls_handshakes_failed.inc();
         log::debug!(cause = cause.as_str(); "a TLS handshake failed");
         None
+    }
+
+    /// Waits for the preface and puts it back: pingora would wait for it for ever.
+    async fn read_preface(&self, stream: &mut TlsStream, shutdown: &ShutdownWatch) -> Option<()> {
+        let patience = self.shared.state.load().config.timeouts.head;
+        let mut preface = [0; PREFACE.len()];
+        tokio::select! {
+            read = fast_timeout(patience, stream.read_exact(&mut preface)) => read.ok()?.ok()?,
+            () = ended(shutdown, Instant::now()) => return None,
+        };
+        stream.rewind(&preface);
+        Some(())
     }
 
     /// One request after the other; or, behind the preface, whatever HTTP/2 brings.

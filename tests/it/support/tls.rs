@@ -106,6 +106,15 @@ impl Client {
         self.wire.response(method).expect("an answer within the time limit")
     }
 
+    /// Waits for the end of the connection; false where something else comes first.
+    pub fn ends(&mut self) -> bool {
+        // One that ends without saying so within TLS has ended all the same.
+        match self.wire.some() {
+            Ok(bytes) => bytes.is_empty(),
+            Err(error) => error.kind() == std::io::ErrorKind::UnexpectedEof,
+        }
+    }
+
     /// What the server shows.
     pub fn certificate(&self) -> Vec<u8> {
         self.wire.stream.conn.peer_certificates().expect("a certificate")[0].to_vec()
