@@ -33,7 +33,10 @@ mod users;
 #[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod vitals;
 
+mod bad_config;
 mod isolation;
+mod reload;
+mod shutdown;
 
 use std::sync::OnceLock;
 
