@@ -16,6 +16,8 @@ use crate::runtime;
 
 mod connection;
 mod figures;
+#[cfg(test)]
+mod tests;
 
 use connection::Connection;
 pub use connection::Reply;

@@ -37,6 +37,8 @@ mod bad_config;
 mod isolation;
 mod reload;
 mod shutdown;
+mod soak;
+mod volume;
 
 use std::sync::OnceLock;
 
