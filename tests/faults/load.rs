@@ -23,8 +23,8 @@ use connection::Connection;
 pub use connection::Reply;
 pub use figures::{Failure, Figures};
 
-/// How many answers that failed are kept to be shown.
-const EXAMPLES: usize = 5;
+/// How many failures of a kind each client keeps to be shown.
+const EXAMPLES: u64 = 5;
 
 /// A load in the making.
 pub struct Load {

@@ -1,11 +1,14 @@
 //! SIGTERM while many long requests are under way: each is answered, then the process ends.
 
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::backend::Echo;
-use crate::load::Load;
+use crate::load::{Failure, Load};
 use crate::pick;
 use crate::support::{Builder, eventually};
+use crate::users::Users;
 
 #[test]
 fn shutdown() {
@@ -51,4 +54,37 @@ fn shutdown() {
     assert!(answered > Duration::from_millis(delay / 2), "{answered:?}");
     assert_eq!(code, Some(0));
     assert!(ended < Duration::from_secs(1), "{ended:?}");
+}
+
+/// Clients that keep their connections and go on asking: they are refused once nobody listens any
+/// more. What is reset before is lost, and should not be.
+#[test]
+fn traffic() {
+    let backend = Echo::start();
+    let mut sidecar = Builder::new(&backend.url()).forget_access().start();
+    let users = Arc::new(Users::new(100));
+    let (rate, time) = pick((300.0, 500), (1000.0, 5000));
+    let load = users.load(Load::on(sidecar.address()).connections(50).rate(rate));
+    thread::sleep(Duration::from_millis(time));
+    sidecar.signal("TERM");
+    let told = Instant::now();
+    let code = sidecar.wait().code();
+    let took = told.elapsed();
+    let figures = load.stop();
+
+    let refused = figures.of(Failure::Refused);
+    let lost = figures.failures() - refused;
+    println!(
+        "shutdown: {} requests of kept connections, {refused} refused after SIGTERM, {lost} lost, \
+         exit code {code:?} after {} ms",
+        figures.sent,
+        took.as_millis()
+    );
+    assert_eq!(code, Some(0));
+    assert_eq!((users.mixed_up(), users.lost()), (0, 0));
+    let examples: Vec<_> =
+        figures.examples().iter().filter(|example| !example.contains("refused")).collect();
+    // One for each connection that was closed at the very moment at which its client used it.
+    assert!(lost <= 50, "{lost}: {examples:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
 }
