@@ -15,6 +15,20 @@ use crate::vitals::Vitals;
 
 #[test]
 fn isolation() {
+    let requests = pick(2000, 1_000_000);
+    let load = |load: Load| load.connections(64).count(requests);
+    none_is_mixed_up("", requests, load);
+}
+
+/// As a browser has many requests on one connection, or a proxy those of many users.
+#[test]
+fn isolation_over_http2() {
+    let requests = pick(1000, 200_000);
+    let load = |load: Load| load.connections(4).streams(50).count(requests);
+    none_is_mixed_up(" over HTTP/2", requests, load);
+}
+
+fn none_is_mixed_up(how: &str, requests: u64, load: impl FnOnce(Load) -> Load) {
     let backend = Echo::start();
     // With the time-outs changes whatever holds the connections to the backend.
     let text = |seconds: u64| {
@@ -25,9 +39,8 @@ fn isolation() {
     let builder = Builder::new(&backend.url()).file(volume.path(FILE)).forget_access();
     let sidecar = builder.start();
     let users = Arc::new(Users::new(pick(100, 1000)));
-    let requests = pick(2000, 1_000_000);
 
-    let load = users.load(Load::on(sidecar.address()).connections(64).count(requests));
+    let load = users.load(load(Load::on(sidecar.address())));
     let mut reloads = 0;
     while load.begun() < requests {
         let due = Instant::now() + Duration::from_millis(pick(50, 250));
@@ -41,7 +54,7 @@ fn isolation() {
     let vitals = Vitals::of(sidecar.id());
 
     println!(
-        "isolation: {figures}, {} users, {reloads} reloads, {} logged out, {} mixed up, {} µs of \
+        "isolation: {figures}, {} users{how}, {reloads} reloads, {} logged out, {} mixed up, {} µs of \
          CPU a request",
         users.count(),
         users.lost(),

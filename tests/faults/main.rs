@@ -5,7 +5,11 @@
 //! names: `tests/faults/run` does that. Otherwise they are short and run with all other tests;
 //! what must hold holds in both forms.
 //!
-//! [`isolation`] no answer is another user's.
+//! What an operator does: [`reload`] configuration and keys change; [`bad_config`] they are faulty;
+//! [`shutdown`] the process is told to stop.
+//!
+//! What users do: [`isolation`] no answer is another user's; [`soak`] for a long time; [`volume`]
+//! in large bodies.
 //!
 //! What they are made of: [`load`] a crowd of clients; [`users`] who they are; [`backend`] an app
 //! that keeps up with them; [`vitals`] what the sidecar takes for itself.
@@ -24,13 +28,9 @@
 #[allow(dead_code, unused_imports, reason = "these tests need a part of it")]
 mod support;
 
-#[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod backend;
-#[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod load;
-#[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod users;
-#[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod vitals;
 
 mod bad_config;

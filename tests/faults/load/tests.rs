@@ -106,7 +106,7 @@ fn each_failure_is_counted_as_what_it_is() {
 fn connection_closed_between_two_requests_is_no_failure() {
     for field in ["Connection: close\r\n", ""] {
         // Slow enough for the end of the connection to arrive before the next request.
-        let figures = Server::AnswersOnce(field).loaded(|load| load.rate(100.0), "ok");
+        let figures = Server::AnswersOnce(field).loaded(|load| load.rate(20.0), "ok");
         figures.assert_none_failed();
         assert_eq!((figures.sent, figures.status(200), figures.reopened), (10, 10, 8), "{field}");
     }
