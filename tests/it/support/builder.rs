@@ -21,6 +21,7 @@ pub struct Builder {
     env: Vec<(String, String)>,
     file: Option<PathBuf>,
     arguments: Vec<String>,
+    keeps_access: bool,
 }
 
 impl Builder {
@@ -37,6 +38,7 @@ impl Builder {
             env: Vec::new(),
             file: None,
             arguments: Vec::new(),
+            keeps_access: true,
         }
     }
 
@@ -98,6 +100,13 @@ impl Builder {
         self
     }
 
+    /// Drops the log's lines of single requests as they come.
+    #[allow(dead_code, reason = "only tests/faults has loads")]
+    pub fn forget_access(mut self) -> Self {
+        self.keeps_access = false;
+        self
+    }
+
     /// The file.
     pub fn text(&self) -> String {
         let Self { listen, backend, top, log, keys, tables, .. } = self;
@@ -111,8 +120,10 @@ impl Builder {
     pub fn start(self) -> Sidecar {
         let directory = tempfile::tempdir().unwrap();
         let begun = Instant::now();
-        let child = self.spawn(directory.path());
-        Sidecar::of(child, directory, begun, self.listeners)
+        let mut child = self.spawn(directory.path());
+        let log =
+            if self.keeps_access { Log::of(&mut child) } else { Log::without_access(&mut child) };
+        Sidecar::of(child, log, directory, begun, self.listeners)
     }
 
     /// Starts it in the expectation that it ends: its exit code and standard error. None where it

@@ -21,13 +21,26 @@ struct Lines {
 }
 
 impl Log {
+    /// All of it.
     pub fn of(child: &mut Child) -> Self {
+        Self::with(child, |_| true)
+    }
+
+    /// All but the lines of single requests, which under a load would fill the memory.
+    pub fn without_access(child: &mut Child) -> Self {
+        Self::with(child, |line| !line.contains(r#""target":"cloakroom::access""#))
+    }
+
+    fn with(child: &mut Child, keeps: fn(&str) -> bool) -> Self {
         let stderr = child.stderr.take().expect("standard error");
         let lines = Arc::new(Lines::default());
         let collected = Arc::clone(&lines);
         thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                collected.add(String::from_utf8_lossy(&line).into_owned());
+                let line = String::from_utf8_lossy(&line);
+                if keeps(&line) {
+                    collected.add(line.into_owned());
+                }
             }
             collected.state.lock().1 = true;
             collected.changed.notify_all();

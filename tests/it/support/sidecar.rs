@@ -29,12 +29,12 @@ pub struct Sidecar {
 impl Sidecar {
     /// Waits until so many listeners are there.
     pub(super) fn of(
-        mut child: Child,
+        child: Child,
+        log: Log,
         directory: TempDir,
         begun: Instant,
         listeners: usize,
     ) -> Self {
-        let log = Log::of(&mut child);
         let mut sidecar = Self {
             _directory: directory,
             child,
@@ -70,6 +70,11 @@ impl Sidecar {
     /// Every listener, as it is logged.
     pub fn addresses(&self) -> &[String] {
         &self.addresses
+    }
+
+    /// Of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// When the process was started.
@@ -153,7 +158,7 @@ impl Sidecar {
     /// Sends a signal: `TERM`, `INT`, `HUP`.
     pub fn signal(&self, name: &str) {
         let status =
-            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+            Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
         assert!(status.expect("kill").success(), "kill -{name}");
     }
 

@@ -1,0 +1,60 @@
+//! Experiments: the real binary under load while something goes wrong around it. Each file is one
+//! of them, and each prints its figures.
+//!
+//! With `CLOAKROOM_FAULTS=full` they take minutes and reach the figures that the documentation
+//! names: `tests/faults/run` does that. Otherwise they are short and run with all other tests;
+//! what must hold holds in both forms.
+//!
+//! What an operator does: [`reload`] configuration and keys change; [`bad_config`] they are faulty;
+//! [`shutdown`] the process is told to stop.
+//!
+//! What users do: [`isolation`] no answer is another user's; [`soak`] for a long time; [`volume`]
+//! in large bodies.
+//!
+//! What they are made of: [`load`] a crowd of clients; [`users`] who they are; [`backend`] an app
+//! that keeps up with them; [`vitals`] what the sidecar takes for itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests may panic, and say something"
+)]
+
+#[path = "../it/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "these tests need a part of it")]
+mod support;
+
+mod backend;
+mod load;
+mod users;
+mod vitals;
+
+mod bad_config;
+mod isolation;
+mod reload;
+mod shutdown;
+mod soak;
+mod volume;
+
+use std::sync::OnceLock;
+
+use tokio::runtime::Runtime;
+
+/// The one or the other: for the form that runs with all tests, and for the full one.
+fn pick<T>(short: T, full: T) -> T {
+    let is_full = std::env::var_os("CLOAKROOM_FAULTS").is_some_and(|scale| scale == "full");
+    if is_full { full } else { short }
+}
+
+/// Where clients and backends of all experiments run.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(2).enable_all().build().expect("a runtime")
+    })
+}
