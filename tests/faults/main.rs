@@ -6,7 +6,7 @@
 //! what must hold holds in both forms.
 //!
 //! What an operator does: [`reload`] configuration and keys change; [`bad_config`] they are faulty;
-//! [`shutdown`] the process is told to stop.
+//! [`shutdown`] the process is told to stop; [`upgrade`] another one takes its place.
 //!
 //! What users do: [`isolation`] no answer is another user's; [`soak`] for a long time; [`volume`]
 //! in large bodies.
@@ -38,6 +38,7 @@ mod isolation;
 mod reload;
 mod shutdown;
 mod soak;
+mod upgrade;
 mod volume;
 
 use std::sync::OnceLock;
