@@ -311,17 +311,24 @@ pub(crate) fn check_tls(config: &Config, path: &Path) -> Result<(), Vec<Fault>> 
 struct Signals {
     term: Signal,
     int: Signal,
+    quit: Signal,
 }
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            // Which ends nginx gracefully, and would end us with a core dump.
+            quit: signal(SignalKind::quit())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.term.recv() => "SIGTERM",
             _ = self.int.recv() => "SIGINT",
+            _ = self.quit.recv() => "SIGQUIT",
         }
     }
 }

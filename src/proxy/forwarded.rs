@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
+use crate::session::header::folds_to;
+
 mod elements;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
@@ -199,14 +201,9 @@ pub fn forward(
 /// `X_Forwarded_For` and `x.forwarded.for` into it.
 #[must_use]
 pub fn is_alias(name: &[u8]) -> bool {
-    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, FORWARDED].iter().any(|field| {
-        name.len() == field.len()
-            && name.iter().zip(field.bytes()).all(|(&byte, want)| fold(byte) == want)
-    })
-}
-
-fn fold(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+    [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, FORWARDED]
+        .iter()
+        .any(|field| folds_to(name, field))
 }
 
 /// The value of a field that must not be repeated: of two, neither is to be believed.

@@ -22,21 +22,30 @@ use crate::session::{self, Outcome};
 /// Gives the request its name, unless it has one.
 pub(super) fn set_id(request: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
     ctx.id = request_id::take_or_make(&request.headers);
+    remove(request, request_id::is_alias);
     request.insert_header(request_id::NAME, ctx.id.as_str())
 }
 
 /// Removes every field whose name the backend might read as one of the sidecar's, on every route.
 pub(super) fn strip_spoofed(shared: &Shared, request: &mut RequestHeader, ctx: &Context) {
     let names = &ctx.state.config.headers;
-    let spoofed: Vec<HeaderName> = {
-        let all = request.headers.keys();
-        all.filter(|name| names.is_spoofed(name.as_str().as_bytes())).cloned().collect()
-    };
-    for name in spoofed {
-        let fields = request.headers.get_all(&name).iter().count();
-        request.remove_header(&name);
+    let fields = remove(request, |name| names.is_spoofed(name));
+    if fields > 0 {
         shared.metrics.spoofed_headers.inc_by(fields as u64);
     }
+}
+
+/// Removes the fields of such names, and says how many they were.
+fn remove(request: &mut RequestHeader, is_such: impl Fn(&[u8]) -> bool) -> usize {
+    let all = request.headers.keys();
+    let such: Vec<HeaderName> =
+        all.filter(|name| is_such(name.as_str().as_bytes())).cloned().collect();
+    let mut fields = 0;
+    for name in such {
+        fields += request.headers.get_all(&name).iter().count();
+        request.remove_header(&name);
+    }
+    fields
 }
 
 /// Cuts the session cookie out of the request and opens the session. Returns the answer to a
@@ -119,12 +128,7 @@ pub(super) fn set_forwarded(session: &mut ProxySession, ctx: &mut Context) -> Re
     if let (Session::Open(opened), Scheme::Https) = (&mut ctx.session, forwarding.scheme) {
         opened.came_over(Transport::Tls);
     }
-    let received = request.headers.keys();
-    let replaced: Vec<HeaderName> =
-        received.filter(|name| forwarded::is_alias(name.as_str().as_bytes())).cloned().collect();
-    for name in replaced {
-        request.remove_header(&name);
-    }
+    remove(request, forwarded::is_alias);
     for (name, value) in forwarding.fields() {
         request.insert_header(name, value)?;
     }

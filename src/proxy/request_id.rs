@@ -7,7 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderMap;
 
+use crate::session::header::folds_to;
+
 pub(super) const NAME: &str = "X-Request-Id";
+
+/// Whether a server may read `name` as that.
+pub(super) fn is_alias(name: &[u8]) -> bool {
+    folds_to(name, "x-request-id")
+}
 
 /// The longest that is taken from a client.
 const LONGEST: usize = 128;

@@ -27,6 +27,9 @@ const READY: &[u8] = b"ready\n";
 /// How long one process waits for the other.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long after one that has failed another one may try.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// The most listeners that can be handed over (the kernel's limit is 253), and bytes of their names.
 const MOST: usize = 128;
 const NAME_BYTES: usize = 64 * 1024;
@@ -170,6 +173,8 @@ impl Handover {
                 Ok(()) => return,
                 Err(error) => {
                     log::error!(error:% = error; "nobody has taken over: serving on");
+                    // Of descriptors there may be none for a while.
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }

@@ -17,7 +17,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// For ever.
 pub(super) async fn watch(shared: Arc<Shared>, options: ConnectorOptions) {
-    let connector = Connector::new(Some(options));
+    // Certificates are read when there is somebody to verify.
+    let mut connector = None;
     let mut failures = 0;
     loop {
         let state = shared.state.load_full();
@@ -27,7 +28,8 @@ pub(super) async fn watch(shared: Arc<Shared>, options: ConnectorOptions) {
             tokio::time::sleep(LOOK).await;
             continue;
         };
-        let answer = ask(&connector, &shared, &state.config, check);
+        let connector = connector.get_or_insert_with(|| Connector::new(Some(options.clone())));
+        let answer = ask(connector, &shared, &state.config, check);
         let result = match tokio::time::timeout(check.timeout, answer).await {
             Ok(Ok(status)) if status < 400 => Ok(()),
             Ok(Ok(status)) => Err(format!("status {status}")),

@@ -59,8 +59,13 @@ impl FieldName {
     /// `x.session` into it.
     #[must_use]
     pub fn is_alias(&self, name: &[u8]) -> bool {
-        name.len() == self.folded.len() && starts_with_folded(name, &self.folded)
+        folds_to(name, &self.folded)
     }
+}
+
+/// Whether a server may read `name` as `folded`, which is in lower case.
+pub(crate) fn folds_to(name: &[u8], folded: &str) -> bool {
+    name.len() == folded.len() && starts_with_folded(name, folded)
 }
 
 /// Lower case, and anything but a letter or digit as `-`.

@@ -38,6 +38,9 @@ fn clients_own_is_kept_where_it_is_a_word() {
         sidecar.send(&Request::get("/").with("X-Request-Id", odd));
         assert_ne!(id_at(&backend), odd);
     }
+    sidecar.send(&Request::get("/").with("X-Request-Id", "a").with("X_Request.Id", "b"));
+    assert_eq!(id_at(&backend), "a");
+    assert!(!backend.last().all_names().contains(&"x_request.id".into()));
     sidecar.send(&Request::get("/").with("X-Request-Id", "a").with("X-Request-Id", "b"));
     assert!(!["a", "b"].contains(&id_at(&backend).as_str()));
 }

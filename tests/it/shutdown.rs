@@ -18,7 +18,7 @@ fn refuses_connections(sidecar: &Sidecar) {
 
 #[test]
 fn requests_under_way_finish() {
-    for signal in ["TERM", "INT"] {
+    for signal in ["TERM", "INT", "QUIT"] {
         let gate = Gate::default();
         let answer = Answer::default().hold(&gate).and(Answer::ok(&[("X-Session-Save", "{}")]));
         let backend = Backend::new(answer);
