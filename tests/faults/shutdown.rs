@@ -13,10 +13,19 @@ use crate::users::Users;
 #[test]
 fn shutdown() {
     let (requests, delay) = pick((40, 1000), (200, 5000));
+    all_finish("", requests, delay, |load| load.connections(requests));
+}
+
+#[test]
+fn shutdown_over_http2() {
+    let (requests, delay) = pick((40, 1000), (200, 5000));
+    all_finish(" over HTTP/2", requests, delay, |load| load.connections(4).streams(requests / 4));
+}
+
+fn all_finish(how: &str, requests: usize, delay: u64, load: impl FnOnce(Load) -> Load) {
     let backend = Echo::start();
     let mut sidecar = Builder::new(&backend.url()).forget_access().start();
-    let load = Load::on(sidecar.address()).connections(requests).count(requests as u64);
-    let load = load.start(
+    let load = load(Load::on(sidecar.address()).count(requests as u64)).start(
         move |number| {
             format!(
                 "GET /{number} HTTP/1.1\r\nHost: app.test\r\nAnswer-Delay: {delay}\r\n\
@@ -44,7 +53,7 @@ fn shutdown() {
     let ended = told.elapsed() - answered;
 
     println!(
-        "shutdown: {figures}, the last answer {:.1} s after SIGTERM, exit code {code:?} {} ms later",
+        "shutdown: {figures}{how}, the last answer {:.1} s after SIGTERM, exit code {code:?} {} ms later",
         answered.as_secs_f64(),
         ended.as_millis()
     );
