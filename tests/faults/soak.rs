@@ -88,7 +88,7 @@ impl Kind {
         }
     }
 
-    fn request(self, number: u64) -> Vec<u8> {
+    fn request(self, number: u64, delay: u64) -> Vec<u8> {
         let target = self.target(number);
         let cookie = self.token(number, &dict(number));
         let cookie = cookie.map_or(String::new(), |token| format!("Cookie: session={token}\r\n"));
@@ -96,8 +96,13 @@ impl Kind {
         // Connections come and go.
         let close = if number % 100 == 99 { "Connection: close\r\n" } else { "" };
         let fields = self.fields();
-        let head =
-            format!("{method} {target} HTTP/1.1\r\nHost: app.test\r\n{cookie}{fields}{close}\r\n");
+        let delay = match delay {
+            0 => String::new(),
+            delay => format!("Answer-Delay: {delay}\r\n"),
+        };
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nHost: app.test\r\n{cookie}{fields}{delay}{close}\r\n"
+        );
         let mut bytes = head.into_bytes();
         if matches!(self, Self::Upload) {
             bytes.resize(bytes.len() + 20_000, b'x');
@@ -169,14 +174,20 @@ fn payload(token: &str, number: u64) -> String {
 #[test]
 fn soak() {
     let (warm_up, time) = pick((1, 4), (180, 1200));
+    let rate = pick(200.0, 1000.0);
     let (warm_up, time) = (Duration::from_secs(warm_up), Duration::from_secs(time));
     let backend = Echo::start();
     let sidecar = Builder::new(&backend.url()).with(CONFIG).forget_access().start();
-    let load =
-        Load::on(sidecar.address()).connections(CONNECTIONS).rate(pick(200.0, 1000.0)).during(time);
+    let load = Load::on(sidecar.address()).connections(CONNECTIONS).rate(rate).during(time);
     let begun = Instant::now();
     let load = load.start(
-        |number| Kind::of(number).request(number),
+        move |number| {
+            // With a slow backend at first: memory that it takes to have every connection busy is
+            // taken for good, and no leak if that happens only later.
+            let is_warm = number as f64 > rate * warm_up.as_secs_f64() / 3.0;
+            let delay = if is_warm { 0 } else { CONNECTIONS as u64 * 900 / rate as u64 };
+            Kind::of(number).request(number, delay)
+        },
         |number, reply| Kind::of(number).check(number, reply),
     );
     let mut samples = Vec::new();
