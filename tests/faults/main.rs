@@ -5,10 +5,12 @@
 //! names: `tests/faults/run` does that. Otherwise they are short and run with all other tests;
 //! what must hold holds in both forms.
 //!
-//! [`isolation`] no answer is another user's.
+//! [`isolation`] no answer is another user's; [`slow_loris`], [`large_heads`], [`h2_floods`]
+//! clients that attack; [`descriptors`] more of them than descriptors; [`backend_kill`],
+//! [`backend_faults`] a backend that dies, and one that breaks every rule.
 //!
-//! What they are made of: [`load`] a crowd of clients; [`users`] who they are; [`backend`] an app
-//! that keeps up with them; [`vitals`] what the sidecar takes for itself.
+//! What they are made of: [`load`] a crowd of clients; [`users`] who they are, [`others`] those
+//! who look on; [`backend`] an app that keeps up with them, [`rough`] one made by hand; [`vitals`] what the sidecar takes for itself.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,12 +30,20 @@ mod support;
 mod backend;
 #[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod load;
+mod others;
+mod rough;
 #[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod users;
 #[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod vitals;
 
+mod backend_faults;
+mod backend_kill;
+mod descriptors;
+mod h2_floods;
 mod isolation;
+mod large_heads;
+mod slow_loris;
 
 use std::sync::OnceLock;
 
