@@ -7,12 +7,18 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use pingora_core::apps::http_app::{HttpServer, ServeHttp};
+use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::services::listening::Service;
 
 use crate::config::Listen;
 
 /// Who may connect to a unix socket: everybody who gets at its folder, as with a port.
 const SOCKET_MODE: u32 = 0o666;
+
+/// pingora would give each connection 64 kB to read into, and fill them with zeros, before it has
+/// said a word. Heads, bodies and frames are read into buffers of their own; and what is in a
+/// buffer already does not count towards the share of time that tokio gives to each connection.
+const UNBUFFERED: L4BufferSettings = L4BufferSettings { read: Some(0), write: None };
 
 /// A socket that listens.
 pub(super) struct Bound {
@@ -54,11 +60,13 @@ impl Bound {
 
     /// Makes a service listen here.
     pub(super) fn add_to<A>(&self, service: &mut Service<A>) {
-        if self.socket.is_some() {
-            service.add_uds(&self.key, Some(std::fs::Permissions::from_mode(SOCKET_MODE)));
+        let config = if self.socket.is_some() {
+            let mode = std::fs::Permissions::from_mode(SOCKET_MODE);
+            ListenerConfig::uds(&self.key).permissions(mode)
         } else {
-            service.add_tcp(&self.key);
-        }
+            ListenerConfig::tcp(&self.key)
+        };
+        service.add_listener(config.l4_buffer(UNBUFFERED));
     }
 
     /// A service of an app that listens here.
