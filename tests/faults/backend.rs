@@ -21,7 +21,6 @@ use crate::runtime;
 struct Counts {
     begun: AtomicU64,
     ended: AtomicU64,
-    connections: AtomicU64,
 }
 
 /// Listens until the end of all experiments.
@@ -38,7 +37,6 @@ impl Echo {
         let shared = Arc::clone(&counts);
         runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                shared.connections.fetch_add(1, Ordering::Relaxed);
                 let counts = Arc::clone(&shared);
                 // A sidecar that goes away in the middle is nothing to worry about here.
                 tokio::spawn(async move { drop(serve(stream, &counts).await) });
@@ -52,10 +50,6 @@ impl Echo {
         format!("http://{}", self.address)
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// How many requests have arrived.
     pub fn requests(&self) -> u64 {
         self.counts.begun.load(Ordering::Relaxed)
@@ -65,11 +59,6 @@ impl Echo {
     pub fn under_way(&self) -> u64 {
         let ended = self.counts.ended.load(Ordering::Relaxed);
         self.requests().saturating_sub(ended)
-    }
-
-    /// How many connections were made to it.
-    pub fn connections(&self) -> u64 {
-        self.counts.connections.load(Ordering::Relaxed)
     }
 
     /// The body of the answer to a request for that target with that session.

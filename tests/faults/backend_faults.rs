@@ -83,6 +83,7 @@ fn backend_faults() {
     };
     let sent = sum(|_| true);
     let foreign = sum(|outcome| matches!(outcome, Outcome::Foreign(_)));
+    let stale = sum(|outcome| *outcome == Outcome::Stale);
     let posts = noticed.posts.lock();
     let twice = posts.values().filter(|&&times| times > 1).count();
     let mangled = noticed.mangled.lock();
@@ -91,7 +92,8 @@ fn backend_faults() {
     }
     println!(
         "backend_faults: {sent} requests in {:.1} s, {} kinds of faults, {foreign} with a part of \
-         another's answer, {} POSTs, {twice} of them twice, {} mangled, peak RSS {}",
+         another's answer, {stale} on a connection that closed, {} POSTs, {twice} of them twice, \
+         {} mangled, peak RSS {}",
         took.as_secs_f64(),
         outcomes.len() - 1,
         posts.len(),
@@ -101,6 +103,7 @@ fn backend_faults() {
     assert_eq!(outcomes.len(), Fault::ALL.len() + 1, "every kind was there");
     assert_eq!(foreign, 0, "{outcomes:?}");
     assert_eq!(twice, 0);
+    assert!(stale * 100 <= sent, "{stale} of {sent}");
     assert!(mangled.is_empty(), "{mangled:?}");
     for (fault, counts) in &outcomes {
         for outcome in counts.keys() {

@@ -16,18 +16,23 @@ use crate::runtime;
 
 mod connection;
 mod figures;
+mod streams;
+#[cfg(test)]
+mod tests;
 
 use connection::Connection;
 pub use connection::Reply;
 pub use figures::{Failure, Figures};
+use streams::Streams;
 
-/// How many answers that failed are kept to be shown.
-const EXAMPLES: usize = 5;
+/// How many failures of a kind each client keeps to be shown.
+const EXAMPLES: u64 = 5;
 
 /// A load in the making.
 pub struct Load {
     address: SocketAddr,
     connections: usize,
+    streams: Option<usize>,
     rate: Option<f64>,
     count: u64,
     time: Option<Duration>,
@@ -51,6 +56,7 @@ impl Load {
         Self {
             address,
             connections: 16,
+            streams: None,
             rate: None,
             count: u64::MAX,
             time: None,
@@ -60,6 +66,12 @@ impl Load {
 
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// Over HTTP/2, with so many requests at a time on each connection.
+    pub fn streams(mut self, streams: usize) -> Self {
+        self.streams = Some(streams);
         self
     }
 
@@ -106,9 +118,19 @@ impl Load {
             request: Box::new(request),
             check: Box::new(check),
         });
-        let clients = (0..job.load.connections)
-            .map(|_| runtime().spawn(client(Arc::clone(&job), stops.clone())))
-            .collect();
+        let mut clients = Vec::new();
+        for _ in 0..job.load.connections {
+            let mut start = |channel| {
+                clients.push(runtime().spawn(client(Arc::clone(&job), channel, stops.clone())));
+            };
+            match job.load.streams {
+                None => start(Channel::Own(Connection::to(job.load.address))),
+                Some(streams) => {
+                    let shared = Streams::to(job.load.address);
+                    (0..streams).for_each(|_| start(Channel::Shared(shared.clone())));
+                }
+            }
+        }
         Running { job, clients, stop }
     }
 
@@ -153,11 +175,25 @@ impl Running {
     }
 }
 
-/// One connection's requests, one after the other.
-async fn client(job: Arc<Job>, mut stops: watch::Receiver<bool>) -> Figures {
+/// How a client gets at the server.
+enum Channel {
+    Own(Connection),
+    Shared(Streams),
+}
+
+impl Channel {
+    async fn exchange(&mut self, request: &[u8]) -> std::io::Result<Reply> {
+        match self {
+            Self::Own(connection) => connection.exchange(request).await,
+            Self::Shared(streams) => streams.exchange(request).await,
+        }
+    }
+}
+
+/// One request after the other.
+async fn client(job: Arc<Job>, mut channel: Channel, mut stops: watch::Receiver<bool>) -> Figures {
     let load = &job.load;
     let mut figures = Figures::default();
-    let mut connection = Connection::to(load.address);
     while !*stops.borrow() {
         let number = job.next.fetch_add(1, Ordering::Relaxed);
         let elapsed = job.begun.elapsed();
@@ -175,7 +211,7 @@ async fn client(job: Arc<Job>, mut stops: watch::Receiver<bool>) -> Figures {
             from = Instant::now();
         }
         let request = (job.request)(number);
-        let result = timeout(load.patience, connection.exchange(&request)).await;
+        let result = timeout(load.patience, channel.exchange(&request)).await;
         let taken = from.elapsed();
         figures.sent += 1;
         let failure = match result {
@@ -187,13 +223,17 @@ async fn client(job: Arc<Job>, mut stops: watch::Receiver<bool>) -> Figures {
             Err(_) => Some((Failure::TimedOut, format!("nothing in {:?}", load.patience))),
         };
         if let Some((kind, why)) = failure {
-            connection.close();
+            if let Channel::Own(connection) = &mut channel {
+                connection.close();
+            }
             figures.failed(kind, format!("request {number}: {kind}: {why}"));
             if kind == Failure::Refused {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
     }
-    figures.reopened += connection.reopened();
+    if let Channel::Own(connection) = channel {
+        figures.reopened += connection.reopened();
+    }
     figures
 }

@@ -5,12 +5,19 @@
 //! names: `tests/faults/run` does that. Otherwise they are short and run with all other tests;
 //! what must hold holds in both forms.
 //!
-//! [`isolation`] no answer is another user's; [`slow_loris`], [`large_heads`], [`h2_floods`]
-//! clients that attack; [`descriptors`] more of them than descriptors; [`backend_kill`],
-//! [`backend_faults`] a backend that dies, and one that breaks every rule.
+//! What an operator does: [`reload`] configuration and keys change; [`bad_config`] they are faulty;
+//! [`shutdown`] the process is told to stop.
+//!
+//! What users do: [`isolation`] no answer is another user's; [`soak`] for a long time; [`volume`]
+//! in large bodies.
+//!
+//! What others do: [`slow_loris`], [`large_heads`], [`h2_floods`] clients that attack;
+//! [`descriptors`] more of them than descriptors; [`backend_kill`] a backend that dies;
+//! [`backend_faults`] one that breaks every rule.
 //!
 //! What they are made of: [`load`] a crowd of clients; [`users`] who they are, [`others`] those
-//! who look on; [`backend`] an app that keeps up with them, [`rough`] one made by hand; [`vitals`] what the sidecar takes for itself.
+//! who look on; [`backend`] an app that keeps up with them, [`rough`] one made by hand; [`vitals`]
+//! what the sidecar takes for itself.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,24 +33,25 @@
 #[allow(dead_code, unused_imports, reason = "these tests need a part of it")]
 mod support;
 
-#[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod backend;
-#[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod load;
 mod others;
 mod rough;
-#[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod users;
-#[allow(dead_code, reason = "the experiments to come need the rest of it")]
 mod vitals;
 
 mod backend_faults;
 mod backend_kill;
+mod bad_config;
 mod descriptors;
 mod h2_floods;
 mod isolation;
 mod large_heads;
+mod reload;
+mod shutdown;
 mod slow_loris;
+mod soak;
+mod volume;
 
 use std::sync::OnceLock;
 

@@ -1,12 +1,16 @@
 //! Users, each with a dict and a cookie of their own, who notice when they get anybody else's.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 use crate::backend::Echo;
-use crate::load::Reply;
+use crate::load::{Load, Reply, Running};
 use crate::support::{mint, token};
+
+/// Each saves in every third of its requests, unless their number can be divided by that.
+const SAVES: u64 = 3;
 
 struct User {
     dict: String,
@@ -25,6 +29,7 @@ pub struct Users {
 impl Users {
     /// Their first tokens are signed with [`crate::support::SECRET`].
     pub fn new(count: u64) -> Self {
+        assert_ne!(count % SAVES, 0, "some would save always, and some never");
         let users = (0..count).map(|number| {
             // Of different lengths, so that a part of another one shows too.
             let notes = "x".repeat((number % 97) as usize);
@@ -32,6 +37,19 @@ impl Users {
             User { payload: token::base64(&dict), token: Mutex::new(mint(&dict)), dict }
         });
         Self { users: users.collect(), mixed_up: AtomicU64::new(0), lost: AtomicU64::new(0) }
+    }
+
+    /// Their requests, as many and as fast as the load is.
+    pub fn load(self: &Arc<Self>, load: Load) -> Running {
+        let (asks, hears) = (Arc::clone(self), Arc::clone(self));
+        load.start(
+            move |number| asks.request(number, number % SAVES == 0),
+            move |number, reply| hears.check(number, number % SAVES == 0, reply),
+        )
+    }
+
+    pub fn count(&self) -> usize {
+        self.users.len()
     }
 
     fn of(&self, number: u64) -> &User {
@@ -43,7 +61,7 @@ impl Users {
     }
 
     /// The request of that number: looks at the session, or saves it once more.
-    pub fn request(&self, number: u64, saves: bool) -> Vec<u8> {
+    fn request(&self, number: u64, saves: bool) -> Vec<u8> {
         let user = self.of(number);
         let target = Self::target(number);
         let token = user.token.lock().clone();
@@ -56,7 +74,7 @@ impl Users {
     }
 
     /// Whether the answer is that to the request of that number, of its user and nobody else.
-    pub fn check(&self, number: u64, saves: bool, reply: &Reply) -> Result<(), String> {
+    fn check(&self, number: u64, saves: bool, reply: &Reply) -> Result<(), String> {
         let user = self.of(number);
         let target = Self::target(number);
         if reply.status != 200 {
@@ -89,10 +107,5 @@ impl Users {
     /// How many answers had no session.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
-    }
-
-    /// The latest token of a user.
-    pub fn token(&self, user: u64) -> String {
-        self.of(user).token.lock().clone()
     }
 }

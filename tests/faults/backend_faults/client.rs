@@ -21,6 +21,9 @@ const MOST_INTERIMS: usize = 2000;
 pub(super) enum Outcome {
     /// A whole answer.
     Status(u16),
+    /// A well-meant POST that was sent on a connection while the backend closed it: 502, as it
+    /// may have arrived and is not sent again.
+    Stale,
     /// The connection ended before the answer did.
     Broken,
     /// Nothing but 1xx.
@@ -74,16 +77,23 @@ async fn exchange(wire: &mut Wire, fault: Fault, number: u64) -> (Outcome, bool)
         }
     };
     let is_foreign = marks(&wire.buffer).into_iter().any(|mark| mark != number);
-    let is_good = fault != Fault::None
-        || end.is_none_or(|end| wire.buffer[..end].ends_with(mark(number).as_bytes()));
-    if is_foreign || !is_good || end.is_some_and(|end| end < wire.buffer.len()) {
+    let is_more = end.is_some_and(|end| end < wire.buffer.len());
+    let head = last_head(&wire.buffer);
+    let is_other = end.is_some()
+        && (fault, status(&head)) == (Fault::None, 200)
+        && !wire.buffer.ends_with(mark(number).as_bytes());
+    if is_foreign || is_more || is_other {
         return (Outcome::Foreign(String::from_utf8_lossy(&wire.buffer).into_owned()), false);
     }
-    let Some(end) = end else { return (Outcome::Broken, false) };
-    let head = last_head(&wire.buffer[..end]);
+    if end.is_none() {
+        return (Outcome::Broken, false);
+    }
     let keep = !field(&head, "Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
     wire.buffer.clear();
-    (Outcome::Status(status(&head)), keep)
+    match (fault, method, status(&head)) {
+        (Fault::None, "POST", 502) => (Outcome::Stale, keep),
+        (_, _, status) => (Outcome::Status(status), keep),
+    }
 }
 
 async fn send(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {

@@ -122,6 +122,7 @@ impl Fault {
                 Self::None => *status == 200,
                 _ => matches!(status, 200 | 204 | 304 | 502 | 504),
             },
+            Outcome::Stale => true,
             Outcome::Broken => self != Self::None,
             Outcome::Interims => self == Self::EndlessInterims,
             Outcome::Foreign(_) | Outcome::Nothing => false,

@@ -40,19 +40,6 @@ pub(super) enum Flood {
 }
 
 impl Flood {
-    pub(super) const ALL: [Self; 10] = [
-        Self::RapidReset,
-        Self::MadeYouReset,
-        Self::Continuation,
-        Self::EmptyContinuation,
-        Self::EmptyData,
-        Self::Settings,
-        Self::Ping,
-        Self::NoWindow,
-        Self::LargeHeads,
-        Self::Bomb,
-    ];
-
     /// Whether the client reads what it gets.
     pub(super) fn listens(self) -> bool {
         !matches!(self, Self::Settings | Self::Ping)

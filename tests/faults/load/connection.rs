@@ -74,11 +74,13 @@ pub struct Connection {
     stream: Option<TcpStream>,
     buffer: Vec<u8>,
     opened: u64,
+    /// Requests on this stream so far.
+    sent: u64,
 }
 
 impl Connection {
     pub fn to(address: SocketAddr) -> Self {
-        Self { address, stream: None, buffer: Vec::with_capacity(8192), opened: 0 }
+        Self { address, stream: None, buffer: Vec::with_capacity(8192), opened: 0, sent: 0 }
     }
 
     /// How often it had to be opened again.
@@ -97,11 +99,15 @@ impl Connection {
             Some(stream) => stream,
             None => self.open().await?,
         };
+        self.sent += 1;
         // What refuses a request without reading all of it has answered it all the same.
         let written = stream.write_all(request).await;
         let reply = match (read(&mut stream, &mut self.buffer).await, written) {
             (Ok(reply), _) => reply,
-            (Err(_), Err(error)) | (Err(error), Ok(())) => return Err(error),
+            (Err(_), Err(error)) | (Err(error), Ok(())) => {
+                let sent = self.sent;
+                return Err(Error::new(error.kind(), format!("{error}, request {sent} on it")));
+            }
         };
         if !reply.is_last() {
             self.stream = Some(stream);
@@ -111,6 +117,7 @@ impl Connection {
 
     async fn open(&mut self) -> Result<TcpStream> {
         self.opened += 1;
+        self.sent = 0;
         self.buffer.clear();
         let stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;

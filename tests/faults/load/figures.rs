@@ -70,8 +70,9 @@ impl Figures {
     }
 
     pub(super) fn failed(&mut self, kind: Failure, why: String) {
-        *self.failed.entry(kind).or_default() += 1;
-        if self.examples.len() < EXAMPLES {
+        let count = self.failed.entry(kind).or_default();
+        *count += 1;
+        if *count <= EXAMPLES {
             self.examples.push(why);
         }
     }
@@ -87,7 +88,6 @@ impl Figures {
         }
         self.latencies.extend(other.latencies);
         self.examples.extend(other.examples);
-        self.examples.truncate(EXAMPLES);
     }
 
     pub(super) fn end(&mut self, took: Duration) {
@@ -115,7 +115,7 @@ impl Figures {
         self.failed.values().sum()
     }
 
-    /// The first of what failed.
+    /// Some of what failed.
     pub fn examples(&self) -> &[String] {
         &self.examples
     }

@@ -1,0 +1,99 @@
+//! SIGTERM while many long requests are under way: each is answered, then the process ends.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::backend::Echo;
+use crate::load::{Failure, Load};
+use crate::pick;
+use crate::support::{Builder, eventually};
+use crate::users::Users;
+
+#[test]
+fn shutdown() {
+    let (requests, delay) = pick((40, 1000), (200, 5000));
+    all_finish("", requests, delay, |load| load.connections(requests));
+}
+
+#[test]
+fn shutdown_over_http2() {
+    let (requests, delay) = pick((40, 1000), (200, 5000));
+    all_finish(" over HTTP/2", requests, delay, |load| load.connections(4).streams(requests / 4));
+}
+
+fn all_finish(how: &str, requests: usize, delay: u64, load: impl FnOnce(Load) -> Load) {
+    let backend = Echo::start();
+    let mut sidecar = Builder::new(&backend.url()).forget_access().start();
+    let load = load(Load::on(sidecar.address()).count(requests as u64)).start(
+        move |number| {
+            format!(
+                "GET /{number} HTTP/1.1\r\nHost: app.test\r\nAnswer-Delay: {delay}\r\n\
+                 Answer-X-Session-Save: {{\"n\":{number}}}\r\n\r\n"
+            )
+            .into_bytes()
+        },
+        |number, reply| {
+            let expected = Echo::body(&format!("/{number}"), "{}");
+            match reply.status == 200
+                && reply.text() == expected
+                && reply.cookie("session").is_some()
+            {
+                true => Ok(()),
+                false => Err(format!("{}\n{}", reply.head, reply.text())),
+            }
+        },
+    );
+    eventually("all requests", || (backend.under_way() == requests as u64).then_some(()));
+    let told = Instant::now();
+    sidecar.signal("TERM");
+    let figures = load.finish();
+    let answered = told.elapsed();
+    let code = sidecar.wait().code();
+    let ended = told.elapsed() - answered;
+
+    println!(
+        "shutdown: {figures}{how}, the last answer {:.1} s after SIGTERM, exit code {code:?} {} ms later",
+        answered.as_secs_f64(),
+        ended.as_millis()
+    );
+    figures.assert_none_failed();
+    assert_eq!(figures.status(200), requests as u64);
+    // Otherwise nothing was under way.
+    assert!(answered > Duration::from_millis(delay / 2), "{answered:?}");
+    assert_eq!(code, Some(0));
+    assert!(ended < Duration::from_secs(1), "{ended:?}");
+}
+
+/// Clients that keep their connections and go on asking: they are refused once nobody listens any
+/// more. What is reset before is lost, and should not be.
+#[test]
+fn traffic() {
+    let backend = Echo::start();
+    let mut sidecar = Builder::new(&backend.url()).forget_access().start();
+    let users = Arc::new(Users::new(100));
+    let (rate, time) = pick((300.0, 500), (1000.0, 5000));
+    let load = users.load(Load::on(sidecar.address()).connections(50).rate(rate));
+    thread::sleep(Duration::from_millis(time));
+    sidecar.signal("TERM");
+    let told = Instant::now();
+    let code = sidecar.wait().code();
+    let took = told.elapsed();
+    let figures = load.stop();
+
+    let refused = figures.of(Failure::Refused);
+    let lost = figures.failures() - refused;
+    println!(
+        "shutdown: {} requests of kept connections, {refused} refused after SIGTERM, {lost} lost, \
+         exit code {code:?} after {} ms",
+        figures.sent,
+        took.as_millis()
+    );
+    assert_eq!(code, Some(0));
+    assert_eq!((users.mixed_up(), users.lost()), (0, 0));
+    let examples: Vec<_> =
+        figures.examples().iter().filter(|example| !example.contains("refused")).collect();
+    // One for each connection that was closed at the very moment at which its client used it.
+    assert!(lost <= 50, "{lost}: {examples:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}
