@@ -26,7 +26,7 @@ struct Crowd {
 }
 
 const SHORT: Crowd = Crowd { heads: 70, silent: 10, bodies: 10, deaf: 2 };
-const FULL: Crowd = Crowd { heads: 1580, silent: 200, bodies: 200, deaf: 20 };
+const FULL: Crowd = Crowd { heads: 1900, silent: 60, bodies: 30, deaf: 10 };
 
 #[test]
 fn slow_loris() {
@@ -58,7 +58,7 @@ fn slow_loris() {
         .map(|start| runtime().spawn(async move { drop(ask_and_turn_away(start, address).await) }));
     let ended: Vec<_> = heads.chain(silent).collect();
     let held: Vec<JoinHandle<()>> = bodies.chain(deaf).collect();
-    runtime().block_on(sleep_until(begun + limit));
+    runtime().block_on(async { sleep_until(begun + limit).await });
     let meanwhile = others::load(address).during(time).run(others::request, others::check);
     let (mut closed, mut slowest) = (0, Duration::ZERO);
     for attacker in ended {
