@@ -22,9 +22,6 @@ mod fault;
 use client::{Client, Outcome};
 use fault::Fault;
 
-/// How many clients there are at once.
-const CLIENTS: u64 = 48;
-
 /// What the backend has noticed.
 #[derive(Default)]
 struct Noticed {
@@ -39,18 +36,18 @@ type Outcomes = BTreeMap<Fault, BTreeMap<Outcome, u64>>;
 
 #[test]
 fn backend_faults() {
-    let each = pick(12, 1000);
+    let (each, clients) = pick((12, 48), (1000, 96));
     let noticed = Arc::new(Noticed::default());
     let notices = Arc::clone(&noticed);
     let backend = Rough::start(move |wire| fault::serve(wire, Arc::clone(&notices)));
     let sidecar = Builder::new(&backend.url())
         .forget_access()
-        .with("[timeouts]\nbackend_read = \"1s\"")
+        .with(pick("[timeouts]\nbackend_read = \"3s\"", "[timeouts]\nbackend_read = \"2s\""))
         .start();
 
     let begun = Instant::now();
     let next = Arc::new(AtomicU64::new(0));
-    let clients: Vec<_> = (0..CLIENTS)
+    let clients: Vec<_> = (0..clients)
         .map(|_| {
             let mut client = Client::of(sidecar.address());
             let next = Arc::clone(&next);
