@@ -175,7 +175,7 @@ fn start_says_where_it_listens_what_it_fronts_and_which_key_signs() {
     let backend = Backend::plain();
     let keys = format!("[[keys]]\nid = \"key-of-today\"\nsecret = \"{SECRET}\"");
     let sidecar = Sidecar::before(&backend).keys(&keys).start();
-    sidecar.get("/", None);
+    sidecar.wait_for_log("cloakroom is up", 0);
     let log = sidecar.log();
     for said in [sidecar.addresses()[0].as_str(), backend.url(), "key-of-today"] {
         assert!(log.contains(said), "{said}: {log}");

@@ -124,8 +124,10 @@ fn faulty_configuration_leaves_the_old_state_in_force_until_it_is_fixed() {
         volume.put(&[(FILE, text)]);
         failures += 1.0;
         sidecar.counts(FAILURE, failures);
-        let errors = errors(&sidecar);
-        assert!(errors.iter().any(|error| error.contains(named)), "{named}: {errors:?}");
+        // It is counted before the log has come through its pipe.
+        eventually(&format!("an error that names {named}"), || {
+            errors(&sidecar).iter().any(|error| error.contains(named)).then_some(())
+        });
         assert!(!sidecar.log().contains("much too short"));
         assert_eq!(sets(&sidecar.get("/", None)), ["one"], "{text}");
         assert_eq!(sidecar.admin("/readyz").status(), 200, "{text}");
@@ -163,7 +165,7 @@ fn what_cannot_change_in_place_is_named_and_the_rest_changes() {
         .text()
         .replace("[admin]\nlisten = \"127.0.0.1:0\"", "[admin]\nlisten = \"127.0.0.1:2\"");
     volume.put(&[(FILE, &text)]);
-    sidecar.counts(SUCCESS, 1.0);
+    sidecar.wait_for_log("reloaded", 0);
     let log = sidecar.log();
     for key in ["listen", "admin.listen", "workers", "log"] {
         let line = format!(r#""key":"{key}""#);
@@ -174,7 +176,7 @@ fn what_cannot_change_in_place_is_named_and_the_rest_changes() {
     assert_eq!(sets(&sidecar.get("/", None)), ["two"]);
     // Said once: a reload without a change of these says nothing of them. Put back, neither.
     volume.put(&[(FILE, &named(&backend, "three").top("workers = 2").text())]);
-    sidecar.counts(SUCCESS, 2.0);
+    sidecar.wait_for_log("reloaded", 1);
     assert_eq!(sets(&sidecar.get("/", None)), ["three"]);
     assert_eq!(sidecar.log().matches("next start").count(), 4);
 }
@@ -185,7 +187,7 @@ fn admin_that_is_taken_out_stays_until_the_next_start() {
     let (sidecar, mut volume) = start(named(&backend, "one"));
     let text = named(&backend, "two").text().replace("[admin]\nlisten = \"127.0.0.1:0\"", "");
     volume.put(&[(FILE, &text)]);
-    sidecar.counts(SUCCESS, 1.0);
+    sidecar.wait_for_log("reloaded", 0);
     assert!(sidecar.log().contains(r#""key":"admin.listen""#), "{}", sidecar.log());
 }
 

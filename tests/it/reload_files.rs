@@ -181,9 +181,12 @@ fn stays_in_force(
         change();
         failures += 1.0;
         sidecar.counts(FAILURE, failures);
-        let log = sidecar.log();
-        let errors = log.lines().filter(|line| line.contains(r#""level":"error""#));
-        assert!(errors.into_iter().any(|line| line.contains(*said)), "{what}, {said}: {log}");
+        // It is counted before the log has come through its pipe.
+        let log = eventually(&format!("{what}, {said}"), || {
+            let log = sidecar.log();
+            let mut errors = log.lines().filter(|line| line.contains(r#""level":"error""#));
+            errors.any(|line| line.contains(*said)).then_some(log)
+        });
         assert_eq!(dict_of(&sidecar, &backend, &good), DICT, "{what}");
         assert_eq!(sidecar.admin("/readyz").status(), 200, "{what}");
         assert!(!log.contains("too short"), "{what}: a secret is in the log");

@@ -1,5 +1,5 @@
-//! A connection of HTTP/2 that several clients share, each with one stream after the other. One
-//! that the server closes is not opened again.
+//! A connection of HTTP/2 that several clients share, each with one stream after the other. Where
+//! the server takes no more of them, another connection is opened.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use tokio::net::TcpStream;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::Reply;
 
@@ -16,7 +16,7 @@ use super::Reply;
 #[derive(Clone)]
 pub struct Streams {
     address: SocketAddr,
-    sender: Arc<OnceCell<SendRequest<Bytes>>>,
+    sender: Arc<Mutex<Option<SendRequest<Bytes>>>>,
 }
 
 impl Streams {
@@ -26,8 +26,7 @@ impl Streams {
 
     /// Sends what is written as a request of HTTP/1.1.
     pub async fn exchange(&self, request: &[u8]) -> Result<Reply> {
-        let sender = self.sender.get_or_try_init(|| open(self.address)).await?;
-        let mut sender = sender.clone().ready().await.map_err(error)?;
+        let mut sender = self.ready().await?;
         let (request, body) = translated(request)?;
         let (answer, mut stream) = sender.send_request(request, body.is_empty()).map_err(error)?;
         if !body.is_empty() {
@@ -47,6 +46,19 @@ impl Streams {
             reply.body.extend_from_slice(&bytes);
         }
         Ok(reply)
+    }
+
+    /// Somebody who takes a request.
+    async fn ready(&self) -> Result<SendRequest<Bytes>> {
+        let mut shared = self.sender.lock().await;
+        if let Some(sender) = shared.clone()
+            && let Ok(sender) = sender.ready().await
+        {
+            return Ok(sender);
+        }
+        let sender = open(self.address).await?.ready().await.map_err(error)?;
+        *shared = Some(sender.clone());
+        Ok(sender)
     }
 }
 
@@ -83,6 +95,10 @@ fn error(error: h2::Error) -> Error {
     let kind = match error.get_io() {
         Some(io) => io.kind(),
         None if error.is_reset() => ErrorKind::ConnectionReset,
+        // Whatever the server did not begin with may be asked of another one (RFC 9113 section 6.8).
+        None if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) => {
+            ErrorKind::ConnectionRefused
+        }
         None if error.is_go_away() => ErrorKind::UnexpectedEof,
         None => ErrorKind::InvalidData,
     };
