@@ -27,8 +27,9 @@ use crate::session::cookie::Transport;
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much is asked for at a time while a head is read.
+/// How much is asked for at a time while a head is read, and how little.
 const STEP: usize = 4096;
+const PIECE: usize = 256;
 
 /// How long, and how much, is read from a client that was refused, so that it gets to see why: a
 /// connection that is closed over unread bytes is reset.
@@ -232,7 +233,12 @@ where
                 }
                 Progress::Refused(status) if !may_be_http2 => status,
                 Progress::More | Progress::Refused(_) => {
-                    bytes.reserve(STEP);
+                    // What does not come in one piece may be long in coming: it holds what it has
+                    // sent, and as much again.
+                    if bytes.len() < STEP {
+                        bytes.shrink_to(2 * bytes.len());
+                    }
+                    bytes.reserve(bytes.len().clamp(PIECE, STEP));
                     let left = timeouts.head.saturating_sub(begun.elapsed());
                     match fast_timeout(left, stream.read_buf(&mut bytes)).await {
                         Ok(Ok(1..)) => continue,

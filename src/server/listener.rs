@@ -7,10 +7,16 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use pingora_core::apps::http_app::{HttpServer, ServeHttp};
+use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::services::listening::Service;
 
 use super::handover::{Inherited, Listener};
 use crate::config::Listen;
+
+/// pingora would give each connection 64 kB to read into, and fill them with zeros, before it has
+/// said a word. Heads, bodies and frames are read into buffers of their own; and what is in a
+/// buffer already does not count towards the share of time that tokio gives to each connection.
+const UNBUFFERED: L4BufferSettings = L4BufferSettings { read: Some(0), write: None };
 
 /// A socket that listens.
 pub(super) struct Bound {
@@ -67,12 +73,14 @@ impl Bound {
 
     /// Makes a service listen here.
     pub(super) fn add_to<A>(&self, service: &mut Service<A>) {
-        match &self.socket {
+        let config = match &self.socket {
             Some((_, mode)) => {
-                service.add_uds(&self.key, Some(std::fs::Permissions::from_mode(*mode)));
+                let mode = std::fs::Permissions::from_mode(*mode);
+                ListenerConfig::uds(&self.key).permissions(mode)
             }
-            None => service.add_tcp(&self.key),
-        }
+            None => ListenerConfig::tcp(&self.key),
+        };
+        service.add_listener(config.l4_buffer(UNBUFFERED));
     }
 
     /// A service of an app that listens here.

@@ -11,8 +11,13 @@
 //! What users do: [`isolation`] no answer is another user's; [`soak`] for a long time; [`volume`]
 //! in large bodies.
 //!
-//! What they are made of: [`load`] a crowd of clients; [`users`] who they are; [`backend`] an app
-//! that keeps up with them; [`vitals`] what the sidecar takes for itself.
+//! What others do: [`slow_loris`], [`large_heads`], [`h2_floods`] clients that attack;
+//! [`descriptors`] more of them than descriptors; [`backend_kill`] a backend that dies;
+//! [`backend_faults`] one that breaks every rule.
+//!
+//! What they are made of: [`load`] a crowd of clients; [`users`] who they are, [`others`] those
+//! who look on; [`backend`] an app that keeps up with them, [`rough`] one made by hand; [`vitals`]
+//! what the sidecar takes for itself.
 
 #![allow(
     clippy::unwrap_used,
@@ -30,13 +35,21 @@ mod support;
 
 mod backend;
 mod load;
+mod others;
+mod rough;
 mod users;
 mod vitals;
 
+mod backend_faults;
+mod backend_kill;
 mod bad_config;
+mod descriptors;
+mod h2_floods;
 mod isolation;
+mod large_heads;
 mod reload;
 mod shutdown;
+mod slow_loris;
 mod soak;
 mod upgrade;
 mod volume;

@@ -22,6 +22,7 @@ pub struct Builder {
     file: Option<PathBuf>,
     arguments: Vec<String>,
     keeps_access: bool,
+    descriptors: Option<usize>,
 }
 
 impl Builder {
@@ -39,6 +40,7 @@ impl Builder {
             file: None,
             arguments: Vec::new(),
             keeps_access: true,
+            descriptors: None,
         }
     }
 
@@ -107,6 +109,13 @@ impl Builder {
         self
     }
 
+    /// Lets it have no more than so many descriptors.
+    #[allow(dead_code, reason = "only tests/faults takes them away")]
+    pub fn descriptors(mut self, most: usize) -> Self {
+        self.descriptors = Some(most);
+        self
+    }
+
     /// The file.
     pub fn text(&self) -> String {
         let Self { listen, backend, top, log, keys, tables, .. } = self;
@@ -154,7 +163,16 @@ impl Builder {
             std::fs::write(&file, self.text()).unwrap();
             file
         });
-        Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+        let binary = env!("CARGO_BIN_EXE_cloakroom");
+        let mut command = match self.descriptors {
+            Some(most) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {most}; exec \"$0\" \"$@\""), binary]);
+                shell
+            }
+            None => Command::new(binary),
+        };
+        command
             .arg("run")
             .arg("--config")
             .arg(&file)

@@ -8,14 +8,17 @@ use super::WAIT;
 /// Names and values, as they go over the wire.
 pub type Fields<'a> = &'a [(&'a [u8], &'a [u8])];
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const GOAWAY: u8 = 7;
 
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_STREAM: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+
+/// What a connection begins with.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Sends one request and waits until it is answered or refused: whether it was answered with a
 /// head.
@@ -25,7 +28,7 @@ pub fn exchange(
     body: &[u8],
     trailers: Fields<'_>,
 ) -> bool {
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    let mut bytes = PREFACE.to_vec();
     frame(&mut bytes, SETTINGS, 0, 0, &[]);
     let has_body = !body.is_empty() || !trailers.is_empty();
     let end = |last: bool| if last { END_STREAM } else { 0 };
@@ -57,7 +60,8 @@ pub fn exchange(
     }
 }
 
-fn frame(bytes: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+/// Adds a frame.
+pub fn frame(bytes: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     bytes.extend_from_slice(&length[1..]);
     bytes.extend_from_slice(&[kind, flags]);
@@ -66,7 +70,7 @@ fn frame(bytes: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) 
 }
 
 /// Literal fields without indexing (RFC 7541 section 6.2.2), without Huffman coding.
-fn block(fields: Fields<'_>) -> Vec<u8> {
+pub fn block(fields: Fields<'_>) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);

@@ -1,0 +1,188 @@
+//! A client that keeps its connection as long as it may, and looks at every byte.
+
+use std::io::Result;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::fault::{Fault, LARGE};
+use super::{mark, marks};
+use crate::rough::{Wire, field};
+
+/// Longer than the sidecar waits for the backend.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// After so many 1xx it has had enough.
+const MOST_INTERIMS: usize = 2000;
+
+/// What a client gets.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Outcome {
+    /// A whole answer.
+    Status(u16),
+    /// A well-meant POST that was sent on a connection while the backend closed it: 502, as it
+    /// may have arrived and is not sent again.
+    Stale,
+    /// The connection ended before the answer did.
+    Broken,
+    /// Nothing but 1xx.
+    Interims,
+    /// Something that belongs to another request, or to none.
+    Foreign(String),
+    /// Nothing at all.
+    Nothing,
+}
+
+pub(super) struct Client {
+    address: SocketAddr,
+    wire: Option<Wire>,
+}
+
+impl Client {
+    pub(super) fn of(address: SocketAddr) -> Self {
+        Self { address, wire: None }
+    }
+
+    /// Sends the request of that number and reads its answer.
+    pub(super) async fn send(&mut self, fault: Fault, number: u64) -> Outcome {
+        let mut wire = match self.wire.take() {
+            Some(wire) => wire,
+            None => Wire::connect(self.address).await.expect("the sidecar listens"),
+        };
+        match timeout(PATIENCE, exchange(&mut wire, fault, number)).await {
+            Ok((outcome, keep)) => {
+                self.wire = keep.then_some(wire);
+                outcome
+            }
+            Err(_) => Outcome::Nothing,
+        }
+    }
+}
+
+/// What became of it, and whether another request may follow on the connection.
+async fn exchange(wire: &mut Wire, fault: Fault, number: u64) -> (Outcome, bool) {
+    // What the server hangs up on while it is being sent may have been answered all the same.
+    let _ = send(wire, fault, number).await;
+    let method = fault.method(number);
+    let end = loop {
+        match complete(&wire.buffer, method) {
+            Progress::Complete(end) => break Some(end),
+            Progress::Interims(count) if count > MOST_INTERIMS => {
+                return (Outcome::Interims, false);
+            }
+            _ if wire.fill().await.is_ok() => {}
+            Progress::UntilTheEnd => break Some(wire.buffer.len()),
+            _ => break None,
+        }
+    };
+    let is_foreign = marks(&wire.buffer).into_iter().any(|mark| mark != number);
+    let is_more = end.is_some_and(|end| end < wire.buffer.len());
+    let head = last_head(&wire.buffer);
+    let is_other = end.is_some()
+        && (fault, status(&head)) == (Fault::None, 200)
+        && !wire.buffer.ends_with(mark(number).as_bytes());
+    if is_foreign || is_more || is_other {
+        return (Outcome::Foreign(String::from_utf8_lossy(&wire.buffer).into_owned()), false);
+    }
+    if end.is_none() {
+        return (Outcome::Broken, false);
+    }
+    let keep = !field(&head, "Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+    wire.buffer.clear();
+    match (fault, method, status(&head)) {
+        (Fault::None, "POST", 502) => (Outcome::Stale, keep),
+        (_, _, status) => (Outcome::Status(status), keep),
+    }
+}
+
+async fn send(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
+    let method = fault.method(number);
+    let target = format!("/{fault:?}/{number}");
+    let mark = mark(number);
+    let body = match method {
+        "POST" if fault.is_early() => mark.repeat(LARGE / mark.len()),
+        "POST" => mark.repeat(20),
+        _ => {
+            return wire
+                .send(format!("{method} {target} HTTP/1.1\r\nHost: app.test\r\n\r\n"))
+                .await;
+        }
+    };
+    let length = body.len();
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: app.test\r\nContent-Length: {length}\r\n\r\n{}",
+        &body[..100]
+    );
+    wire.send(head).await?;
+    if fault.is_early() {
+        // The answer comes first, or a part of it.
+        let _ = timeout(Duration::from_millis(20), wire.fill()).await;
+    }
+    wire.send(&body[100..]).await
+}
+
+enum Progress {
+    More,
+    Interims(usize),
+    Complete(usize),
+    UntilTheEnd,
+}
+
+/// How much of it is the answer to a request of that method.
+fn complete(bytes: &[u8], method: &str) -> Progress {
+    let mut begin = 0;
+    let mut interims = 0;
+    let (head, body) = loop {
+        let Some(end) = find(&bytes[begin..], b"\r\n\r\n") else {
+            return if interims > 0 { Progress::Interims(interims) } else { Progress::More };
+        };
+        let head = String::from_utf8_lossy(&bytes[begin..begin + end + 2]).into_owned();
+        begin += end + 4;
+        if status(&head) >= 200 {
+            break (head, begin);
+        }
+        interims += 1;
+    };
+    if method == "HEAD" || matches!(status(&head), 204 | 304) {
+        return Progress::Complete(body);
+    }
+    let length = match field(&head, "Content-Length").map(str::parse::<usize>) {
+        _ if field(&head, "Transfer-Encoding").is_some() => chunks(&bytes[body..]),
+        Some(length) => length.ok(),
+        None => return Progress::UntilTheEnd,
+    };
+    match length {
+        Some(length) if body + length <= bytes.len() => Progress::Complete(body + length),
+        _ => Progress::More,
+    }
+}
+
+/// The length of a chunked body that is there as a whole.
+fn chunks(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let end = find(bytes.get(at..)?, b"\r\n")?;
+        let size = std::str::from_utf8(&bytes[at..at + end]).ok()?;
+        let size = usize::from_str_radix(size, 16).ok()?;
+        at += end + 2 + size + 2;
+        if size == 0 {
+            return (at <= bytes.len()).then_some(at);
+        }
+    }
+}
+
+fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
+/// That of the answer behind all 1xx.
+fn last_head(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let heads = text.split_inclusive("\r\n\r\n");
+    heads.into_iter().find(|head| status(head) >= 200).unwrap_or_default().to_owned()
+}
+
+fn status(head: &str) -> u16 {
+    head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
+}

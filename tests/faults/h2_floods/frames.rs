@@ -1,0 +1,182 @@
+//! What is sent.
+
+use crate::support::frames::{
+    DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, SETTINGS, block, frame,
+};
+
+const PING: u8 = 6;
+const WINDOW_UPDATE: u8 = 8;
+const CONTINUATION: u8 = 9;
+
+/// How many frames go out at a time.
+const BATCH: u32 = 100;
+
+/// What one may send without being asked (RFC 9113 section 6.5.2).
+const LARGEST: usize = 16_384;
+
+/// Frames without end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flood {
+    /// Requests that are taken back at once (CVE-2023-44487).
+    RapidReset,
+    /// Requests on which the server has to give up (CVE-2025-8671).
+    MadeYouReset,
+    /// A head that goes on and on (CVE-2024-27316).
+    Continuation,
+    /// The same, with nothing in it (CVE-2019-9518).
+    EmptyContinuation,
+    /// A body of nothing.
+    EmptyData,
+    /// Each to be acknowledged to a client that does not listen (CVE-2019-9515).
+    Settings,
+    /// The same (CVE-2019-9512).
+    Ping,
+    /// A hundred answers of a megabyte that may not be sent (CVE-2019-9517).
+    NoWindow,
+    /// A megabyte of fields in each head.
+    LargeHeads,
+    /// 48 MB of fields in 16 kB, each the one before (CVE-2016-6581).
+    Bomb,
+}
+
+impl Flood {
+    /// Whether the client reads what it gets.
+    pub(super) fn listens(self) -> bool {
+        !matches!(self, Self::Settings | Self::Ping)
+    }
+
+    /// What is sent first, and then; nothing where there is no more to say.
+    pub(super) fn round(self, round: u32) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        if round == 0 {
+            bytes.extend_from_slice(PREFACE);
+            let no_window: &[u8] = &[0, 4, 0, 0, 0, 0];
+            let settings = if self == Self::NoWindow { no_window } else { &[] };
+            frame(&mut bytes, SETTINGS, 0, 0, settings);
+        }
+        let streams = (0..BATCH).map(|number| 2 * (round * BATCH + number) + 1);
+        match self {
+            Self::RapidReset => {
+                for stream in streams {
+                    frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, stream, &get("/"));
+                    frame(&mut bytes, RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+                }
+            }
+            Self::MadeYouReset => {
+                for stream in streams {
+                    frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, stream, &get("/"));
+                    frame(&mut bytes, WINDOW_UPDATE, 0, stream, &[0; 4]);
+                }
+            }
+            Self::Continuation | Self::EmptyContinuation => {
+                if round == 0 {
+                    frame(&mut bytes, HEADERS, END_STREAM, 1, &get("/"));
+                }
+                let fields = fields(LARGEST);
+                let payload = if self == Self::Continuation { &fields[..] } else { &[] };
+                (0..BATCH).for_each(|_| frame(&mut bytes, CONTINUATION, 0, 1, payload));
+            }
+            Self::EmptyData => {
+                if round == 0 {
+                    frame(&mut bytes, HEADERS, END_HEADERS, 1, &request(b"POST", b"/"));
+                }
+                (0..BATCH).for_each(|_| frame(&mut bytes, DATA, 0, 1, &[]));
+            }
+            Self::Settings => (0..BATCH).for_each(|_| frame(&mut bytes, SETTINGS, 0, 0, &[])),
+            Self::Ping => (0..BATCH).for_each(|_| frame(&mut bytes, PING, 0, 0, &[0; 8])),
+            Self::NoWindow if round == 0 => {
+                for stream in streams {
+                    let get = get("/bytes/1000000");
+                    frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, stream, &get);
+                }
+            }
+            Self::NoWindow => {}
+            Self::LargeHeads => {
+                let stream = 2 * round + 1;
+                frame(&mut bytes, HEADERS, END_STREAM, stream, &get("/"));
+                for _ in 0..64 {
+                    frame(&mut bytes, CONTINUATION, 0, stream, &fields(LARGEST));
+                }
+                frame(&mut bytes, CONTINUATION, END_HEADERS, stream, &[]);
+            }
+            Self::Bomb => {
+                // A new entry of the table (RFC 7541 section 6.2.1), then that entry again.
+                let mut block = get("/");
+                block.extend_from_slice(&[0x40, 1, b'a', 0x7f, 0x81, 0x1e]);
+                block.extend_from_slice(&[b'x'; 4000]);
+                block.resize(LARGEST, 0x80 | 62);
+                frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, 2 * round + 1, &block);
+            }
+        }
+        bytes
+    }
+}
+
+/// What is sent before nothing more is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    HalfPreface,
+    Preface,
+    Settings,
+    HalfFrameHead,
+    HalfHeaders,
+    HeadersWithoutEnd,
+    /// A request without its body.
+    NoBody,
+    /// A request whose answer has nowhere to go.
+    NoWindow,
+}
+
+impl Silence {
+    pub(super) const ALL: [Self; 8] = [
+        Self::HalfPreface,
+        Self::Preface,
+        Self::Settings,
+        Self::HalfFrameHead,
+        Self::HalfHeaders,
+        Self::HeadersWithoutEnd,
+        Self::NoBody,
+        Self::NoWindow,
+    ];
+
+    pub(super) fn bytes(self) -> Vec<u8> {
+        let mut bytes = PREFACE.to_vec();
+        let begun = bytes.len();
+        frame(&mut bytes, SETTINGS, 0, 0, &[]);
+        let settings = bytes.len();
+        match self {
+            Self::HalfPreface => bytes.truncate(begun / 2),
+            Self::Preface => bytes.truncate(begun),
+            Self::Settings => {}
+            Self::HalfFrameHead | Self::HalfHeaders => {
+                frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, 1, &get("/"));
+                bytes.truncate(settings + if self == Self::HalfHeaders { 20 } else { 5 });
+            }
+            Self::HeadersWithoutEnd => frame(&mut bytes, HEADERS, END_STREAM, 1, &get("/")),
+            Self::NoBody => {
+                frame(&mut bytes, HEADERS, END_HEADERS, 1, &request(b"POST", b"/"));
+            }
+            Self::NoWindow => return Flood::NoWindow.round(0),
+        }
+        bytes
+    }
+}
+
+fn get(path: &str) -> Vec<u8> {
+    request(b"GET", path.as_bytes())
+}
+
+fn request(method: &[u8], path: &[u8]) -> Vec<u8> {
+    block(&[
+        (b":method", method),
+        (b":scheme", b"http"),
+        (b":authority", b"app.test"),
+        (b":path", path),
+    ])
+}
+
+/// About as many bytes of fields.
+fn fields(bytes: usize) -> Vec<u8> {
+    let field = block(&[(b"x-field", &[b'x'; 100])]);
+    field.repeat(bytes / field.len())
+}
