@@ -62,6 +62,7 @@ mod response_strip;
 mod rotation;
 mod routes;
 mod shutdown;
+mod smuggling;
 mod spoofing;
 mod startup;
 mod token_claims;

@@ -15,7 +15,9 @@ pub mod keys;
 pub mod log;
 pub mod message;
 pub mod metrics;
+pub mod recorder;
 pub mod sidecar;
+pub mod strict;
 pub mod token;
 pub mod volume;
 
@@ -26,6 +28,7 @@ pub use cookie::SetCookie;
 pub use issued::Issued;
 pub use keys::{keygen, openssl};
 pub use message::Message;
+pub use recorder::Recorder;
 pub use sidecar::Sidecar;
 pub use token::{SECRET, mint};
 pub use volume::{Volume, Way};
