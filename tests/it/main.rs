@@ -3,11 +3,12 @@
 //!
 //! What the backend sees: [`request_header`] the dict; [`cookie_cut`] the other cookies;
 //! [`claims`] single values; [`spoofing`] never a word of a client's in the sidecar's name;
-//! [`forwarded`] who the client is; [`refused`] what it never sees; [`downgrade`] nor as HTTP/2.
+//! [`forwarded`] who the client is; [`refused`] what it never sees, [`smuggling`] nor hidden in what
+//! it sees, [`downgrade`] nor as HTTP/2.
 //!
 //! What the client sees: [`cookie_issue`] save and delete; [`merge`]; [`max_age`]; [`bad_save`]
 //! what cannot be saved; [`caching`] who may keep it; [`response_strip`] never a control header;
-//! [`bodies`] untouched; [`failure`] a backend that is away.
+//! [`bodies`] untouched; [`streams`] as they come; [`failure`] a backend that is away.
 //!
 //! What is a session: [`tokens`]; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
@@ -65,5 +66,6 @@ mod shutdown;
 mod smuggling;
 mod spoofing;
 mod startup;
+mod streams;
 mod token_claims;
 mod tokens;

@@ -169,12 +169,20 @@ fn form_of_a_head_hides_no_request() {
 #[test]
 fn body_hides_no_request() {
     judge(&bodies::chunks());
+}
+
+#[test]
+fn trailers_hide_no_request() {
     judge(&bodies::trailers());
 }
 
 #[test]
-fn targets_and_hosts_say_one_thing() {
+fn first_lines_say_one_thing() {
     judge(&targets::lines());
+}
+
+#[test]
+fn hosts_are_one_host() {
     judge(&targets::hosts());
 }
 

@@ -59,7 +59,8 @@ pub fn lines() -> Vec<Row> {
         line("a scheme and no more", Refused(400), "GET http:/ROW HTTP/1.1"),
         line("two slashes", Arrives, "GET //evil.test/ROW HTTP/1.1"),
         line("a fragment", Refused(400), "GET /smuggled#/ROW HTTP/1.1"),
-        line("a backslash", Arrives, "GET \\\\evil.test\\/ROW HTTP/1.1"),
+        line("a backslash", Arrives, "GET /\\evil.test\\/ROW HTTP/1.1"),
+        line("backslashes in place of slashes", Refused(400), "GET \\\\evil.test/ROW HTTP/1.1"),
         line("bytes above 0x7f", Arrives, "GET /\u{e4}/ROW HTTP/1.1"),
         line("a byte 0x7f", Refused(400), "GET /\x7f/ROW HTTP/1.1"),
         line("a line feed in the target", Refused(400), "GET /ROW\n HTTP/1.1"),
@@ -129,7 +130,6 @@ pub fn hosts() -> Vec<Row> {
         raw("an address of IPv6", Arrives, head("Host: [::1]:8080\r\n")),
         raw("an empty Host", Arrives, head("Host:\r\n")),
         raw("white space around the Host", Arrives, head("Host: \t app.test \t\r\n")),
-        raw("HTTP/1.0 without Host", Arrives, format!("GET /ROW HTTP/1.0\r\n\r\n{NEXT}")),
         raw(
             "HTTP/1.0 with two",
             Refused(400),
@@ -143,7 +143,7 @@ pub fn hosts() -> Vec<Row> {
         raw(
             "HTTP/1.0 that is kept alive",
             Arrives,
-            format!("GET /ROW HTTP/1.0\r\nConnection: keep-alive\r\n\r\n{NEXT}"),
+            format!("GET /ROW HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n{NEXT}"),
         ),
     ];
     for host in [
