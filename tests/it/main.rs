@@ -38,6 +38,7 @@ mod claims;
 mod cookie_cut;
 mod cookie_issue;
 mod corpora;
+mod corpora_jwk;
 mod corpora_jws;
 mod downgrade;
 mod failure;

@@ -12,6 +12,7 @@ pub mod direct;
 pub mod frames;
 pub mod h2c;
 pub mod issued;
+pub mod jwk;
 pub mod keys;
 pub mod log;
 pub mod message;
