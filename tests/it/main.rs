@@ -8,7 +8,8 @@
 //!
 //! What the client sees: [`cookie_issue`] save and delete; [`merge`]; [`max_age`]; [`bad_save`]
 //! what cannot be saved; [`caching`] who may keep it; [`response_strip`] never a control header;
-//! [`bodies`] untouched; [`streams`] as they come; [`failure`] a backend that is away.
+//! [`bodies`] untouched; [`streams`] as they come, [`endings`] and no
+//! further; [`failure`] a backend that is away.
 //!
 //! What is a session: [`tokens`]; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
@@ -41,6 +42,7 @@ mod corpora;
 mod corpora_jwk;
 mod corpora_jws;
 mod downgrade;
+mod endings;
 mod failure;
 mod forwarded;
 mod key_files;
