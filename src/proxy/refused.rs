@@ -2,7 +2,8 @@
 //! methods that would show the session to whoever asks.
 
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, Version};
+use http::uri::Authority;
+use http::{HeaderMap, Method, Version};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::server::HttpSession;
 use pingora_http::RequestHeader;
@@ -35,7 +36,11 @@ pub(super) fn reply(session: &ServerSession, limits: &Limits) -> Option<Reply> {
     }
     let head = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
     let has_host = request.version != Version::HTTP_11 || request.headers.contains_key(HOST);
-    let is_clear = has_host && has_one_framing(&request.headers, &head);
+    let is_http1 = session.as_http1().is_some();
+    let is_clear = has_host
+        && has_one_framing(&request.headers, &head)
+        && has_plain_host(request)
+        && (is_http1 || has_plain_path(request));
     (!is_clear).then_some(Reply::BAD_REQUEST)
 }
 
@@ -47,6 +52,29 @@ fn is_too_long(headers: &HeaderMap, limits: &Limits) -> bool {
         fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
     };
     size(false) > limits.head_bytes || size(true) > limits.cookie_bytes
+}
+
+/// Whether a path of HTTP/2 can stand in a request line (RFC 9113 section 8.3.1).
+fn has_plain_path(request: &RequestHeader) -> bool {
+    let path = request.raw_path();
+    path.starts_with(b"/") || (path == b"*" && request.method == Method::OPTIONS)
+}
+
+/// Whether the host is one, with a port or without (RFC 9112 section 3.2); a field of nothing says
+/// that there is none. It reaches the backend as it is.
+fn has_plain_host(request: &RequestHeader) -> bool {
+    let authority = request.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let fields = request.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
+    fields.chain(authority).all(|host| host.is_empty() || is_plain_host(host))
+}
+
+fn is_plain_host(host: &[u8]) -> bool {
+    // A name may have a comma in it; two fields that somebody has joined do.
+    !host.contains(&b',')
+        && Authority::try_from(host).is_ok_and(|parsed| {
+            let port = parsed.port().map_or(0, |port| 1 + port.as_str().len());
+            !parsed.host().is_empty() && parsed.host().len() + port == host.len()
+        })
 }
 
 fn announced_body(headers: &HeaderMap) -> Option<usize> {
@@ -94,6 +122,21 @@ fn names_content_length(head: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_one_host() {
+        for host in ["a", "app.test", "app.test:80", "127.0.0.1:1", "[::1]", "[::1]:8080", "a_b-c"]
+        {
+            assert!(is_plain_host(host.as_bytes()), "{host:?}");
+        }
+        for host in [
+            "a, b", "a,b", "a b", "a\tb", "u@a", "a/b", "a?b", "a#b", "a\\b", "http://a",
+            "a:80:81", "a:", "a:x", "a:-1", "a:65536", "[::1", "::1]", "::1", "a<", "\"a\"",
+            "a\u{e4}", "a\0", ":80",
+        ] {
+            assert!(!is_plain_host(host.as_bytes()), "{host:?}");
+        }
+    }
 
     #[test]
     fn the_length_of_a_body_is_said_once() {

@@ -105,10 +105,21 @@ fn is_request_line(line: &[u8]) -> bool {
     else {
         return false;
     };
-    is_token(method)
-        && !target.is_empty()
-        && target.iter().all(|byte| !byte.is_ascii_control())
-        && matches!(version, b"HTTP/1.0" | b"HTTP/1.1")
+    is_token(method) && is_target(method, target) && matches!(version, b"HTTP/1.0" | b"HTTP/1.1")
+}
+
+/// One of the forms of RFC 9112 section 3.2. Of CONNECT any will do: it is refused by its name.
+fn is_target(method: &[u8], target: &[u8]) -> bool {
+    // A fragment would be dropped, and the backend see a target that nobody has sent.
+    let is_clean = !target.iter().any(|byte| byte.is_ascii_control() || *byte == b'#');
+    let begins =
+        |scheme: &[u8]| target.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme));
+    let is_known = target.starts_with(b"/")
+        || (target == b"*" && method == b"OPTIONS")
+        || begins(b"http://")
+        || begins(b"https://")
+        || (!target.is_empty() && method.eq_ignore_ascii_case(b"CONNECT"));
+    is_clean && is_known
 }
 
 /// A name, a colon at once, and a value (RFC 9112 section 5); no line folded into the one before.
@@ -163,8 +174,10 @@ mod tests {
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET / HTTP/1.0\r\n\r\n",
             "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "M-SEARCH * HTTP/1.1\r\nHost:\r\nA:b:c\r\nB: \u{e4}\r\n\r\n",
+            "OPTIONS * HTTP/1.1\r\nHost:\r\nA:b:c\r\nB: \u{e4}\r\n\r\n",
             "POST /%20?a=\"<> HTTP/1.1\r\nHost: a\r\n\r\nbody\0\n",
+            "GET HTTP://a/b HTTP/1.1\r\nHost: a\r\n\r\n",
+            "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
         ] {
             assert_eq!(verdict(head.as_bytes()), Progress::Complete, "{head:?}");
         }
@@ -180,6 +193,13 @@ mod tests {
             "GET /\0 HTTP/1.1\r\n",
             "GET /\t HTTP/1.1\r\n",
             "GET /a b HTTP/1.1\r\n",
+            "GET * HTTP/1.1\r\n",
+            "GET a:80 HTTP/1.1\r\n",
+            "GET a HTTP/1.1\r\n",
+            "GET ?a HTTP/1.1\r\n",
+            "GET ../a HTTP/1.1\r\n",
+            "GET ftp://a/ HTTP/1.1\r\n",
+            "GET /a#b HTTP/1.1\r\n",
             "GET  / HTTP/1.1\r\n",
             "GET / HTTP/1.1 \r\n",
             " GET / HTTP/1.1\r\n",

@@ -3,11 +3,13 @@
 //!
 //! What the backend sees: [`request_header`] the dict; [`cookie_cut`] the other cookies;
 //! [`claims`] single values; [`spoofing`] never a word of a client's in the sidecar's name;
-//! [`forwarded`] who the client is; [`refused`] what it never sees; [`downgrade`] nor as HTTP/2.
+//! [`forwarded`] who the client is; [`refused`] what it never sees, [`smuggling`] nor hidden in what
+//! it sees, [`downgrade`] nor as HTTP/2.
 //!
 //! What the client sees: [`cookie_issue`] save and delete; [`merge`]; [`max_age`]; [`bad_save`]
 //! what cannot be saved; [`caching`] who may keep it; [`response_strip`] never a control header;
-//! [`bodies`] untouched; [`failure`] a backend that is away.
+//! [`bodies`] untouched; [`streams`] as they come, [`endings`] and no
+//! further; [`failure`] a backend that is away.
 //!
 //! What is a session: [`tokens`]; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
@@ -38,8 +40,10 @@ mod claims;
 mod cookie_cut;
 mod cookie_issue;
 mod corpora;
+mod corpora_jwk;
 mod corpora_jws;
 mod downgrade;
+mod endings;
 mod failure;
 mod forwarded;
 mod health_check;
@@ -65,8 +69,10 @@ mod response_strip;
 mod rotation;
 mod routes;
 mod shutdown;
+mod smuggling;
 mod spoofing;
 mod startup;
+mod streams;
 mod tls;
 mod token_claims;
 mod tokens;

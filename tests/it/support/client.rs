@@ -1,7 +1,7 @@
 //! Clients that send exactly what they are told.
 
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::message::{Message, Wire};
@@ -110,7 +110,11 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, WAIT).expect("the sidecar listens");
+        Self::on(TcpStream::connect_timeout(&address, WAIT).expect("the sidecar listens"))
+    }
+
+    /// On a connection that stands.
+    pub fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(WAIT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { wire: Wire::new(stream) }
@@ -135,6 +139,22 @@ impl Client {
     /// Whatever arrives next; empty at the end.
     pub fn some(&mut self) -> Vec<u8> {
         self.wire.some().expect("something within the time limit")
+    }
+
+    /// What comes next, up to that text.
+    pub fn until(&mut self, text: &str) -> String {
+        let mut all = Vec::new();
+        while !all.ends_with(text.as_bytes()) {
+            let byte = self.wire.exactly(1);
+            let shown = String::from_utf8_lossy(&all);
+            all.extend(byte.unwrap_or_else(|error| panic!("{error}, no {text:?} in {shown:?}")));
+        }
+        String::from_utf8(all).expect("UTF-8")
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn half_close(&mut self) {
+        self.wire.stream.shutdown(Shutdown::Write).unwrap();
     }
 
     /// Exactly that many bytes of what comes next.

@@ -221,7 +221,8 @@ impl<S: Stream> Wire<S> {
         Ok(line)
     }
 
-    fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+    /// Exactly that many bytes.
+    pub fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
         while self.buffer.len() < length {
             self.must_fill()?;
         }
