@@ -168,6 +168,10 @@ impl ProxyHttp for Proxy {
         // Here and not earlier: pingora has dropped what `Connection` named by now, and a retry
         // comes by again.
         request::insert_session(&self.0, upstream, ctx)?;
+        // pingora makes HTTP/1.1 of it, which without a Host is no request.
+        if !upstream.headers.contains_key(http::header::HOST) {
+            upstream.set_version(http::Version::HTTP_10);
+        }
         ctx.handed_on = Some(Instant::now());
         Ok(())
     }
@@ -181,6 +185,12 @@ impl ProxyHttp for Proxy {
         // 101 is final; of other 1xx there may be several before the answer.
         if response.status.is_informational() && response.status.as_u16() != 101 {
             return response::strip(response, &ctx.state.config);
+        }
+        // Such a client would take the chunk sizes for the body (RFC 9112 section 6.1).
+        if session.req_header().version == http::Version::HTTP_10
+            && response.remove_header(&http::header::TRANSFER_ENCODING).is_some()
+        {
+            session.set_keepalive(None);
         }
         if let Some(handed_on) = ctx.handed_on {
             ctx.backend_took = Some(handed_on.elapsed());

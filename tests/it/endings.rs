@@ -25,6 +25,23 @@ fn old_clients_keep_their_connection_where_they_ask() {
 }
 
 #[test]
+fn old_clients_get_no_chunks() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let open = "HTTP/1.0 200 OK\r\n\r\nok";
+    for answer in [Answer::raw(chunked), Answer::raw(open).close()] {
+        let backend = Backend::new(answer);
+        let sidecar = Sidecar::start(&backend);
+        for fields in ["", "Connection: keep-alive\r\n"] {
+            let mut client = sidecar.connect();
+            client.send(format!("GET / HTTP/1.0\r\n{fields}\r\n"));
+            let all = String::from_utf8(client.rest()).unwrap().to_ascii_lowercase();
+            assert!(!all.contains("transfer-encoding") && !all.contains("keep-alive"), "{all:?}");
+            assert!(all.ends_with("\r\n\r\nok"), "{all:?}");
+        }
+    }
+}
+
+#[test]
 fn request_sent_before_the_answer_to_the_last_is_not_begun() {
     let backend = Direct::listen();
     let sidecar = backend.behind().start();

@@ -130,6 +130,12 @@ pub fn hosts() -> Vec<Row> {
         raw("an address of IPv6", Arrives, head("Host: [::1]:8080\r\n")),
         raw("an empty Host", Arrives, head("Host:\r\n")),
         raw("white space around the Host", Arrives, head("Host: \t app.test \t\r\n")),
+        raw("HTTP/1.0 without Host", Arrives, format!("GET /ROW HTTP/1.0\r\n\r\n{NEXT}")),
+        raw(
+            "HTTP/1.0 without Host that is kept alive",
+            Arrives,
+            format!("GET /ROW HTTP/1.0\r\nConnection: keep-alive\r\n\r\n{NEXT}"),
+        ),
         raw(
             "HTTP/1.0 with two",
             Refused(400),
