@@ -88,6 +88,8 @@ impl ProxyHttp for Proxy {
         }
         session.set_read_timeout(Some(ctx.state.config.timeouts.body));
         session.set_write_timeout(Some(ctx.state.config.timeouts.body));
+        // Without, what comes early of the next request ends this one; `logging` takes it back.
+        session.set_pipelining_enabled(true);
         // Such a client would take a 1xx for the answer (RFC 9110 section 15.2).
         if session.req_header().version == http::Version::HTTP_10 {
             session.set_ignore_info_resp(true);
@@ -242,6 +244,8 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Context) {
+        // No head has been looked at in what came early: the connection ends behind this answer.
+        session.set_pipelining_enabled(false);
         access::finished(&self.0, session, ctx);
     }
 
