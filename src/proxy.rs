@@ -188,6 +188,7 @@ impl ProxyHttp for Proxy {
         if response.status.is_informational() && response.status.as_u16() != 101 {
             return response::strip(response, &ctx.state.config);
         }
+        response::check_framing(response)?;
         // Such a client would take the chunk sizes for the body (RFC 9112 section 6.1).
         if session.req_header().version == http::Version::HTTP_10
             && response.remove_header(&http::header::TRANSFER_ENCODING).is_some()

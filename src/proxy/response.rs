@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{CACHE_CONTROL, HeaderName, SET_COOKIE, VARY};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, HeaderName, SET_COOKIE, TRANSFER_ENCODING, VARY,
+};
 use http::{HeaderMap, HeaderValue};
-use pingora_core::{Error, ErrorSource, Result};
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader, header_value_from_raw};
 
 use super::context::{Context, Session};
@@ -18,6 +20,21 @@ use crate::session::lifetime::SessionId;
 use crate::session::recent::REMEMBERED;
 use crate::session::time::Timestamp;
 use crate::session::{self, CookieAction, IssueKind, Opened};
+
+/// Refuses an answer whose length is said twice, even if it is said alike: who is in front may read
+/// one of them (RFC 9112 section 6.3).
+pub(super) fn check_framing(response: &ResponseHeader) -> Result<()> {
+    let is_said_twice = |name: HeaderName| {
+        let mut fields = response.headers.get_all(name).iter();
+        let first = fields.next();
+        fields.next().is_some() || first.is_some_and(|value| value.as_bytes().contains(&b','))
+    };
+    if is_said_twice(CONTENT_LENGTH) || is_said_twice(TRANSFER_ENCODING) {
+        let why = "the length of the answer is said twice";
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_up);
+    }
+    Ok(())
+}
 
 /// Removes the sidecar's fields and any cookie under the session cookie's name.
 pub(super) fn strip(response: &mut ResponseHeader, config: &Config) -> Result<()> {

@@ -55,6 +55,9 @@ impl Bound {
                     Some(Listener { fd, .. }) => fd,
                     None => bind_unix(path).map_err(failed)?,
                 };
+                // pingora does so as well, but later than somebody may have been told.
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+                    .map_err(failed)?;
                 let key = path.to_string_lossy().into_owned();
                 let socket = Some((path.clone(), mode));
                 Ok(Self { name: listen.to_string(), configured, key, fd, socket })
