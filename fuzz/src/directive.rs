@@ -110,7 +110,7 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
         broken |= differ(values) || !matches!(dict, Some(Ok(_)));
     }
     let is_number = |value: &&[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    broken |= differ(&fields.max_age) || !fields.max_age.iter().all(|value| is_number(value));
+    broken |= differ(&fields.max_age) || !fields.max_age.iter().all(is_number);
 
     match directive {
         Directive::Delete { beside_a_save } => {

@@ -19,8 +19,11 @@ pub use directive::directive;
 pub use open_close::open_close;
 pub use token::token;
 
-/// Every target by its name, which is also that of its folder in `seeds/`.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+/// A target by its name, which is also that of its folder in `seeds/`.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 5] = [
     ("config", config),
     ("cookie_header", cookie_header),
     ("directive", directive),

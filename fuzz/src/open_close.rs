@@ -37,6 +37,15 @@ struct Jar {
     managed: Option<(Timestamp, Option<u64>)>,
 }
 
+impl Jar {
+    /// What its `Set-Cookie` has to say: nothing where it ends with the browser.
+    fn max_age(&self, now: Timestamp) -> Option<u64> {
+        let until_the_browser_ends = matches!(self.managed, Some((_, Some(0))));
+        let expires = self.expires.filter(|_| !until_the_browser_ends);
+        expires.map(|expires| expires - now.as_secs())
+    }
+}
+
 fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let policy = policy(u8::arbitrary(data)? & 0b1001_1111);
     let base64url = bool::arbitrary(data)?;
@@ -112,7 +121,10 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
                 assert_eq!(cookie.len(), issued.cookie_bytes);
                 let token = cookie.strip_prefix("session=").expect("the session's cookie");
                 let managed = alive.as_ref().and_then(|jar| jar.managed);
-                jar = Some(kept(token, dict, managed, max_age, &policy, now));
+                let kept = kept(token, dict, managed, max_age, &policy, now);
+                let max_age = issued.set_cookie.split("; Max-Age=").nth(1).map(str::to_owned);
+                assert_eq!(max_age, kept.max_age(now).map(|seconds| seconds.to_string()));
+                jar = Some(kept);
             }
             Ok(CookieAction::Expire { .. }) => panic!("nobody has deleted it"),
             Err(broken) => {
