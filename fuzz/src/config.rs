@@ -66,6 +66,9 @@ fn shown(loaded: &Loaded) -> String {
         shutdown_timeout,
         workers,
     } = &loaded.config;
+    // What is printed is sorted; in which order claims are copied means nothing.
+    let mut headers = headers.clone();
+    headers.claims.sort_by(|one, other| one.field.as_str().cmp(other.field.as_str()));
     let keys: Vec<_> = keys
         .iter()
         .map(|key| (&key.id, key.algorithm, &key.source, key.encoding, key.allow_weak_secret))
