@@ -137,9 +137,9 @@ pub(super) fn shown(value: &Value) -> String {
         }
         Value::Array(_) => "[…]".into(),
         Value::Table(_) => "{…}".into(),
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {
-            value.to_string()
-        }
+        // Not as a value, which panics over what the parser has left of a date with a typo.
+        Value::Datetime(moment) => moment.to_string(),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => value.to_string(),
     }
 }
 

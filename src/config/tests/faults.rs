@@ -301,3 +301,15 @@ name = "a b"
     assert_eq!(faults[4], "7: cookie is here for the second time");
     assert_eq!(self::faults("listen = [\n'a',\nworkers = 1\n").len(), 1);
 }
+
+#[test]
+fn a_broken_date_is_a_fault_wherever_it_stands() {
+    for key in ["workers", "shutdown_timeout", "session.not_before", "cookie.secure", "log.level"] {
+        for date in ["2026-11-22T10", "2026-13-01", "1979-02-30", "25:00:00", "2026-11-22T10:00Z9"]
+        {
+            let faults = faults(&format!("{TOP}{key} = {date}\n"));
+            assert!(faults[0].starts_with("4: not TOML: "), "{key} = {date}: {faults:?}");
+            assert_eq!(faults.len(), 1, "{key} = {date}: {faults:?}");
+        }
+    }
+}

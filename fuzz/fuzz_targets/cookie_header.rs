@@ -1,0 +1,5 @@
+//! `cookie_header` for libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cloakroom_fuzz::cookie_header(data));

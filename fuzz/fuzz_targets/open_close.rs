@@ -1,0 +1,5 @@
+//! `open_close` for libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cloakroom_fuzz::open_close(data));

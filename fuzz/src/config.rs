@@ -1,0 +1,85 @@
+//! Configuration files.
+
+use std::path::Path;
+
+use cloakroom::config::Config;
+use cloakroom::config::file::{Loaded, Overrides, parse};
+
+const REDACTED: &str = "(redacted)";
+
+/// A text is a configuration or has faults that can be shown. What is in force can be printed,
+/// with no secret in it, and says the same when it is read again.
+pub fn config(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    let read = |text: &str| parse(text, Path::new("c.toml"), &Overrides::default());
+    let lines = 1 + text.matches('\n').count();
+    let loaded = match read(text) {
+        Ok(loaded) => loaded,
+        Err(faults) => {
+            assert!(!faults.is_empty(), "refused without a reason");
+            for fault in faults {
+                assert!((1..=lines).contains(&fault.line), "no such line: {fault}");
+                assert!(!fault.message.contains(char::is_control), "{fault:?}");
+                assert!(!fault.message.is_empty());
+            }
+            return;
+        }
+    };
+    for warning in &loaded.warnings {
+        assert!(!warning.contains(char::is_control), "{warning:?}");
+    }
+    for key in loaded.effective["keys"].as_array().expect("an array of keys") {
+        assert!(key.get("secret").is_none_or(|secret| secret.as_str() == Some(REDACTED)));
+    }
+
+    let printed = toml::to_string(&loaded.effective).expect("a table can be printed");
+    let again = read(&printed).unwrap_or_else(|faults| panic!("{faults:#?}\n{printed}"));
+    assert_eq!(again.effective, loaded.effective, "what is in force");
+    assert_eq!(again.warnings, loaded.warnings);
+    assert_eq!(shown(&again), shown(&loaded), "what it means");
+
+    for target in ["/", "/admin/x", "/static/../admin", "*", "//a%2fb;c"] {
+        let access = |config: &Config| config.routes.access(target.as_bytes()).clone();
+        assert_eq!(access(&again.config), access(&loaded.config), "{target}");
+    }
+}
+
+/// Every part of the configuration but the lines on which the keys stand.
+fn shown(loaded: &Loaded) -> String {
+    // Without "..": who adds a part has to say here that it is shown, too.
+    let Config {
+        listen,
+        backend,
+        keys,
+        headers,
+        session,
+        revoked_file,
+        forward_cookie,
+        vary,
+        on_bad_save,
+        routes,
+        trusted_proxies,
+        admin,
+        log,
+        limits,
+        timeouts,
+        shutdown_timeout,
+        workers,
+    } = &loaded.config;
+    // What is printed is sorted; in which order claims are copied means nothing.
+    let mut headers = headers.clone();
+    headers.claims.sort_by(|one, other| one.field.as_str().cmp(other.field.as_str()));
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|key| (&key.id, key.algorithm, &key.source, key.encoding, key.allow_weak_secret))
+        .collect();
+    format!(
+        "{:#?}",
+        (
+            (keys, listen, backend, headers, session, routes),
+            (revoked_file, forward_cookie, vary, on_bad_save),
+            (trusted_proxies, admin, log, limits, timeouts),
+            (shutdown_timeout, workers),
+        )
+    )
+}

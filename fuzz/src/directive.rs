@@ -1,0 +1,200 @@
+//! Control headers: two bytes of flags, then one field a line, the first letter of which says
+//! which it is.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cloakroom::session::cookie::find;
+use cloakroom::session::dict::Dict;
+use cloakroom::session::directive::{Control, Directive, Save, read};
+use cloakroom::session::header::Encoding;
+use cloakroom::session::lifetime::{LONGEST, SessionId};
+use cloakroom::session::{self, CookieAction, IssueKind, Issued, Opened, Policy};
+use serde_json::{Map, Value};
+
+use crate::json;
+use crate::keys::RING;
+use crate::policy::{NOW, policy};
+
+/// The fields of an answer by what they are, without the white space around them.
+#[derive(Default)]
+struct Fields<'a> {
+    save: Vec<&'a [u8]>,
+    merge: Vec<&'a [u8]>,
+    max_age: Vec<&'a [u8]>,
+    delete: Vec<&'a [u8]>,
+}
+
+/// What can be carried out is carried out and comes back; what cannot says why, without the data.
+pub fn directive(data: &[u8]) {
+    let [flags, bits, text @ ..] = data else { return };
+    let encoding = if flags & 1 == 0 { Encoding::Json } else { Encoding::Base64Url };
+    let policy = policy(*bits);
+    let mut control = Control::default();
+    let mut fields = Fields::default();
+    for line in text.split(|&byte| byte == b'\n').take(16) {
+        let Some((letter, value)) = line.split_first() else { continue };
+        let list = match letter {
+            b's' => {
+                control.save.add(value);
+                &mut fields.save
+            }
+            b'm' => {
+                control.merge.add(value);
+                &mut fields.merge
+            }
+            b'a' => {
+                control.max_age.add(value);
+                &mut fields.max_age
+            }
+            b'd' => {
+                control.delete.add(value);
+                &mut fields.delete
+            }
+            _ => continue,
+        };
+        list.push(value.trim_ascii());
+    }
+
+    let directive = read(&control, encoding);
+    check_read(&directive, &fields, encoding);
+
+    // A request with a session or without one.
+    let opened = if flags & 2 == 0 { nobody(&policy) } else { somebody(&policy) };
+    let before = opened.token().map(|token| token.dict().as_str().to_owned());
+    let wanted = directive.clone();
+    let fresh_id = || SessionId::from_bytes([7; 16]);
+    let action = session::close(&opened, directive, &RING, &policy, NOW, fresh_id);
+    match (wanted, action) {
+        (Directive::Keep, Ok(CookieAction::Keep)) => {}
+        (Directive::Delete { .. }, Ok(CookieAction::Expire { set_cookie, session })) => {
+            assert_eq!(set_cookie, policy.cookie.expire());
+            assert_eq!(session.is_some(), before.is_some());
+        }
+        (Directive::Save(save), Ok(CookieAction::Issue(issued))) => {
+            let kind = if save.dict.is_some() { IssueKind::Saved } else { IssueKind::Merged };
+            assert_eq!(issued.kind, kind);
+            let dict = reopened(&issued, &policy);
+            json::sound(&dict);
+            check_dict(&dict, &save, before.as_deref().unwrap_or("{}"));
+        }
+        (Directive::Save(_) | Directive::Broken(_), Err(broken)) => {
+            // A key that is the sidecar's own is named; nothing else comes from the header.
+            assert!(broken.reason.len() < 150, "{}", broken.reason);
+            assert!(!broken.reason.contains(char::is_control), "{}", broken.reason);
+        }
+        (wanted, action) => panic!("{wanted:?} became {action:?}"),
+    }
+}
+
+/// What the fields ask for, by the words of the documentation.
+fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
+    let is_no = |value: &&&[u8]| {
+        ["", "0", "false", "no", "off"].iter().any(|no| value.eq_ignore_ascii_case(no.as_bytes()))
+    };
+    let noes = fields.delete.iter().filter(is_no).count();
+    let yeses = fields.delete.len() - noes;
+    let saves = !fields.save.is_empty() || !fields.merge.is_empty();
+    let differ = |values: &[&[u8]]| values.windows(2).any(|pair| pair[0] != pair[1]);
+    let mut broken = false;
+    for values in [&fields.save, &fields.merge] {
+        let Some(value) = values.first() else { continue };
+        let json = match encoding {
+            Encoding::Json => Some(value.to_vec()),
+            Encoding::Base64Url => URL_SAFE_NO_PAD.decode(value).ok(),
+        };
+        let dict = json.map(|json| {
+            let dict = Dict::parse(&json);
+            json::checked(&json, &dict);
+            dict
+        });
+        broken |= differ(values) || !matches!(dict, Some(Ok(_)));
+    }
+    let is_number = |value: &&[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    broken |= differ(&fields.max_age) || !fields.max_age.iter().all(is_number);
+
+    match directive {
+        Directive::Delete { beside_a_save } => {
+            assert!(yeses > 0 && noes == 0 && *beside_a_save == saves, "a delete");
+        }
+        Directive::Keep => assert!(yeses == 0 && !saves, "nothing asked for"),
+        Directive::Save(save) => {
+            assert!(yeses == 0 && saves && !broken, "a save");
+            assert_eq!(save.dict.is_some(), !fields.save.is_empty());
+            assert_eq!(save.patch.is_some(), !fields.merge.is_empty());
+            let max_age = fields.max_age.first().map(|digits| {
+                let digits = str::from_utf8(digits).expect("digits").trim_start_matches('0');
+                let short = digits.len() < 12;
+                if short { digits.parse().unwrap_or(0) } else { u64::MAX }.min(LONGEST.as_secs())
+            });
+            assert_eq!(save.max_age, max_age);
+        }
+        Directive::Broken(_) if yeses > 0 => assert!(noes > 0, "a delete comes first"),
+        Directive::Broken(_) => assert!(saves && broken, "nothing is broken"),
+    }
+}
+
+/// RFC 7396 as it stands there, on values.
+fn patched(target: Value, patch: &Value) -> Value {
+    let Value::Object(patch) = patch else { return patch.clone() };
+    let mut target = match target {
+        Value::Object(target) => target,
+        _ => Map::new(),
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            target.remove(name);
+        } else {
+            let old = target.remove(name).unwrap_or_default();
+            target.insert(name.clone(), patched(old, value));
+        }
+    }
+    Value::Object(target)
+}
+
+fn check_dict(dict: &Dict, save: &Save, before: &str) {
+    let saved = save.dict.as_ref().map_or(before, Dict::as_str);
+    let Some(patch) = &save.patch else {
+        assert_eq!(dict.as_str(), saved, "as it was written");
+        return;
+    };
+    // Where serde_json cannot read one of the texts there is no second opinion.
+    let value = |text: &str| serde_json::from_str::<Value>(text);
+    if let (Ok(target), Ok(patch), Ok(dict)) =
+        (value(saved), value(patch.as_str()), value(dict.as_str()))
+    {
+        assert_eq!(dict, patched(target, &patch), "merged");
+    }
+}
+
+/// The dict that the client brings back with its next request.
+fn reopened(issued: &Issued, policy: &Policy) -> Dict {
+    let set_cookie = &issued.set_cookie;
+    assert!(set_cookie.bytes().all(|byte| (0x20..0x7F).contains(&byte)), "{set_cookie}");
+    let cookie = set_cookie.split(';').next().unwrap_or_default();
+    assert_eq!(cookie.len(), issued.cookie_bytes);
+    assert!(cookie.len() <= policy.max_cookie_bytes, "too long");
+    let opened = open(cookie, policy);
+    let token = opened.token().expect("what is issued now verifies now");
+    token.dict().clone()
+}
+
+fn open(cookie: &str, policy: &Policy) -> Opened {
+    let field = format!("a=1; {cookie}; b=\"2");
+    let found = find(|| std::iter::once(field.as_bytes()), policy.names(), false);
+    session::open(&found, &RING, policy, NOW)
+}
+
+fn nobody(policy: &Policy) -> Opened {
+    open("c", policy)
+}
+
+fn somebody(policy: &Policy) -> Opened {
+    let dict = Dict::parse(br#"{"a":{"b":1,"c":[2]},"n":1.10,"s":"x"}"#).expect("a dict");
+    // Without a lifetime a token of this policy can have none to require.
+    let policy = &Policy { require_exp: false, ..policy.clone() };
+    let fresh_id = || SessionId::from_bytes([3; 16]);
+    let token = session::encode(&dict, &RING, policy, NOW, fresh_id).expect("a token");
+    let opened = open(&format!("session={token}"), policy);
+    assert!(opened.token().is_some());
+    opened
+}
