@@ -8,6 +8,8 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use super::{Algorithm, Family};
 
+mod roca;
+
 /// RFC 7518 section 3.3.
 const LEAST_RSA_BITS: usize = 2048;
 
@@ -100,6 +102,10 @@ fn check(jwk: &Jwk, algorithm: Algorithm) -> Result<(), String> {
             short @ ..LEAST_RSA_BITS => {
                 Err(format!("is an RSA key of {short} bits; {LEAST_RSA_BITS} are the least"))
             }
+            LEAST_RSA_BITS..=MOST_RSA_BITS if is_roca(&rsa.n) => {
+                Err("is an RSA key that can be factored (ROCA, CVE-2017-15361); make a new one"
+                    .into())
+            }
             LEAST_RSA_BITS..=MOST_RSA_BITS => Ok(()),
             long => Err(format!("is an RSA key of {long} bits; {MOST_RSA_BITS} are the most")),
         },
@@ -116,6 +122,10 @@ fn check(jwk: &Jwk, algorithm: Algorithm) -> Result<(), String> {
         (AlgorithmParameters::OctetKeyPair(_), Algorithm::EdDsa) => Ok(()),
         _ => Err(unfit(algorithm)),
     }
+}
+
+fn is_roca(modulus: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(modulus).is_ok_and(|bytes| roca::is_weak(&bytes))
 }
 
 /// How long a number is, given as base64url of its bytes.
