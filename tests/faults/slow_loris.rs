@@ -81,7 +81,8 @@ fn slow_loris() {
     assert!(peak <= pick(128 << 20, 64 << 20), "{}", megabytes(peak));
     meanwhile.assert_none_failed();
     let at_rest = at_rest.latency(0.99);
-    let bound = pick(at_rest * 10 + Duration::from_secs(1), at_rest * 2);
+    // A few milliseconds are those of the processors, which all of this shares.
+    let bound = pick(at_rest * 10 + Duration::from_secs(1), at_rest * 2 + Duration::from_millis(5));
     let p99 = meanwhile.latency(0.99);
     assert!(p99 <= bound, "{p99:?} where {bound:?} was to be reached");
 }
