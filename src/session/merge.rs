@@ -1,6 +1,7 @@
 //! RFC 7396: a JSON merge patch, applied to texts.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::dict::{Dict, members, unescape, write_object};
 
@@ -18,11 +19,17 @@ type Members<'a> = Vec<(&'a str, Cow<'a, str>)>;
 /// Recursion ends where the patch does, at [`super::dict::MAX_DEPTH`].
 fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
     let mut merged: Members<'a> = members(target).map(|(key, value)| (key, value.into())).collect();
-    for (key, value) in members(patch) {
+    // Below the top a key may repeat, in the patch as in the target: the last one counts.
+    let names = members(patch).map(|(key, _)| unescape(key));
+    let last: HashMap<_, usize> = names.zip(0..).collect();
+    for (index, (key, value)) in members(patch).enumerate() {
         let name = unescape(key);
+        if last.get(&name) != Some(&index) {
+            continue;
+        }
         let is_same = |(other, _): &(&str, Cow<'_, str>)| unescape(other) == name;
         let place = merged.iter().position(is_same);
-        // Below the top a key may repeat; the last one counts, and only one may be left.
+        // Of those only one may be left.
         let old = merged.iter().rposition(is_same).map(|last| merged[last].1.clone());
         merged.retain(|member| !is_same(member));
         if value == "null" {
@@ -91,5 +98,17 @@ mod tests {
         let patch = r#"{"o":{"k":{"new":1}}}"#;
         assert_eq!(merged(target, patch), r#"{"o":{"k":{"last":1,"new":1},"x":0}}"#);
         assert_eq!(merged(target, r#"{"o":{"k":null}}"#), r#"{"o":{"x":0}}"#);
+    }
+
+    #[test]
+    fn of_a_key_that_repeats_in_the_patch_the_last_one_counts() {
+        for (target, patch, expected) in [
+            (r"{}", r#"{"o":{"k":{"x":1},"\u006b":{}}}"#, r#"{"o":{"\u006b":{}}}"#),
+            (r"{}", r#"{"o":{"k":{"x":1},"j":2,"k":3}}"#, r#"{"o":{"j":2,"k":3}}"#),
+            (r#"{"o":{"k":{"a":1}}}"#, r#"{"o":{"k":null,"k":{}}}"#, r#"{"o":{"k":{"a":1}}}"#),
+            (r#"{"o":{"k":1}}"#, r#"{"o":{"k":2,"k":null}}"#, r#"{"o":{}}"#),
+        ] {
+            assert_eq!(merged(target, patch), expected, "{target} {patch}");
+        }
     }
 }
