@@ -240,10 +240,9 @@ impl Key {
     /// Whether the two are halves of one pair: what one signs, the other verifies.
     #[must_use]
     pub fn is_pair_of(&self, public: &Self) -> bool {
-        let mut signature = String::new();
         let probe = b"cloakroom";
-        self.sign(probe, &mut signature).is_some()
-            && Signature::parse(&signature).is_some_and(|parsed| public.verify(probe, &parsed))
+        let signature = self.sign(probe).unwrap_or_default();
+        Signature::parse(&signature).is_some_and(|parsed| public.verify(probe, &parsed))
     }
 
     /// The first part of its tokens.
@@ -251,20 +250,16 @@ impl Key {
         &self.header
     }
 
-    /// Appends the signature of `message`, base64url-encoded; None if it cannot sign or the crypto
+    /// The signature of `message`, base64url-encoded; None if it cannot sign or the crypto
     /// library fails.
-    pub(crate) fn sign(&self, message: &[u8], signature: &mut String) -> Option<()> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<String> {
         match &self.material {
-            Material::Hmac(key) => {
-                URL_SAFE_NO_PAD.encode_string(hmac::sign(key, message), signature);
-            }
+            Material::Hmac(key) => Some(URL_SAFE_NO_PAD.encode(hmac::sign(key, message))),
             Material::Pair { signing, .. } => {
                 let algorithm = self.algorithm.of_jsonwebtoken();
-                let signing = signing.as_ref()?;
-                signature.push_str(&jsonwebtoken::crypto::sign(message, signing, algorithm).ok()?);
+                jsonwebtoken::crypto::sign(message, signing.as_ref()?, algorithm).ok()
             }
         }
-        Some(())
     }
 
     /// Whether a signature is this key's for `message`.

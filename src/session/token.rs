@@ -73,8 +73,7 @@ pub fn sign(payload: &str, key: &Key) -> Option<String> {
     token.push_str(key.header());
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-    let mut signature = String::with_capacity(96);
-    key.sign(token.as_bytes(), &mut signature)?;
+    let signature = key.sign(token.as_bytes())?;
     token.push('.');
     token.push_str(&signature);
     Some(token)
