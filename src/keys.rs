@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
 mod pem;
@@ -137,23 +140,60 @@ impl Algorithm {
     }
 }
 
+/// A signature as it stands in a token, and its bytes.
+pub(crate) struct Signature<'a> {
+    encoded: &'a str,
+    /// In place: one that is looked at for each request is worth no allocation.
+    bytes: [u8; LONGEST_SIGNATURE + 2],
+    length: usize,
+}
+
+/// Bytes of the longest, that of RSA with 8192 bits; base64 asks for room in whole groups.
+const LONGEST_SIGNATURE: usize = 1024;
+
+impl<'a> Signature<'a> {
+    /// None where it is not canonical base64url, or too long for any key.
+    pub(crate) fn parse(encoded: &'a str) -> Option<Self> {
+        let mut bytes = [0; LONGEST_SIGNATURE + 2];
+        let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
+        Some(Self { encoded, bytes, length })
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
 /// One key.
 pub struct Key {
     id: Option<String>,
     algorithm: Algorithm,
-    /// None for a key that only verifies.
-    signing: Option<EncodingKey>,
-    verifying: DecodingKey,
+    material: Material,
     /// The first part of the tokens it signs, base64url-encoded.
     header: String,
+}
+
+/// What signs and verifies.
+enum Material {
+    /// A secret, hashed once: `jsonwebtoken` would do it anew for each token.
+    Hmac(hmac::Key),
+    Pair {
+        /// None for a key that only verifies.
+        signing: Option<EncodingKey>,
+        verifying: DecodingKey,
+    },
 }
 
 impl Key {
     /// A secret.
     #[must_use]
     pub fn hmac(id: Option<String>, algorithm: Algorithm, secret: &[u8]) -> Self {
-        let signing = Some(EncodingKey::from_secret(secret));
-        Self::new(id, algorithm, signing, DecodingKey::from_secret(secret))
+        let hash = match algorithm {
+            Algorithm::Hs384 => hmac::HMAC_SHA384,
+            Algorithm::Hs512 => hmac::HMAC_SHA512,
+            _ => hmac::HMAC_SHA256,
+        };
+        Self::new(id, algorithm, Material::Hmac(hmac::Key::new(hash, secret)))
     }
 
     /// A key pair, from its private half in PEM (PKCS #8; of RSA also PKCS #1).
@@ -162,7 +202,7 @@ impl Key {
     /// Why the text holds no private key for the algorithm: the end of a sentence about it.
     pub fn private(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, String> {
         let (signing, verifying) = pem::private(pem, algorithm)?;
-        Ok(Self::new(id, algorithm, Some(signing), verifying))
+        Ok(Self::new(id, algorithm, Material::Pair { signing: Some(signing), verifying }))
     }
 
     /// A key that only verifies, from PEM (SubjectPublicKeyInfo; of RSA also PKCS #1).
@@ -170,17 +210,13 @@ impl Key {
     /// # Errors
     /// Why the text holds no public key for the algorithm: the end of a sentence about it.
     pub fn public(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, String> {
-        Ok(Self::new(id, algorithm, None, pem::public(pem, algorithm)?))
+        let verifying = pem::public(pem, algorithm)?;
+        Ok(Self::new(id, algorithm, Material::Pair { signing: None, verifying }))
     }
 
-    fn new(
-        id: Option<String>,
-        algorithm: Algorithm,
-        signing: Option<EncodingKey>,
-        verifying: DecodingKey,
-    ) -> Self {
+    fn new(id: Option<String>, algorithm: Algorithm, material: Material) -> Self {
         let header = crate::session::token::header(algorithm, id.as_deref());
-        Self { id, algorithm, signing, verifying, header }
+        Self { id, algorithm, material, header }
     }
 
     /// The `kid` of its tokens.
@@ -198,14 +234,15 @@ impl Key {
     /// Whether it is more than a public key.
     #[must_use]
     pub fn can_sign(&self) -> bool {
-        self.signing.is_some()
+        !matches!(self.material, Material::Pair { signing: None, .. })
     }
 
     /// Whether the two are halves of one pair: what one signs, the other verifies.
     #[must_use]
     pub fn is_pair_of(&self, public: &Self) -> bool {
         let probe = b"cloakroom";
-        self.sign(probe).is_some_and(|signature| public.verify(probe, &signature))
+        let signature = self.sign(probe).unwrap_or_default();
+        Signature::parse(&signature).is_some_and(|parsed| public.verify(probe, &parsed))
     }
 
     /// The first part of its tokens.
@@ -216,15 +253,25 @@ impl Key {
     /// The signature of `message`, base64url-encoded; None if it cannot sign or the crypto
     /// library fails.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<String> {
-        let signing = self.signing.as_ref()?;
-        jsonwebtoken::crypto::sign(message, signing, self.algorithm.of_jsonwebtoken()).ok()
+        match &self.material {
+            Material::Hmac(key) => Some(URL_SAFE_NO_PAD.encode(hmac::sign(key, message))),
+            Material::Pair { signing, .. } => {
+                let algorithm = self.algorithm.of_jsonwebtoken();
+                jsonwebtoken::crypto::sign(message, signing.as_ref()?, algorithm).ok()
+            }
+        }
     }
 
-    /// Whether `signature`, base64url-encoded, is this key's for `message`.
-    pub(crate) fn verify(&self, message: &[u8], signature: &str) -> bool {
-        let algorithm = self.algorithm.of_jsonwebtoken();
-        jsonwebtoken::crypto::verify(signature, message, &self.verifying, algorithm)
-            .unwrap_or(false)
+    /// Whether a signature is this key's for `message`.
+    pub(crate) fn verify(&self, message: &[u8], signature: &Signature<'_>) -> bool {
+        match &self.material {
+            Material::Hmac(key) => hmac::verify(key, message, signature.bytes()).is_ok(),
+            Material::Pair { verifying, .. } => {
+                let algorithm = self.algorithm.of_jsonwebtoken();
+                jsonwebtoken::crypto::verify(signature.encoded, message, verifying, algorithm)
+                    .unwrap_or(false)
+            }
+        }
     }
 }
 

@@ -200,7 +200,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
-    use crate::keys::Key;
+    use crate::keys::{Key, Signature};
 
     /// What `openssl` writes.
     fn openssl(arguments: &str, input: &str) -> String {
@@ -257,6 +257,8 @@ mod tests {
             assert!(pair.is_pair_of(&public) && pair.is_pair_of(&pair), "{name}");
             assert!(!public.is_pair_of(&public), "{name}");
             let signature = pair.sign(b"message").unwrap();
+            let signature = Signature::parse(&signature).unwrap();
+            assert!(public.verify(b"message", &signature), "{name}");
             assert!(!public.verify(b"another", &signature), "{name}");
         }
     }

@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
+use elements::Element;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
@@ -156,24 +158,31 @@ pub fn forward(
     let elements = if uses_forwarded { elements::read(values()) } else { None };
     let first = elements.as_ref().and_then(|elements| elements.first());
 
-    let earlier: Vec<Vec<u8>> = match &elements {
-        Some(elements) => {
-            elements.iter().filter_map(|one| one.client().map(String::into_bytes)).collect()
+    let mut addresses = Vec::with_capacity(40);
+    let mut add = |address: &[u8]| {
+        if !address.is_empty() {
+            if !addresses.is_empty() {
+                addresses.extend_from_slice(b", ");
+            }
+            addresses.extend_from_slice(address);
         }
-        None if believed => received
-            .get_all(X_FORWARDED_FOR)
-            .iter()
-            .map(|value| value.as_bytes().trim_ascii().to_vec())
-            .filter(|value| !value.is_empty())
-            .collect(),
-        None => Vec::new(),
     };
-    let own_address = peer.map(|address| address.to_string().into_bytes());
-    let addresses: Vec<Vec<u8>> = earlier.into_iter().chain(own_address).collect();
-    let for_ = if addresses.is_empty() {
-        None
-    } else {
-        HeaderValue::from_bytes(&addresses.join(&b", "[..])).ok()
+    match &elements {
+        Some(elements) => {
+            elements.iter().filter_map(Element::client).for_each(|client| add(client.as_bytes()));
+        }
+        None if believed => {
+            let values = received.get_all(X_FORWARDED_FOR).iter();
+            values.for_each(|value| add(value.as_bytes().trim_ascii()));
+        }
+        None => {}
+    }
+    if let Some(peer) = peer {
+        add(peer.to_string().as_bytes());
+    }
+    let for_ = match addresses.is_empty() {
+        true => None,
+        false => HeaderValue::from_maybe_shared(Bytes::from(addresses)).ok(),
     };
     let forwarded = elements.is_some().then(|| {
         let own = elements::own(peer, scheme, host);

@@ -38,11 +38,15 @@ pub(super) fn check_framing(response: &ResponseHeader) -> Result<()> {
 
 /// Removes the sidecar's fields and any cookie under the session cookie's name.
 pub(super) fn strip(response: &mut ResponseHeader, config: &Config) -> Result<()> {
-    let own: Vec<HeaderName> = own_names(&response.headers, config);
-    for name in own {
+    let own = own_names(&response.headers, config);
+    remove(response, own);
+    drop_foreign_cookie(response, config)
+}
+
+fn remove(response: &mut ResponseHeader, names: Vec<HeaderName>) {
+    for name in names {
         response.remove_header(&name);
     }
-    drop_foreign_cookie(response, config)
 }
 
 /// The same for the fields behind a body.
@@ -83,8 +87,11 @@ pub(super) fn close_session(
 ) -> Result<()> {
     let state = Arc::clone(&ctx.state);
     let config = &state.config;
-    let directive = read(response, config);
-    strip(response, config)?;
+    let own = own_names(&response.headers, config);
+    // Most answers say nothing of the session.
+    let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
+    remove(response, own);
+    drop_foreign_cookie(response, config)?;
     let Session::Open(opened) = &ctx.session else {
         return Ok(());
     };

@@ -70,7 +70,7 @@ pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Rea
     }
     let issued = claims.iat.and_then(|iat| numeric_date(iat).ok()).and_then(moment);
     let own = Own { lifetime: policy.lifetime().is_some() || managed.is_some(), policy };
-    let hides = payload.members().any(|(key, _)| own.contains(key));
+    let hides = own.are_any() && payload.members().any(|(key, _)| own.contains(key));
     let dict = if hides {
         Dict::from_members(payload.members().filter(|(key, _)| !own.contains(key)))
     } else {
@@ -117,6 +117,10 @@ struct Own<'a> {
 }
 
 impl Own<'_> {
+    fn are_any(&self) -> bool {
+        self.lifetime || self.policy.issuer.is_some() || self.policy.audience.is_some()
+    }
+
     fn contains(&self, key: &str) -> bool {
         match unescape(key).as_ref() {
             b"iat" | b"exp" | b"cr" => self.lifetime,

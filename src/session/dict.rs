@@ -9,16 +9,20 @@ use std::ops::Range;
 
 mod scan;
 
+use scan::Keys;
+
 /// How deep arrays and objects may nest, the dict itself being the first level.
 pub const MAX_DEPTH: usize = 128;
 
 /// A JSON object in UTF-8, without white space between tokens and without a repeated key at the
 /// top.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Dict {
     text: String,
     /// Whether the text is printable ASCII and can stand in a header field as it is.
     printable: bool,
+    /// Where its members are, as far as that is known.
+    keys: Keys,
 }
 
 /// Why a text is no dict. Says where, never what.
@@ -60,9 +64,18 @@ impl fmt::Debug for Dict {
     }
 }
 
+/// Two are the same that are written alike.
+impl PartialEq for Dict {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Dict {}
+
 impl Default for Dict {
     fn default() -> Self {
-        Self { text: "{}".into(), printable: true }
+        Self { text: "{}".into(), printable: true, keys: Keys::NONE }
     }
 }
 
@@ -82,8 +95,11 @@ impl Dict {
     pub fn from_vec(bytes: Vec<u8>) -> Result<Self, DictError> {
         let text = String::from_utf8(bytes).map_err(|_| DictError::NotUtf8)?;
         let shape = scan::scan(text.as_bytes())?;
-        let text = if shape.spaced { scan::without_space(&text) } else { text };
-        let dict = Self { text, printable: shape.printable };
+        let (text, keys) = match shape.spaced {
+            true => (scan::without_space(&text), Keys::UNKNOWN),
+            false => (text, shape.keys),
+        };
+        let dict = Self { text, printable: shape.printable, keys };
         if dict.repeats_a_key() { Err(DictError::RepeatedKey) } else { Ok(dict) }
     }
 
@@ -91,7 +107,7 @@ impl Dict {
     pub(super) fn from_members<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let text = write_object(members);
         let printable = is_printable(&text);
-        Self { text, printable }
+        Self { text, printable, keys: Keys::UNKNOWN }
     }
 
     /// The JSON text.
@@ -109,7 +125,16 @@ impl Dict {
     /// The members at the top, in order: each key as it is written, with its quotes, and the
     /// text of its value.
     pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
-        members(&self.text)
+        let known = self.keys.ranges();
+        let walked = if known.is_none() { Some(members(&self.text)) } else { None };
+        let known = known.unwrap_or_default();
+        let noted = known.iter().enumerate().filter_map(|(index, &(start, end))| {
+            // Up to the comma before the next key, or to the brace.
+            let next = known.get(index + 1).map_or(self.text.len(), |&(next, _)| next as usize);
+            let (start, end) = (start as usize, end as usize);
+            Some((self.text.get(start..end)?, self.text.get(end + 1..next - 1)?))
+        });
+        noted.chain(walked.into_iter().flatten())
     }
 
     /// The text of the value at a path of keys; None where a key is absent or what lies above it
@@ -150,6 +175,17 @@ impl Dict {
     }
 
     fn repeats_a_key(&self) -> bool {
+        // Few keys without escapes are compared with each other where they stand.
+        if let Some(ranges) = self.keys.ranges() {
+            let text = self.text.as_bytes();
+            let key = |&(start, end): &(u32, u32)| text.get(start as usize..end as usize);
+            if !ranges.iter().filter_map(key).any(|key| key.contains(&b'\\')) {
+                let mut pairs = ranges.iter().enumerate();
+                return pairs.any(|(index, one)| {
+                    ranges[..index].iter().any(|other| key(one) == key(other))
+                });
+            }
+        }
         let mut keys: Vec<Cow<'_, [u8]>> = self.members().map(|(key, _)| unescape(key)).collect();
         keys.sort_unstable();
         keys.windows(2).any(|pair| pair[0] == pair[1])

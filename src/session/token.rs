@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::dict::{Dict, unescape};
-use crate::keys::{Algorithm, Key, KeyIndex, KeyRing};
+use crate::keys::{Algorithm, Key, KeyIndex, KeyRing, Signature};
 
 /// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -98,16 +98,16 @@ pub(super) fn verify(token: &[u8], ring: &KeyRing) -> Result<Signed, Rejection> 
     }
     // Canonical base64url only: no padding, no white space, no stray trailing bits.
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Rejection::Malformed)?;
-    let decoded = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Rejection::Malformed)?;
-    let key = verify_signature(header, message, signature, ring)?;
-    let mark = *decoded.first_chunk().ok_or(Rejection::BadSignature)?;
+    let signature = Signature::parse(signature).ok_or(Rejection::Malformed)?;
+    let key = verify_signature(header, message, &signature, ring)?;
+    let mark = *signature.bytes().first_chunk().ok_or(Rejection::BadSignature)?;
     Ok(Signed { payload, key, mark })
 }
 
 fn verify_signature(
     header: &str,
     message: &str,
-    signature: &str,
+    signature: &Signature<'_>,
     ring: &KeyRing,
 ) -> Result<KeyIndex, Rejection> {
     let parsed;

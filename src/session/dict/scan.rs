@@ -12,7 +12,67 @@ pub(super) struct Shape {
     pub(super) spaced: bool,
     /// Between tokens and within them all is printable ASCII.
     pub(super) printable: bool,
+    /// Where the keys at the top are.
+    pub(super) keys: Keys,
 }
+
+/// How many keys are noted; of a dict with more, members are looked for where they are needed.
+const NOTED: usize = 16;
+
+/// Where the keys at the top of an object are, with their quotes: behind each stands a colon and its
+/// value, and behind that a comma or the end, where there is no white space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Keys {
+    ranges: [(u32, u32); NOTED],
+    count: usize,
+}
+
+impl Keys {
+    pub(super) const NONE: Self = Self { ranges: [(0, 0); NOTED], count: 0 };
+
+    /// Says that nothing is known.
+    pub(super) const UNKNOWN: Self = Self { count: usize::MAX, ..Self::NONE };
+
+    fn note(&mut self, range: Range<usize>) {
+        let range = (u32::try_from(range.start), u32::try_from(range.end));
+        match (self.ranges.get_mut(self.count), range) {
+            (Some(place), (Ok(start), Ok(end))) => {
+                *place = (start, end);
+                self.count += 1;
+            }
+            _ => *self = Self::UNKNOWN,
+        }
+    }
+
+    /// All of them in order; None where there are too many to note.
+    pub(super) fn ranges(&self) -> Option<&[(u32, u32)]> {
+        self.ranges.get(..self.count)
+    }
+}
+
+/// What a byte is within a string.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Plain,
+    /// A quote, a backslash or a control character.
+    Special,
+    /// DEL, or a part of a character past ASCII.
+    Unprintable,
+}
+
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Plain; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte {
+            0..=0x1F | 0x22 | 0x5C => Class::Special,
+            0x7F.. => Class::Unprintable,
+            _ => Class::Plain,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 /// What may come next.
 enum Expect {
@@ -31,7 +91,7 @@ struct Scanner<'a> {
 
 /// Checks that `bytes`, known to be UTF-8, are one JSON object.
 pub(super) fn scan(bytes: &[u8]) -> Result<Shape, DictError> {
-    let shape = Shape { spaced: false, printable: true };
+    let shape = Shape { spaced: false, printable: true, keys: Keys::NONE };
     let mut scanner = Scanner { bytes, at: 0, shape };
     scanner.space();
     match scanner.peek() {
@@ -81,7 +141,11 @@ impl Scanner<'_> {
                     if objects & 1 == 1 { Expect::Key } else { Expect::Value }
                 }
                 (Expect::KeyOrEnd | Expect::Key, b'"') => {
+                    let start = self.at;
                     self.string()?;
+                    if depth == 1 {
+                        self.shape.keys.note(start..self.at);
+                    }
                     self.space();
                     self.expect(b':')?;
                     Expect::Value
@@ -112,21 +176,28 @@ impl Scanner<'_> {
     fn string(&mut self) -> Result<(), DictError> {
         self.at += 1;
         loop {
-            match self.peek() {
-                Some(b'"') => {
+            let rest = &self.bytes[self.at..];
+            let class = |byte: &u8| CLASSES[usize::from(*byte)];
+            let plain = rest.iter().position(|byte| class(byte) != Class::Plain);
+            let Some(plain) = plain else {
+                self.at = self.bytes.len();
+                return Err(self.error());
+            };
+            self.at += plain;
+            match rest[plain] {
+                b'"' => {
                     self.at += 1;
                     return Ok(());
                 }
-                Some(b'\\') => {
+                b'\\' => {
                     self.at += 1;
                     self.escape()?;
                 }
-                None | Some(0..=0x1F) => return Err(self.error()),
-                Some(0x7F..) => {
+                0..=0x1F => return Err(self.error()),
+                _ => {
                     self.shape.printable = false;
                     self.at += 1;
                 }
-                Some(_) => self.at += 1,
             }
         }
     }
