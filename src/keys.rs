@@ -176,7 +176,7 @@ pub struct Key {
 /// What signs and verifies.
 enum Material {
     /// A secret, hashed once: `jsonwebtoken` would do it anew for each token.
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Pair {
         /// None for a key that only verifies.
         signing: Option<EncodingKey>,
@@ -193,7 +193,7 @@ impl Key {
             Algorithm::Hs512 => hmac::HMAC_SHA512,
             _ => hmac::HMAC_SHA256,
         };
-        Self::new(id, algorithm, Material::Hmac(hmac::Key::new(hash, secret)))
+        Self::new(id, algorithm, Material::Hmac(Box::new(hmac::Key::new(hash, secret))))
     }
 
     /// A key pair, from its private half in PEM (PKCS #8; of RSA also PKCS #1).

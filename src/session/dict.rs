@@ -130,8 +130,8 @@ impl Dict {
         let known = known.unwrap_or_default();
         let noted = known.iter().enumerate().filter_map(|(index, &(start, end))| {
             // Up to the comma before the next key, or to the brace.
-            let next = known.get(index + 1).map_or(self.text.len(), |&(next, _)| next as usize);
-            let (start, end) = (start as usize, end as usize);
+            let next = known.get(index + 1).map_or(self.text.len(), |&(next, _)| next.into());
+            let (start, end) = (usize::from(start), usize::from(end));
             Some((self.text.get(start..end)?, self.text.get(end + 1..next - 1)?))
         });
         noted.chain(walked.into_iter().flatten())
@@ -178,7 +178,7 @@ impl Dict {
         // Few keys without escapes are compared with each other where they stand.
         if let Some(ranges) = self.keys.ranges() {
             let text = self.text.as_bytes();
-            let key = |&(start, end): &(u32, u32)| text.get(start as usize..end as usize);
+            let key = |&(start, end): &(u16, u16)| text.get(start.into()..end.into());
             if !ranges.iter().filter_map(key).any(|key| key.contains(&b'\\')) {
                 let mut pairs = ranges.iter().enumerate();
                 return pairs.any(|(index, one)| {

@@ -23,7 +23,7 @@ const NOTED: usize = 16;
 /// value, and behind that a comma or the end, where there is no white space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Keys {
-    ranges: [(u32, u32); NOTED],
+    ranges: [(u16, u16); NOTED],
     count: usize,
 }
 
@@ -34,7 +34,7 @@ impl Keys {
     pub(super) const UNKNOWN: Self = Self { count: usize::MAX, ..Self::NONE };
 
     fn note(&mut self, range: Range<usize>) {
-        let range = (u32::try_from(range.start), u32::try_from(range.end));
+        let range = (u16::try_from(range.start), u16::try_from(range.end));
         match (self.ranges.get_mut(self.count), range) {
             (Some(place), (Ok(start), Ok(end))) => {
                 *place = (start, end);
@@ -45,7 +45,7 @@ impl Keys {
     }
 
     /// All of them in order; None where there are too many to note.
-    pub(super) fn ranges(&self) -> Option<&[(u32, u32)]> {
+    pub(super) fn ranges(&self) -> Option<&[(u16, u16)]> {
         self.ranges.get(..self.count)
     }
 }

@@ -131,6 +131,41 @@ fn object() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
+    /// Where the keys are is noted for few of them only, and not where there is white space.
+    #[test]
+    fn members_are_the_same_noted_or_looked_for(
+        members in prop::collection::vec(("[a-z\\\\n]{0,3}", "(1|\"[a,:}\\\\\"]?\"|\\[2,3\\]|\\{\"b\":4\\})"), 0..24),
+        space in "[ \n]?",
+    ) {
+        let members: Vec<_> = members
+            .iter()
+            .map(|(key, value)| (key.replace('\\', "\\u005C"), value.replace("\\", "").replace("\"\"\"", "\"\"")))
+            .collect();
+        let text: Vec<_> =
+            members.iter().map(|(key, value)| format!("\"{key}\":{space}{value}")).collect();
+        let text = format!("{{{}}}", text.join(","));
+        let mut keys: Vec<_> = members.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        match Dict::parse(text.as_bytes()) {
+            Ok(dict) => {
+                prop_assert_eq!(keys.len(), members.len());
+                let looked_for: Vec<_> = super::members(dict.as_str()).collect();
+                let expected: Vec<_> =
+                    members.iter().map(|(key, value)| (format!("\"{key}\""), value.clone())).collect();
+                let noted: Vec<_> = dict.members().collect();
+                prop_assert_eq!(&noted, &looked_for);
+                let noted: Vec<_> =
+                    noted.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+                prop_assert_eq!(noted, expected);
+            }
+            Err(error) => {
+                prop_assert_eq!(error, DictError::RepeatedKey);
+                prop_assert!(keys.len() < members.len());
+            }
+        }
+    }
+
     #[test]
     fn every_object_survives(value in object()) {
         let pretty = serde_json::to_string_pretty(&value).unwrap();
