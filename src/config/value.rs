@@ -126,11 +126,10 @@ pub(super) fn alternatives<T>(words: &[(&str, T)]) -> String {
 /// The value for a message: one line, not too long, without the password of a URL, and nothing
 /// that a terminal would act on.
 pub(super) fn shown(value: &Value) -> String {
-    const MOST: usize = 60;
     match value {
         Value::String(text) => {
             let text = without_password(text);
-            match text.char_indices().nth(MOST) {
+            match text.char_indices().nth(MOST_SHOWN) {
                 Some((end, _)) => format!("{:?}…", &text[..end]),
                 None => format!("{text:?}"),
             }
@@ -140,6 +139,16 @@ pub(super) fn shown(value: &Value) -> String {
         // Not as a value, which panics over what the parser has left of a date with a typo.
         Value::Datetime(moment) => moment.to_string(),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => value.to_string(),
+    }
+}
+
+const MOST_SHOWN: usize = 60;
+
+/// The same for a number as it was written: behind an underscore the parser takes anything for one.
+pub(super) fn shown_number(text: &str) -> String {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{}…", text[..end].escape_debug()),
+        None => text.escape_debug().to_string(),
     }
 }
 
@@ -188,6 +197,8 @@ mod tests {
         assert_eq!(shown(&"a\u{1b}[2J\nb".into()), r#""a\u{1b}[2J\nb""#);
         assert!(shown(&"x".repeat(1000).into()).chars().count() < 70);
         assert_eq!(shown(&1.5.into()), "1.5");
+        assert_eq!(shown_number("9\u{1b}[2J\0"), r"9\u{1b}[2J\0");
+        assert!(shown_number(&"9".repeat(1000)).chars().count() < 70);
         assert_eq!(shown(&"http://me:pass@word@app:80".into()), r#""http://…@app:80""#);
     }
 }

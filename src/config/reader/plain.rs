@@ -3,7 +3,7 @@
 use toml::de::DeValue;
 use toml::{Spanned, Value};
 
-use crate::config::value::shown;
+use crate::config::value::{shown, shown_number};
 
 /// The parsed value and the value, or how it was written and what was expected.
 pub(super) fn judge<T>(
@@ -25,10 +25,12 @@ pub(super) fn plain(spanned: &Spanned<DeValue<'_>>) -> Result<Value, String> {
         DeValue::Datetime(datetime) => Value::Datetime(*datetime),
         DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
             .map(Value::Integer)
-            .map_err(|_| integer.to_string())?,
-        DeValue::Float(float) => {
-            float.as_str().parse().map(Value::Float).map_err(|_| float.to_string())?
-        }
+            .map_err(|_| shown_number(&integer.to_string()))?,
+        DeValue::Float(float) => float
+            .as_str()
+            .parse()
+            .map(Value::Float)
+            .map_err(|_| shown_number(&float.to_string()))?,
         DeValue::Array(elements) => {
             Value::Array(elements.iter().map(plain).collect::<Result<_, _>>()?)
         }

@@ -313,3 +313,11 @@ fn a_broken_date_is_a_fault_wherever_it_stands() {
         }
     }
 }
+
+#[test]
+fn a_number_in_a_message_is_nothing_that_a_terminal_would_act_on() {
+    each_has_one_fault(&[
+        ("workers = 9_9\u{1b}c", r"4: workers = 99\u{1b}c: expected a number that fits 64 bits"),
+        ("log.access = 1_0\0", r"4: log.access = 10\0: expected a number that fits 64 bits"),
+    ]);
+}
