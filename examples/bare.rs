@@ -33,10 +33,8 @@ fn main() -> std::io::Result<()> {
     let listen = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".into());
     let backend = arguments.next().unwrap_or_else(|| "127.0.0.1:5000".into());
     let workers = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(1);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     runtime.block_on(async {
         let ca_file = Some("/dev/null".to_owned());
         let conf = Arc::new(ServerConf { ca_file, ..ServerConf::default() });
@@ -44,7 +42,8 @@ fn main() -> std::io::Result<()> {
         let mut service = Service::new("bare".into(), proxy);
         service.add_tcp(&listen);
         let (_stop, stops) = tokio::sync::watch::channel(false);
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             () = service.start_service(None, stops, 1) => {}
             _ = terminate.recv() => {}

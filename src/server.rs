@@ -186,11 +186,11 @@ impl Server {
             End::Signal(name) => name,
             End::HandedOver => "a new process has taken over",
         };
+        self.shared.drain.begin(limit);
         log::info!(why, connections = self.shared.metrics.open_connections(); "shutting down");
         if matches!(end, End::Signal(_)) {
             tell_systemd(&[NotifyState::Stopping]);
         }
-        self.shared.drain.begin(limit);
         stop_proxy.send_replace(true);
         drop(handover);
         if matches!(end, End::HandedOver) {

@@ -64,8 +64,14 @@ fn shown(loaded: &Loaded) -> String {
         limits,
         timeouts,
         shutdown_timeout,
+        tls,
+        backend_tls,
+        health_check,
+        socket_mode,
+        upgrade_socket,
         workers,
     } = &loaded.config;
+    let tls = tls.as_ref().map(|tls| (&tls.files.cert, &tls.files.key, &tls.listen));
     // What is printed is sorted; in which order claims are copied means nothing.
     let mut headers = headers.clone();
     headers.claims.sort_by(|one, other| one.field.as_str().cmp(other.field.as_str()));
@@ -80,6 +86,7 @@ fn shown(loaded: &Loaded) -> String {
             (revoked_file, forward_cookie, vary, on_bad_save),
             (trusted_proxies, admin, log, limits, timeouts),
             (shutdown_timeout, workers),
+            (tls, backend_tls, health_check, socket_mode, upgrade_socket),
         )
     )
 }

@@ -112,9 +112,17 @@ pub(super) async fn keep_up(
                 "a file changed"
             }
         };
-        let (shared, origin) = (Arc::clone(&shared), origin.clone());
-        if let Ok(next) = tokio::task::spawn_blocking(move || reload(&shared, &origin, why)).await {
-            watch = next;
+        let read = {
+            let (shared, origin) = (Arc::clone(&shared), origin.clone());
+            tokio::task::spawn_blocking(move || reload(&shared, &origin, why))
+        };
+        match read.await {
+            Ok(next) => watch = next,
+            // A panic of a parser's: what is in force has not been touched.
+            Err(_) => {
+                log::error!(why; "reloading has failed: the configuration before stays in force");
+                shared.metrics.reloaded(false, clock::now());
+            }
         }
     }
 }
