@@ -3,7 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use cloakroom::session::cookie::find;
+use cloakroom::session::cookie::{Transport, find};
 use cloakroom::session::dict::Dict;
 use cloakroom::session::directive::{Control, Directive, Save, read};
 use cloakroom::session::header::Encoding;
@@ -67,7 +67,7 @@ pub fn directive(data: &[u8]) {
     match (wanted, action) {
         (Directive::Keep, Ok(CookieAction::Keep)) => {}
         (Directive::Delete { .. }, Ok(CookieAction::Expire { set_cookie, session })) => {
-            assert_eq!(set_cookie, policy.cookie.expire());
+            assert_eq!(set_cookie, policy.cookie.expire(Transport::Clear));
             assert_eq!(session.is_some(), before.is_some());
         }
         (Directive::Save(save), Ok(CookieAction::Issue(issued))) => {
