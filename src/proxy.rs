@@ -189,6 +189,7 @@ impl ProxyHttp for Proxy {
             return response::strip(response, &ctx.state.config);
         }
         response::check_framing(response)?;
+        response::check_switch(response, session.is_upgrade_req())?;
         // Such a client would take the chunk sizes for the body (RFC 9112 section 6.1).
         if session.req_header().version == http::Version::HTTP_10
             && response.remove_header(&http::header::TRANSFER_ENCODING).is_some()

@@ -36,6 +36,16 @@ pub(super) fn check_framing(response: &ResponseHeader) -> Result<()> {
     Ok(())
 }
 
+/// Refuses a switch of protocols that nobody has asked for (RFC 9110 section 15.2.2): what comes
+/// behind it is no HTTP.
+pub(super) fn check_switch(response: &ResponseHeader, was_asked_for: bool) -> Result<()> {
+    if response.status.as_u16() == 101 && !was_asked_for {
+        let why = "the answer switches protocols unasked";
+        return Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_up);
+    }
+    Ok(())
+}
+
 /// Removes the sidecar's fields and any cookie under the session cookie's name.
 pub(super) fn strip(response: &mut ResponseHeader, config: &Config) -> Result<()> {
     let own = own_names(&response.headers, config);
