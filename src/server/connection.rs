@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use pingora_core::apps::{HttpServerApp, ReusedHttpStream, ServerApp};
+use bytes::{BufMut as _, BytesMut};
+use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
 use pingora_core::protocols::{ALPN, IO, Ssl as _, Stream};
@@ -130,11 +131,12 @@ where
             (state.tls.clone()?, state.config.timeouts.head)
         };
         let begun = Instant::now();
+        let mut stops = shutdown.clone();
         let mut first = [0];
         tokio::select! {
             // Who only looks whether somebody listens has not failed at anything.
             read = fast_timeout(patience, stream.read_exact(&mut first)) => read.ok()?.ok()?,
-            () = ended(shutdown, begun) => return None,
+            () = ended(&mut stops, begun) => return None,
         };
         if first[0] != HANDSHAKE {
             self.refuse(&mut *stream, b"", Reply::WANTS_TLS, begun).await;
@@ -156,9 +158,10 @@ where
     async fn read_preface(&self, stream: &mut TlsStream, shutdown: &ShutdownWatch) -> Option<()> {
         let patience = self.shared.state.load().config.timeouts.head;
         let mut preface = [0; PREFACE.len()];
+        let mut stops = shutdown.clone();
         tokio::select! {
             read = fast_timeout(patience, stream.read_exact(&mut preface)) => read.ok()?.ok()?,
-            () = ended(shutdown, Instant::now()) => return None,
+            () = ended(&mut stops, Instant::now()) => return None,
         };
         stream.rewind(&preface);
         Some(())
@@ -169,22 +172,16 @@ where
         let mut settings = None;
         let mut stream = stream;
         let mut is_first = true;
+        let mut stops = shutdown.clone();
         loop {
-            match self.read_head(&mut *stream, is_first, shutdown).await? {
-                Opening::Http1 => {}
-                Opening::Http2 => return self.proxy.process_new(stream, shutdown).await,
-            }
-            let mut session = ServerSession::new_http1(stream);
-            match settings {
-                Some(settings) => pingora_core::apps::HttpPersistentSettings::apply_to_session(
-                    settings,
-                    &mut session,
-                ),
-                None => session.set_keepalive(Some(1)),
-            }
-            if *shutdown.borrow() {
-                session.set_keepalive(None);
-            }
+            let head = match self.read_head(&mut *stream, is_first, &mut stops).await? {
+                Opening::Http1(head) => head,
+                Opening::Http2(bytes) => {
+                    stream.put_back(&bytes);
+                    return self.proxy.process_new(stream, shutdown).await;
+                }
+            };
+            let session = begin(stream, head, settings, *stops.borrow());
             let reusable = self.proxy.process_new_http(session, shutdown).await?;
             let (reused, persistent): (Stream, _) = ReusedHttpStream::consume(reusable);
             stream = reused.into_any().downcast::<S>().ok()?;
@@ -193,19 +190,19 @@ where
         }
     }
 
-    /// Reads up to the end of a head and puts what was read back. None where there is nothing more
-    /// to be read, or nothing more to be said.
+    /// Reads up to the end of a head, or somewhat more. None where there is nothing more to be read,
+    /// or nothing more to be said.
     async fn read_head<S: Rewind>(
         &self,
         stream: &mut S,
         is_first: bool,
-        shutdown: &ShutdownWatch,
+        stops: &mut ShutdownWatch,
     ) -> Option<Opening> {
         let (limits, timeouts) = {
             let state = self.shared.state.load();
             (state.config.limits, state.config.timeouts)
         };
-        let mut bytes = Vec::with_capacity(STEP);
+        let mut bytes = BytesMut::with_capacity(STEP);
         // A client that says nothing has only the connection to lose.
         let patience = if is_first { timeouts.head } else { timeouts.keep_alive };
         tokio::select! {
@@ -214,9 +211,9 @@ where
                 Ok(Ok(1..)) => {}
                 _ => return None,
             },
-            () = ended(shutdown, Instant::now()) => return None,
+            () = ended(stops, Instant::now()) => return None,
         }
-        let begun = Instant::now();
+        let mut begun = None;
         let mut scan = Scan::new(limits);
         loop {
             let may_be_http2 = S::PRIOR_KNOWLEDGE
@@ -224,22 +221,24 @@ where
                 && PREFACE.starts_with(&bytes[..bytes.len().min(PREFACE.len())]);
             let status = match scan.advance(&bytes) {
                 _ if may_be_http2 && bytes.len() >= PREFACE.len() => {
-                    stream.put_back(&bytes);
-                    return Some(Opening::Http2);
+                    return Some(Opening::Http2(bytes));
                 }
-                Progress::Complete => {
-                    stream.put_back(&bytes);
-                    return Some(Opening::Http1);
-                }
+                Progress::Complete => return Some(Opening::Http1(bytes)),
                 Progress::Refused(status) if !may_be_http2 => status,
                 Progress::More | Progress::Refused(_) => {
                     // What does not come in one piece may be long in coming: it holds what it has
                     // sent, and as much again.
+                    let room = bytes.len().clamp(PIECE, STEP);
                     if bytes.len() < STEP {
-                        bytes.shrink_to(2 * bytes.len());
+                        let mut small = BytesMut::with_capacity(bytes.len() + room);
+                        small.put_slice(&bytes);
+                        bytes = small;
+                    } else {
+                        bytes.reserve(room);
                     }
-                    bytes.reserve(bytes.len().clamp(PIECE, STEP));
-                    let left = timeouts.head.saturating_sub(begun.elapsed());
+                    let left = timeouts
+                        .head
+                        .saturating_sub(begun.get_or_insert_with(Instant::now).elapsed());
                     match fast_timeout(left, stream.read_buf(&mut bytes)).await {
                         Ok(Ok(1..)) => continue,
                         // It went away in the middle of a request.
@@ -248,6 +247,7 @@ where
                     }
                 }
             };
+            let begun = begun.unwrap_or_else(Instant::now);
             self.refuse(stream, &bytes, Reply::refusing(status), begun).await;
             return None;
         }
@@ -283,17 +283,37 @@ where
     }
 }
 
+/// A session of pingora's whose head has been read.
+fn begin(
+    stream: Stream,
+    head: BytesMut,
+    settings: Option<HttpPersistentSettings>,
+    is_last: bool,
+) -> ServerSession {
+    let mut session = ServerSession::new_http1(stream);
+    // As if it had come with the request before: pingora parses it where it is.
+    session.set_pipelined_prefix(head);
+    match settings {
+        Some(settings) => settings.apply_to_session(&mut session),
+        None => session.set_keepalive(Some(1)),
+    }
+    if is_last {
+        session.set_keepalive(None);
+    }
+    session
+}
+
 /// Waits until a connection that was last in use at `since` has to go, because the process is to
 /// end.
-async fn ended(shutdown: &ShutdownWatch, since: Instant) {
-    let _ = shutdown.clone().wait_for(|stops| *stops).await;
+async fn ended(stops: &mut ShutdownWatch, since: Instant) {
+    let _ = stops.wait_for(|stops| *stops).await;
     tokio::time::sleep(DRAIN_IDLE.saturating_sub(since.elapsed())).await;
 }
 
-/// How a connection, or the next request on it, begins.
+/// How a connection, or the next request on it, begins, and what was read of it.
 enum Opening {
-    Http1,
-    Http2,
+    Http1(BytesMut),
+    Http2(BytesMut),
 }
 
 /// Counts a connection as open for as long as it lives.

@@ -37,7 +37,11 @@ impl Scan {
 
     /// Looks at all that has arrived, of which what was there before is known already.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Progress {
-        while let Some(&byte) = bytes.get(self.at) {
+        loop {
+            self.skip_plain(bytes);
+            let Some(&byte) = bytes.get(self.at) else {
+                return Progress::More;
+            };
             if byte == 0 || (byte == b'\n') != (self.previous == b'\r') {
                 return Progress::Refused(400);
             }
@@ -64,7 +68,26 @@ impl Scan {
                 return self.too_long();
             }
         }
-        Progress::More
+    }
+
+    /// Goes on to the next byte that has a say in where a line ends, as far as no limit is met.
+    fn skip_plain(&mut self, bytes: &[u8]) {
+        let mut end = self.cookies + self.limits.head_bytes;
+        if self.lines == 0 {
+            end = end.min(self.line + self.limits.request_line_bytes);
+        }
+        let Some(plain) = bytes.get(self.at..end.min(bytes.len())) else {
+            return;
+        };
+        // Behind a CR comes a LF, or the byte is refused.
+        if self.previous == b'\r' {
+            return;
+        }
+        let count = memchr::memchr3(0, b'\r', b'\n', plain).unwrap_or(plain.len());
+        if count > 0 {
+            self.at += count;
+            self.previous = plain[count - 1];
+        }
     }
 
     /// Whether there is too much, where the line that is being read counts one way or the other.
@@ -124,7 +147,8 @@ fn is_target(method: &[u8], target: &[u8]) -> bool {
 
 /// A name, a colon at once, and a value (RFC 9112 section 5); no line folded into the one before.
 fn is_field_line(line: &[u8]) -> bool {
-    line.iter().position(|&byte| byte == b':').is_some_and(|colon| is_token(&line[..colon]))
+    let name = line.iter().take_while(|byte| crate::session::cookie::is_token_byte(**byte)).count();
+    name > 0 && line.get(name) == Some(&b':')
 }
 
 /// Whether a line is a `Cookie` field, as far as it has been read.

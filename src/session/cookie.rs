@@ -40,8 +40,36 @@ impl CookieName {
 
 /// RFC 9110 section 5.6.2, `tchar`.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    TOKEN[byte as usize]
 }
+
+/// As a table, since every byte of every field name is looked up.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#'
+                    | b'$'
+                    | b'%'
+                    | b'&'
+                    | b'\''
+                    | b'*'
+                    | b'+'
+                    | b'-'
+                    | b'.'
+                    | b'^'
+                    | b'_'
+                    | b'`'
+                    | b'|'
+                    | b'~'
+            );
+        byte += 1;
+    }
+    table
+};
 
 impl fmt::Display for CookieName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -223,7 +251,17 @@ fn whose<'a>(piece: &'a [u8], names: Names<'_>) -> Option<(Whose, &'a [u8])> {
 }
 
 fn pieces(field: &[u8]) -> impl Iterator<Item = &[u8]> {
-    field.split(|&byte| byte == b';')
+    let mut rest = Some(field);
+    std::iter::from_fn(move || {
+        let field = rest?;
+        match memchr::memchr(b';', field) {
+            Some(end) => {
+                rest = Some(&field[end + 1..]);
+                Some(&field[..end])
+            }
+            None => rest.take(),
+        }
+    })
 }
 
 /// A `name=value` pair, trimmed. None where there is no `=`.

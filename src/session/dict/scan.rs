@@ -340,11 +340,11 @@ fn value_end(bytes: &[u8], mut at: usize) -> usize {
 /// Behind the closing quote of the string that starts at `at`.
 fn string_end(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'\\' => at += 2,
-            b'"' => return at + 1,
-            _ => at += 1,
+    while let Some(rest) = bytes.get(at..) {
+        match memchr::memchr2(b'"', b'\\', rest) {
+            Some(plain) if rest[plain] == b'"' => return at + plain + 1,
+            Some(plain) => at += plain + 2,
+            None => break,
         }
     }
     bytes.len()
