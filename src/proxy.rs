@@ -99,27 +99,25 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
         // First, before any answer of our own: whatever speaks in the sidecar's name goes.
-        request::strip_spoofed(&self.0, session.req_header_mut(), ctx);
-        request::set_id(session.req_header_mut(), ctx)?;
+        request::strip(&self.0, session, ctx);
         if let Some(reply) = refused::reply(session, &ctx.state.config.limits) {
             // Where its body ends is anybody's guess: nothing more is read from this client.
             session.set_keepalive(None);
-            reply.send(session, &ctx.id).await?;
+            reply.send(session, ctx.id()).await?;
             return Ok(true);
         }
         if self.0.drain.is_late() {
             session.set_keepalive(None);
-            Reply::STOPPING.send(session, &ctx.id).await?;
+            Reply::STOPPING.send(session, ctx.id()).await?;
             return Ok(true);
         }
         if refused::is_last_of_connection(session.req_header()) {
             session.set_keepalive(None);
         }
         if let Some(reply) = request::open_session(&self.0, session.req_header_mut(), ctx) {
-            reply.send(session, &ctx.id).await?;
+            reply.send(session, ctx.id()).await?;
             return Ok(true);
         }
-        request::set_forwarded(session, ctx)?;
         Ok(false)
     }
 
@@ -169,6 +167,7 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // Here and not earlier: pingora has dropped what `Connection` named by now, and a retry
         // comes by again.
+        request::insert_forwarded(upstream, ctx)?;
         request::insert_session(&self.0, upstream, ctx)?;
         // pingora makes HTTP/1.1 of it, which without a Host is no request.
         if !upstream.headers.contains_key(http::header::HOST) {
@@ -224,9 +223,7 @@ impl ProxyHttp for Proxy {
         e: &Error,
         ctx: &mut Context,
     ) -> FailToProxy {
-        if ctx.id.is_empty() {
-            ctx.id = request_id::fresh();
-        }
+        ctx.id.get_or_insert_with(request_id::fresh);
         let failure = failure::of(e);
         if let Some(kind) = failure.backend {
             self.0.metrics.backend_failed(kind);
@@ -238,7 +235,7 @@ impl ProxyHttp for Proxy {
         if let Some(reply) = failure.reply.filter(|_| !begun) {
             error_code = reply.status;
             session.set_keepalive(None);
-            if let Err(e) = reply.send(session, &ctx.id).await {
+            if let Err(e) = reply.send(session, ctx.id()).await {
                 log::debug!(cause = failure::cause(&e).as_str(); "the client is gone");
             }
         }

@@ -27,14 +27,14 @@ pub(super) fn failed(request: &RequestHeader, failure: &Failure, error: &Error, 
     match failure.backend {
         Some(kind) => log::error!(
             kind = kind.label(), cause = cause.as_str(), attempts = ctx.attempts,
-            path = path.as_str(), request_id = ctx.id.as_str();
+            path = path.as_str(), request_id = ctx.id();
             "the backend failed"
         ),
         // What could not be saved has been told where it was found out.
         None if *error.etype() == failure::BAD_SAVE => {}
         None if failure.reply.is_some() => {
             log::warn!(
-                cause = cause.as_str(), path = path.as_str(), request_id = ctx.id.as_str();
+                cause = cause.as_str(), path = path.as_str(), request_id = ctx.id();
                 "the request failed"
             );
         }
@@ -64,7 +64,7 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
         action: ctx.action.map(Action::label),
         bytes: session.body_bytes_sent() as u64,
         client,
-        request_id: &ctx.id,
+        request_id: ctx.id(),
     });
 }
 
@@ -96,11 +96,11 @@ impl Refusal<'_> {
             backend: None,
             outcome: None,
             action: None,
-            bytes: reply.body(Form::Text, &id).len() as u64,
+            bytes: reply.body(Form::Text, id.as_str()).len() as u64,
             client: *client,
-            request_id: &id,
+            request_id: id.as_str(),
         });
-        reply.to_http1(&id)
+        reply.to_http1(id.as_str())
     }
 }
 

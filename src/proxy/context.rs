@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::forwarded::Forwarding;
+use super::request_id::RequestId;
 use super::{Shared, State};
 use crate::metrics::Action;
 use crate::session::Opened;
@@ -13,7 +15,9 @@ pub(crate) struct Context {
     pub(super) state: Arc<State>,
     pub(super) begun: Instant,
     /// What the request is called in logs: `X-Request-Id`.
-    pub(super) id: String,
+    pub(super) id: Option<RequestId>,
+    /// What the backend is told about where the request comes from.
+    pub(super) forwarding: Option<Forwarding>,
     pub(super) session: Session,
     /// How often a connection to the backend was tried.
     pub(super) attempts: usize,
@@ -42,7 +46,8 @@ impl Context {
         Self {
             state: shared.state.load_full(),
             begun: Instant::now(),
-            id: String::new(),
+            id: None,
+            forwarding: None,
             session: Session::Off,
             attempts: 0,
             body_bytes: 0,
@@ -51,6 +56,11 @@ impl Context {
             action: None,
             _in_flight: InFlight(Arc::clone(shared)),
         }
+    }
+
+    /// The name, as it stands in logs.
+    pub(super) fn id(&self) -> &str {
+        self.id.as_ref().map_or("-", RequestId::as_str)
     }
 
     pub(super) fn opened(&self) -> Option<&Opened> {

@@ -69,12 +69,28 @@ fn has_plain_host(request: &RequestHeader) -> bool {
 }
 
 fn is_plain_host(host: &[u8]) -> bool {
+    if is_ordinary_host(host) {
+        return true;
+    }
     // A name may have a comma in it; two fields that somebody has joined do.
     !host.contains(&b',')
         && Authority::try_from(host).is_ok_and(|parsed| {
             let port = parsed.port().map_or(0, |port| 1 + port.as_str().len());
             !parsed.host().is_empty() && parsed.host().len() + port == host.len()
         })
+}
+
+/// Whether it is one at first sight, as nearly all are: parsing takes an allocation.
+fn is_ordinary_host(host: &[u8]) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    let name = host.iter().take_while(|byte| is_name(byte)).count();
+    match &host[name..] {
+        [] => name > 0,
+        [b':', port @ ..] => {
+            name > 0 && (1..=4).contains(&port.len()) && port.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    }
 }
 
 fn announced_body(headers: &HeaderMap) -> Option<usize> {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, COOKIE, HOST, HeaderName};
+use http::header::{ACCEPT, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session as ProxySession;
 
 use super::Shared;
 use super::context::{Context, Session};
-use super::forwarded::{self, Scheme};
+use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::{self, Reply};
 use super::request_id;
 use crate::clock;
@@ -19,31 +19,56 @@ use crate::session::dict::Dict;
 use crate::session::header::{self, ClaimValue};
 use crate::session::{self, Outcome};
 
-/// Gives the request its name, unless it has one.
-pub(super) fn set_id(request: &mut RequestHeader, ctx: &mut Context) -> Result<()> {
-    ctx.id = request_id::take_or_make(&request.headers);
-    remove(request, request_id::is_alias);
-    request.insert_header(request_id::NAME, ctx.id.as_str())
-}
-
-/// Removes every field whose name the backend might read as one of the sidecar's, on every route.
-pub(super) fn strip_spoofed(shared: &Shared, request: &mut RequestHeader, ctx: &Context) {
-    let names = &ctx.state.config.headers;
-    let fields = remove(request, |name| names.is_spoofed(name));
+/// Takes out, on every route, whatever speaks in the name of the sidecar: fields that the backend
+/// might read as one of its own, whether a client made them up or a proxy in front set them. Those
+/// of the latter that are believed are what the backend will be told, under a name of the request.
+pub(super) fn strip(shared: &Shared, session: &mut ProxySession, ctx: &mut Context) {
+    let peer =
+        session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
+    let request = session.req_header_mut();
+    let config = &ctx.state.config;
+    // Most requests have nothing of the kind, and one look at each name is enough.
+    let (mut spoofed, mut ids, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
+    for name in request.headers.keys() {
+        let bytes = name.as_str().as_bytes();
+        if config.headers.is_spoofed(bytes) {
+            spoofed.push(name.clone());
+        }
+        // It may be both, where it is configured to be.
+        if request_id::is_alias(bytes) {
+            ids.push(name.clone());
+        } else if forwarded::is_alias(bytes) {
+            forwarded.push(name.clone());
+        }
+    }
+    let fields = remove(request, &spoofed);
     if fields > 0 {
         shared.metrics.spoofed_headers.inc_by(fields as u64);
     }
+    ctx.id = Some(match ids[..] {
+        [] => request_id::fresh(),
+        _ => request_id::take_or_make(&request.headers),
+    });
+    remove(request, &ids);
+    let none = HeaderMap::new();
+    let received = if forwarded.is_empty() { &none } else { &request.headers };
+    let host = request.headers.get(HOST).cloned().or_else(|| {
+        let authority = request.uri.authority()?;
+        HeaderValue::from_str(authority.as_str()).ok()
+    });
+    ctx.forwarding =
+        Some(forwarded::forward(&config.trusted_proxies, peer, scheme, host, received));
+    remove(request, &forwarded);
 }
 
 /// Removes the fields of such names, and says how many they were.
-fn remove(request: &mut RequestHeader, is_such: impl Fn(&[u8]) -> bool) -> usize {
-    let all = request.headers.keys();
-    let such: Vec<HeaderName> =
-        all.filter(|name| is_such(name.as_str().as_bytes())).cloned().collect();
+fn remove(request: &mut RequestHeader, names: &[HeaderName]) -> usize {
     let mut fields = 0;
-    for name in such {
-        fields += request.headers.get_all(&name).iter().count();
-        request.remove_header(&name);
+    for name in names {
+        fields += request.headers.get_all(name).iter().count();
+        request.remove_header(name);
     }
     fields
 }
@@ -59,11 +84,14 @@ pub(super) fn open_session(
     let config = &state.config;
     let access = config.routes.access(request.raw_path());
     let cookies = request.headers.get_all(COOKIE);
-    let fields = || cookies.iter().map(http::HeaderValue::as_bytes);
+    let fields = || cookies.iter().map(HeaderValue::as_bytes);
     let found = cookie::find(fields, config.session.names(), config.forward_cookie);
     let mut reply = None;
     if *access != Access::Off {
-        let opened = session::open(&found, &state.keys, &config.session, clock::now());
+        let mut opened = session::open(&found, &state.keys, &config.session, clock::now());
+        if ctx.forwarding.as_ref().is_some_and(|from| from.scheme == Scheme::Https) {
+            opened.came_over(Transport::Tls);
+        }
         shared.metrics.session_checked(opened.outcome());
         if let Some(token) = opened.token() {
             state.key_uses.verified(token.key());
@@ -114,23 +142,14 @@ fn is_navigation(request: &RequestHeader) -> bool {
     }
 }
 
-/// Says where the request comes from, in place of whatever a client said that is not trusted.
-pub(super) fn set_forwarded(session: &mut ProxySession, ctx: &mut Context) -> Result<()> {
-    let peer =
-        session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
-    let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-    let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
-    let request = session.req_header_mut();
-    let authority = request.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let host = request.headers.get(HOST).map(http::HeaderValue::as_bytes).or(authority);
-    let trusted = &ctx.state.config.trusted_proxies;
-    let forwarding = forwarded::forward(trusted, peer, scheme, host, &request.headers);
-    if let (Session::Open(opened), Scheme::Https) = (&mut ctx.session, forwarding.scheme) {
-        opened.came_over(Transport::Tls);
+/// Tells the backend what the request is called, and where it comes from.
+pub(super) fn insert_forwarded(upstream: &mut RequestHeader, ctx: &Context) -> Result<()> {
+    if let Some(id) = &ctx.id {
+        upstream.insert_header(request_id::NAME, id.to_value())?;
     }
-    remove(request, forwarded::is_alias);
-    for (name, value) in forwarding.fields() {
-        request.insert_header(name, value)?;
+    let fields = ctx.forwarding.iter().flat_map(Forwarding::fields);
+    for (name, value) in fields {
+        upstream.insert_header(name, value.clone())?;
     }
     Ok(())
 }
@@ -148,16 +167,16 @@ pub(super) fn insert_session(
     let nobody = Dict::default();
     let dict = opened.token().map_or(&nobody, session::VerifiedToken::dict);
     let value = header::encode(dict, names.encoding);
-    upstream.insert_header(names.session.as_str().to_owned(), value)?;
+    upstream.insert_header(names.session.to_wire(), value)?;
     if let Some(status) = &names.status {
-        upstream.insert_header(status.as_str().to_owned(), opened.outcome().label())?;
+        upstream.insert_header(status.to_wire(), opened.outcome().label())?;
     }
     for claim in &names.claims {
         match claim.value(dict) {
             ClaimValue::Absent => {}
             ClaimValue::Unfit => shared.metrics.claim_headers_skipped.inc(),
             ClaimValue::Value(value) => {
-                upstream.insert_header(claim.field.as_str().to_owned(), value)?;
+                upstream.insert_header(claim.field.to_wire(), value)?;
             }
         }
     }

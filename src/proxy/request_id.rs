@@ -4,11 +4,28 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::session::header::folds_to;
 
 pub(super) const NAME: &str = "X-Request-Id";
+const LOWER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a request is called.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(HeaderValue);
+
+impl RequestId {
+    pub(crate) fn as_str(&self) -> &str {
+        // It is a word of ASCII by construction.
+        self.0.to_str().unwrap_or("-")
+    }
+
+    /// As the value of the field.
+    pub(super) fn to_value(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
 
 /// Whether a server may read `name` as that.
 pub(super) fn is_alias(name: &[u8]) -> bool {
@@ -20,10 +37,10 @@ const LONGEST: usize = 128;
 
 /// The client's own, where it is one word that cannot be mistaken for anything else in a log; or a
 /// fresh one.
-pub(super) fn take_or_make(headers: &HeaderMap) -> String {
-    let mut sent = headers.get_all(NAME).iter();
-    match (sent.next().and_then(|value| value.to_str().ok()), sent.next()) {
-        (Some(id), None) if is_one(id) => id.to_owned(),
+pub(super) fn take_or_make(headers: &HeaderMap) -> RequestId {
+    let mut sent = headers.get_all(LOWER).iter();
+    match (sent.next(), sent.next()) {
+        (Some(id), None) if id.to_str().is_ok_and(is_one) => RequestId(id.clone()),
         _ => fresh(),
     }
 }
@@ -35,7 +52,7 @@ fn is_one(id: &str) -> bool {
 
 /// One that no other request of any sidecar has: what is random is drawn once, since a request must
 /// not wait for it.
-pub(super) fn fresh() -> String {
+pub(super) fn fresh() -> RequestId {
     static PROCESS: OnceLock<u64> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let process = PROCESS.get_or_init(|| {
@@ -45,16 +62,17 @@ pub(super) fn fresh() -> String {
         u64::from_ne_bytes(bytes)
     });
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let mut id = String::with_capacity(32);
-    push_hex(&mut id, *process);
-    push_hex(&mut id, count);
-    id
+    let mut id = [0; 32];
+    write_hex(&mut id[..16], *process);
+    write_hex(&mut id[16..], count);
+    // Digits are a value.
+    RequestId(HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("-")))
 }
 
 /// By hand: each request gets one, and `format!` takes five times as long.
-fn push_hex(id: &mut String, number: u64) {
-    for nibble in (0..16).rev() {
-        id.push(char::from(b"0123456789abcdef"[(number >> (4 * nibble) & 0xF) as usize]));
+fn write_hex(digits: &mut [u8], number: u64) {
+    for (nibble, digit) in digits.iter_mut().rev().enumerate() {
+        *digit = b"0123456789abcdef"[(number >> (4 * nibble) & 0xF) as usize];
     }
 }
 
@@ -86,13 +104,14 @@ mod tests {
             }
             let id = take_or_make(&headers);
             assert_eq!(sent.first() == Some(&id.as_str()), taken, "{sent:?}");
-            assert!(is_one(&id), "{id}");
+            assert!(is_one(id.as_str()), "{id:?}");
         }
     }
 
     #[test]
     fn no_two_are_alike() {
-        let ids: std::collections::BTreeSet<String> = (0..1000).map(|_| fresh()).collect();
+        let ids: std::collections::BTreeSet<String> =
+            (0..1000).map(|_| fresh().as_str().to_owned()).collect();
         assert_eq!(ids.len(), 1000);
     }
 }

@@ -130,7 +130,7 @@ pub(super) fn close_session(
             shared.metrics.session_written(Action::Rejected);
             log::error!(
                 reason = broken.reason.as_str(), bytes = broken.bytes,
-                path = super::access::path(request).as_str(), request_id = ctx.id.as_str();
+                path = super::access::path(request).as_str(), request_id = ctx.id();
                 "the session could not be saved"
             );
             match config.on_bad_save {
@@ -146,16 +146,16 @@ pub(super) fn close_session(
 fn read(response: &ResponseHeader, config: &Config) -> Directive {
     let names = &config.headers;
     let mut control = Control::default();
-    for value in values(&response.headers, names.save.lower()) {
+    for value in values(&response.headers, names.save.name()) {
         control.save.add(value);
     }
-    for value in values(&response.headers, names.merge.lower()) {
+    for value in values(&response.headers, names.merge.name()) {
         control.merge.add(value);
     }
-    for value in values(&response.headers, names.max_age.lower()) {
+    for value in values(&response.headers, names.max_age.name()) {
         control.max_age.add(value);
     }
-    for value in values(&response.headers, names.delete.lower()) {
+    for value in values(&response.headers, names.delete.name()) {
         control.delete.add(value);
     }
     directive::read(&control, names.encoding)

@@ -2,7 +2,7 @@
 //! come back with another address.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) struct Upstream {
     connect_timeout: Duration,
     /// None where it is reached by an address or a path.
     name: Option<Arc<Name>>,
+    /// What never changes is made once: each request takes a copy.
+    fixed: Option<Box<HttpPeer>>,
 }
 
 impl Upstream {
@@ -54,14 +56,18 @@ impl Upstream {
             }
             Backend::Tcp { .. } | Backend::Unix(_) => None,
         };
-        Self {
+        let mut upstream = Self {
             backend: config.backend.clone(),
             options,
             upgrade_options,
             server_name: config.backend_tls.server_name.clone(),
             connect_timeout: timeouts.backend_connect,
             name,
-        }
+            fixed: None,
+        };
+        // A path that is too long for a socket is told to whoever asks for it.
+        upstream.fixed = upstream.fixed_peer().ok().flatten();
+        upstream
     }
 
     /// Where to connect at this attempt, counted from 0: a further attempt takes the next address.
@@ -70,29 +76,43 @@ impl Upstream {
         attempt: usize,
         for_upgrade: bool,
     ) -> Result<Box<HttpPeer>> {
-        let mut peer = match &self.backend {
-            Backend::Unix(path) => {
-                let path = path.to_str().ok_or_else(|| Error::new(ErrorType::ConnectError))?;
-                HttpPeer::new_uds(path, false, String::new())?
+        let mut peer = match (&self.fixed, &self.name, &self.backend) {
+            (Some(peer), ..) => peer.clone(),
+            (None, Some(name), Backend::Tcp { host, tls, .. }) => {
+                let address = name.address(attempt).await.map_err(unresolved)?;
+                Box::new(self.peer_at(address, host, *tls))
             }
-            Backend::Tcp { host, port, tls } => {
-                let server_name = self.server_name.as_ref().unwrap_or(host).clone();
-                match &self.name {
-                    Some(name) => {
-                        let address = name.address(attempt).await;
-                        HttpPeer::new(address.map_err(unresolved)?, *tls, server_name)
-                    }
-                    None => HttpPeer::new((host.as_str(), *port), *tls, server_name),
-                }
-            }
+            _ => self.fixed_peer()?.ok_or_else(|| Error::new(ErrorType::ConnectError))?,
         };
         if for_upgrade {
             peer.options.clone_from(&self.upgrade_options);
             peer.group_key = UPGRADES;
-        } else {
-            peer.options.clone_from(&self.options);
         }
-        Ok(Box::new(peer))
+        Ok(peer)
+    }
+
+    /// The peer, where it is always the same.
+    fn fixed_peer(&self) -> Result<Option<Box<HttpPeer>>> {
+        let peer = match &self.backend {
+            Backend::Unix(path) => {
+                let path = path.to_str().ok_or_else(|| Error::new(ErrorType::ConnectError))?;
+                let mut peer = HttpPeer::new_uds(path, false, String::new())?;
+                peer.options.clone_from(&self.options);
+                peer
+            }
+            Backend::Tcp { host, port, tls } => match host.parse::<IpAddr>() {
+                Ok(address) => self.peer_at((address, *port).into(), host, *tls),
+                Err(_) => return Ok(None),
+            },
+        };
+        Ok(Some(Box::new(peer)))
+    }
+
+    fn peer_at(&self, address: SocketAddr, host: &str, tls: bool) -> HttpPeer {
+        let server_name = self.server_name.as_deref().unwrap_or(host).to_owned();
+        let mut peer = HttpPeer::new(address, tls, server_name);
+        peer.options.clone_from(&self.options);
+        peer
     }
 
     /// Notes that a connection could not be made. Returns whether another attempt is worth it: at

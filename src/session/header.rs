@@ -2,6 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use http::HeaderName;
 
 use super::cookie::is_token_byte;
 use super::dict::{Dict, is_printable, unescape};
@@ -20,7 +22,8 @@ pub enum Encoding {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldName {
     sent: String,
-    lower: String,
+    wire: Bytes,
+    name: HeaderName,
     folded: String,
 }
 
@@ -36,9 +39,12 @@ impl FieldName {
         if let Some(byte) = name.bytes().find(|&byte| !is_token_byte(byte)) {
             return Err(format!("a header name, but it contains {:?}", char::from(byte)));
         }
+        let parsed = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| "a header name, but it is too long".to_owned())?;
         Ok(Self {
             sent: name.to_owned(),
-            lower: name.to_ascii_lowercase(),
+            wire: Bytes::copy_from_slice(name.as_bytes()),
+            name: parsed,
             folded: name.bytes().map(fold).map(char::from).collect(),
         })
     }
@@ -49,10 +55,16 @@ impl FieldName {
         &self.sent
     }
 
-    /// The name in lower case, to look it up.
+    /// The same, to be written without a copy.
     #[must_use]
-    pub fn lower(&self) -> &str {
-        &self.lower
+    pub fn to_wire(&self) -> Bytes {
+        self.wire.clone()
+    }
+
+    /// The name as it is looked up.
+    #[must_use]
+    pub fn name(&self) -> &HeaderName {
+        &self.name
     }
 
     /// Whether a server may read `name` as this name: CGI, WSGI and others fold `X_Session` and

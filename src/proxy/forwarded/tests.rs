@@ -3,6 +3,23 @@
 use super::*;
 use proptest::prelude::*;
 
+const X_FORWARDED_FOR: &str = "x-forwarded-for";
+const X_FORWARDED_PROTO: &str = "x-forwarded-proto";
+const X_FORWARDED_HOST: &str = "x-forwarded-host";
+const FORWARDED: &str = "forwarded";
+
+fn forward(
+    trusted: &TrustedProxies,
+    peer: Option<IpAddr>,
+    scheme: Scheme,
+    host: Option<&[u8]>,
+    received: &HeaderMap,
+) -> Forwarding {
+    // What is no value does not get as far.
+    let host = host.and_then(|host| HeaderValue::from_bytes(host).ok());
+    super::forward(trusted, peer, scheme, host, received)
+}
+
 fn trusted(entries: &[&str]) -> TrustedProxies {
     let entries: Vec<String> = entries.iter().map(|&entry| entry.to_owned()).collect();
     TrustedProxies::new(&entries).unwrap()
