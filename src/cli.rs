@@ -85,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args).map(|()| ExitCode::SUCCESS),
         Command::Health(args) => health::run(&args).map_err(Failure::Usage),
     };
+    crate::logging::flush();
     outcome.unwrap_or_else(|failure| report(&failure))
 }
 

@@ -7,10 +7,16 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use log::kv::{Key, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter, Metadata, Record};
+
+mod writer;
+
+use writer::Writer;
+pub(crate) use writer::dropped;
 
 use crate::clock;
 use crate::config::{Log, LogFormat};
@@ -25,11 +31,18 @@ pub fn init(log: Log) {
         LogFormat::Json => None,
         LogFormat::Text => Some(Colour::of_stderr()),
     };
-    let logger = Logger { text, level: log.level, access: log.access };
+    // Without a thread each line is written where it comes up.
+    let writer = Writer::start(std::io::stderr()).ok();
+    let logger = Logger { text, level: log.level, access: log.access, writer };
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
         let access = if log.access { LevelFilter::Info } else { LevelFilter::Off };
         log::set_max_level(log.level.max(access));
     }
+}
+
+/// Waits until what was logged is written.
+pub fn flush() {
+    log::logger().flush();
 }
 
 /// What the access line says of a request.
@@ -148,6 +161,7 @@ struct Logger {
     text: Option<Colour>,
     level: LevelFilter,
     access: bool,
+    writer: Option<Arc<Writer>>,
 }
 
 impl log::Log for Logger {
@@ -169,13 +183,19 @@ impl log::Log for Logger {
                 None => json(record, clock::now()),
                 Some(colour) => text(record, clock::now(), colour),
             };
-            // In one write, so that lines of several threads do not mix. Nobody is left to tell
-            // if it fails.
-            let _ = std::io::stderr().lock().write_all(line.as_bytes());
+            match &self.writer {
+                Some(writer) => writer.push(&line),
+                // Nobody is left to tell if it fails.
+                None => _ = std::io::stderr().lock().write_all(line.as_bytes()),
+            }
         }
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        if let Some(writer) = &self.writer {
+            writer.flush();
+        }
+    }
 }
 
 fn is_own(target: &str) -> bool {

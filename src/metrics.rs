@@ -123,6 +123,7 @@ pub struct Metrics {
     connections: IntGauge,
     /// Connections closed at once, because there were too many.
     pub connections_refused: IntCounter,
+    log_lines_dropped: IntCounter,
     /// Connections of clients that did not get as far as TLS.
     pub tls_handshakes_failed: IntCounter,
     /// Whether the backend answers health checks as it should.
@@ -231,6 +232,10 @@ impl Metrics {
                 "cloakroom_connections_refused_total",
                 "Client connections closed at once, because limits.connections were open.",
             )?,
+            log_lines_dropped: families.counter(
+                "cloakroom_log_lines_dropped_total",
+                "Log lines dropped, because nobody read those before them.",
+            )?,
             tls_handshakes_failed: families.counter(
                 "cloakroom_tls_handshakes_failed_total",
                 "Client connections that ended before TLS was agreed on.",
@@ -326,6 +331,8 @@ impl Metrics {
     /// Everything, in the text format.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
+        let dropped = crate::logging::dropped();
+        self.log_lines_dropped.inc_by(dropped.saturating_sub(self.log_lines_dropped.get()));
         let mut text = Vec::new();
         // Writing to a Vec fails only for a family without metrics, and there is none.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);

@@ -22,7 +22,7 @@ const LINE: AccessLine<'_> = AccessLine {
 };
 
 fn logger(level: LevelFilter, access: bool) -> Logger {
-    Logger { text: None, level, access }
+    Logger { text: None, level, access, writer: None }
 }
 
 /// The line for a message with something filled in.

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::support::{
-    Answer, Backend, Builder, Protocol, Request, SECRET, SetCookie, Sidecar, contains, mint, token,
+    Answer, Backend, Builder, Protocol, Request, SECRET, SetCookie, Sidecar, contains, eventually,
+    mint, token,
 };
 
 #[test]
@@ -216,4 +217,27 @@ fn warnings(sidecar: &Sidecar) -> Vec<Value> {
         line["level"].as_str().is_some_and(|level| level.eq_ignore_ascii_case("warn"))
     };
     lines.filter(is_warning).collect()
+}
+
+#[test]
+fn reader_of_the_log_that_stalls_holds_no_request_up() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let stalled = sidecar.stall_log();
+    // Far more than the pipe, and more than what may wait in memory.
+    let target = format!("/{}", "x".repeat(6000));
+    let mut client = sidecar.connect();
+    for _ in 0..1000 {
+        assert_eq!(client.exchange(&Request::get(&target)).status(), 200);
+    }
+    assert!(sidecar.count("cloakroom_log_lines_dropped_total") > 0.0);
+    drop(stalled);
+    let line = sidecar.wait_for_log("log lines were dropped: nobody read them in time", 0);
+    assert!(line["lines"].as_u64() > Some(0), "{line}");
+    // And what comes now is written again.
+    sidecar.get("/after", None);
+    let after = |line: &Value| line["path"] == "/after";
+    eventually("the line of the last request", || {
+        sidecar.access_lines(1).iter().any(after).then_some(())
+    });
 }

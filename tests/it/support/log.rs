@@ -18,6 +18,8 @@ pub struct Log(Arc<Lines>);
 struct Lines {
     state: Mutex<(Vec<String>, bool)>,
     changed: Condvar,
+    /// Held while nobody reads.
+    reading: Mutex<()>,
 }
 
 impl Log {
@@ -38,6 +40,7 @@ impl Log {
         thread::spawn(move || {
             for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line);
+                drop(collected.reading.lock());
                 if keeps(&line) {
                     collected.add(line.into_owned());
                 }
@@ -46,6 +49,11 @@ impl Log {
             collected.changed.notify_all();
         });
         Self(lines)
+    }
+
+    /// Nothing is read as long as what is returned lives.
+    pub fn stall(&self) -> impl Sized + '_ {
+        self.0.reading.lock()
     }
 
     /// All of it so far.

@@ -140,6 +140,11 @@ impl Sidecar {
         self.log.text()
     }
 
+    /// Nobody reads standard error as long as what is returned lives.
+    pub fn stall_log(&self) -> impl Sized + '_ {
+        self.log.stall()
+    }
+
     /// Waits for the nth line with that message, from 0.
     pub fn wait_for_log(&self, message: &str, number: usize) -> Value {
         self.log.wait(message, number)
