@@ -1,9 +1,14 @@
 //! A bare pingora proxy, with the runtime settings of the sidecar and nothing of its work: what
-//! cannot be undercut. Not a part of what is shipped; `benches/instructions` measures against it.
+//! cannot be undercut. Not a part of what is shipped; the benches measure against it.
 //!
-//!     bare LISTEN BACKEND [WORKERS]
+//!     bare LISTEN BACKEND [WORKERS [alike]]
+//!
+//! With `alike` it does to the heads what the sidecar has to do to them for a request without a
+//! cookie, in the shortest way: the same fields with constant values, and the same time-outs. What
+//! is between the two is the price of pingora's heads and timers, and not of sessions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::Result;
@@ -11,6 +16,7 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::services::Service as _;
 use pingora_core::services::listening::Service;
 use pingora_core::upstreams::peer::HttpPeer;
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{ProxyHttp, Session};
 
 #[cfg(feature = "mimalloc")]
@@ -19,6 +25,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 struct Bare {
     backend: String,
+    alike: bool,
 }
 
 #[async_trait]
@@ -28,7 +35,44 @@ impl ProxyHttp for Bare {
     fn new_ctx(&self) {}
 
     async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> Result<Box<HttpPeer>> {
-        Ok(Box::new(HttpPeer::new(&*self.backend, false, String::new())))
+        let mut peer = HttpPeer::new(&*self.backend, false, String::new());
+        if self.alike {
+            let options = &mut peer.options;
+            options.connection_timeout = Some(Duration::from_secs(5));
+            options.total_connection_timeout = Some(Duration::from_secs(5));
+            options.read_timeout = Some(Duration::from_secs(60));
+            options.write_timeout = Some(Duration::from_secs(60));
+            options.idle_timeout = Some(Duration::from_secs(4));
+        }
+        Ok(Box::new(peer))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _: &mut Session,
+        upstream: &mut RequestHeader,
+        (): &mut (),
+    ) -> Result<()> {
+        if self.alike {
+            upstream.insert_header("X-Request-Id", "5b7c1c0c4d7a1e920000000000000000")?;
+            upstream.insert_header("X-Forwarded-For", "127.0.0.1")?;
+            upstream.insert_header("X-Forwarded-Proto", "http")?;
+            upstream.insert_header("X-Forwarded-Host", "app.test")?;
+            upstream.insert_header("X-Session", "{}")?;
+        }
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        (): &mut (),
+    ) -> Result<()> {
+        if self.alike {
+            response.insert_header("Vary", "Cookie")?;
+        }
+        Ok(())
     }
 }
 
@@ -37,12 +81,13 @@ fn main() -> std::io::Result<()> {
     let listen = arguments.next().unwrap_or_else(|| "127.0.0.1:8080".into());
     let backend = arguments.next().unwrap_or_else(|| "127.0.0.1:5000".into());
     let workers = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let alike = arguments.next().is_some_and(|word| word == "alike");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     runtime.block_on(async {
         let ca_file = Some("/dev/null".to_owned());
         let conf = Arc::new(ServerConf { ca_file, ..ServerConf::default() });
-        let proxy = pingora_proxy::http_proxy(&conf, Bare { backend });
+        let proxy = pingora_proxy::http_proxy(&conf, Bare { backend, alike });
         let mut service = Service::new("bare".into(), proxy);
         service.add_tcp(&listen);
         let (_stop, stops) = tokio::sync::watch::channel(false);
