@@ -229,12 +229,14 @@ where
                     // What does not come in one piece may be long in coming: it holds what it has
                     // sent, and as much again.
                     let room = bytes.len().clamp(PIECE, STEP);
-                    if bytes.len() < STEP {
-                        let mut small = BytesMut::with_capacity(bytes.len() + room);
-                        small.put_slice(&bytes);
-                        bytes = small;
-                    } else {
-                        bytes.reserve(room);
+                    match bytes.capacity() - bytes.len() {
+                        0 => bytes.reserve(room),
+                        spare if spare > room => {
+                            let mut small = BytesMut::with_capacity(bytes.len() + room);
+                            small.put_slice(&bytes);
+                            bytes = small;
+                        }
+                        _ => {}
                     }
                     let left = timeouts
                         .head
