@@ -2,9 +2,9 @@ import com.sun.net.httpserver.*;
 import java.io.IOException;
 import java.net.*;
 import java.nio.file.*;
+import java.util.*;
 import java.util.regex.*;
 import static java.nio.charset.StandardCharsets.UTF_8;
-
 /** A small shop that knows nothing of cookies, nor of JSON: what it wants to know comes in headers of its own. */
 public class App {
     static final String STRANGER = "<form method=post action=/login>Name: <input name=name required maxlength=40> <label><input type=checkbox name=remember> remember me</label> <button>Log in</button></form>";
@@ -18,7 +18,7 @@ public class App {
 
     static void page(HttpExchange http, int status, String main) throws IOException {
         http.getResponseHeaders().set("Content-Type", "text/html; charset=utf-8");
-        http.getResponseHeaders().set("Cache-Control", "no-store"); // or the back button shows it after the log-out
+        http.getResponseHeaders().set("Cache-Control", "no-store"); // with Clear-Site-Data below: the back button shows nothing private
         http.sendResponseHeaders(status, 0);
         http.getResponseBody().write(("<!doctype html>\n<title>Hats and coats</title>\n<h1>Hats and coats, in Java</h1>\n" + main).getBytes(UTF_8));
     }
@@ -39,7 +39,7 @@ public class App {
             else if (path.equals("/basket") && article.equals("hat")) out.set("X-Session-Merge", "{\"basket\":{\"hat\":%d}}".formatted(hats + 1));
             else if (path.equals("/basket") && article.equals("coat")) out.set("X-Session-Merge", "{\"basket\":{\"coat\":%d}}".formatted(coats + 1));
             else if (path.equals("/empty")) out.set("X-Session-Merge", "{\"basket\":null}");
-            else if (path.equals("/logout")) out.set("X-Session-Delete", "1");
+            else if (path.equals("/logout")) out.putAll(Map.of("X-Session-Delete", List.of("1"), "Clear-Site-Data", List.of("\"cache\"")));
             else { page(http, 403, "<p>That form is not ours.\n"); return; }
             out.set("Location", "/");
             http.sendResponseHeaders(303, -1);

@@ -19,7 +19,7 @@ http.createServer(async (request, response) => {
   const session = JSON.parse(request.headers['x-session']);
   const path = request.url.split('?')[0];
   const page = (status, main) => {
-    // Without no-store, the back button shows the page after the log-out.
+    // With Clear-Site-Data at the log-out: the back button shows nothing private.
     response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store' });
     response.end(`<!doctype html>\n<title>Hats and coats</title>\n<h1>Hats and coats, in Node</h1>\n${main}`);
   };
@@ -41,7 +41,7 @@ http.createServer(async (request, response) => {
     } else if (path === '/empty') {
       response.setHeader('X-Session-Merge', '{"basket":null}');
     } else if (path === '/logout') {
-      response.setHeader('X-Session-Delete', '1');
+      response.setHeader('X-Session-Delete', '1').setHeader('Clear-Site-Data', '"cache"');
     } else return page(403, '<p>That form is not ours.\n');
     response.writeHead(303, { Location: '/' }).end();
   } else if (path === '/session') {

@@ -14,7 +14,7 @@ my $path    = $ENV{PATH_INFO} // '/';
 sub html { return $_[0] =~ s/([&<>"'])/'&#' . ord($1) . ';'/ger }
 
 sub page {
-    my ($status, $main) = @_;    # Without no-store, the back button shows the page after the log-out.
+    my ($status, $main) = @_;    # no-store, with Clear-Site-Data below: the back button shows nothing private.
     print "Status: $status\r\nContent-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\r\n";
     print "<!doctype html>\n<title>Hats and coats</title>\n<h1>Hats and coats, in Perl</h1>\n$main";
     exit;
@@ -37,7 +37,7 @@ if ($ENV{REQUEST_METHOD} eq 'POST') {
     } elsif ($path eq '/empty') {
         $control = 'X-Session-Merge: {"basket":null}';
     } elsif ($path eq '/logout') {
-        $control = 'X-Session-Delete: 1';
+        $control = qq(X-Session-Delete: 1\r\nClear-Site-Data: "cache");
     } else { page(403, "<p>That form is not ours.\n") }
     print "Status: 303 See Other\r\n$control\r\nLocation: /\r\n\r\n";
 } elsif ($path eq '/session') {

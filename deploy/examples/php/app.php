@@ -12,7 +12,7 @@ function page(int $status, string $main): never
 {
     http_response_code($status);
     header('Content-Type: text/html; charset=utf-8');
-    header('Cache-Control: no-store'); // or the back button shows it after the log-out
+    header('Cache-Control: no-store'); // with Clear-Site-Data below: the back button shows nothing private
     exit("<!doctype html>\n<title>Hats and coats</title>\n<h1>Hats and coats, in PHP</h1>\n$main");
 }
 
@@ -35,6 +35,7 @@ if ($_SERVER['REQUEST_METHOD'] === 'POST') {
         header('X-Session-Merge: {"basket":null}');
     } elseif ($path === '/logout') {
         header('X-Session-Delete: 1');
+        header('Clear-Site-Data: "cache"');
     } else {
         page(403, "<p>That form is not ours.\n");
     }

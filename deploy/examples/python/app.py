@@ -20,7 +20,7 @@ def app(environ, start_response):
     basket = session.get("basket", {})
 
     def page(status, main):
-        # Without no-store, the back button shows the page after the log-out.
+        # With Clear-Site-Data at the log-out: the back button shows nothing private.
         start_response(status, [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")])
         return [(PAGE + main).encode()]
 
@@ -42,7 +42,7 @@ def app(environ, start_response):
         elif path == "/empty":
             control = [("X-Session-Merge", '{"basket":null}')]
         elif path == "/logout":
-            control = [("X-Session-Delete", "1")]
+            control = [("X-Session-Delete", "1"), ("Clear-Site-Data", '"cache"')]
         else:
             return page("403 Forbidden", "<p>That form is not ours.\n")
         start_response("303 See Other", [("Location", "/"), *control])
