@@ -120,11 +120,11 @@ class Chrome:
     def show(self, tab):
         self.driver.switch_to.window(tab)
 
-    def picture(self, path, width):
-        """The whole page at this width, as PNG."""
+    def picture(self, path, width, most=1100):
+        """The page at this width, down to `most` pixels, as PNG."""
         metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        height = self.script("return document.documentElement.scrollHeight")
+        height = min(self.script("return document.documentElement.scrollHeight"), most)
         self.driver.execute_cdp_cmd(
             "Emulation.setDeviceMetricsOverride", {**metrics, "height": height}
         )

@@ -40,6 +40,8 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # Apache ends its whole process group with itself, which must not be ours.
+            start_new_session=True,
         )
         self.waiting = []
         self.lock = threading.Lock()

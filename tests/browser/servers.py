@@ -21,6 +21,10 @@ class Server:
 
 
 class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.do_GET()
+
     def do_GET(self):
         query = urllib.parse.urlsplit(self.path).query
         self.page(dict(urllib.parse.parse_qsl(query, keep_blank_values=True)))

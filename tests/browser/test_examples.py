@@ -33,6 +33,28 @@ class Example(ShopChecks, BehindCloakroom, Running):
         self.shop.enter()
         self.assertEqual([self.shop.name(), self.shop.counted()], [NAME, 1])
 
+    def test_control_headers_do_not_reach_the_browser(self):
+        self.shop.log_in(NAME)
+        headers = self.chrome.driver.execute_async_script(
+            "const done = arguments[0];"
+            "fetch(location.href).then(answer => done([...answer.headers.keys()]))"
+        )
+        self.assertIn("content-type", headers)
+        self.assertEqual([name for name in headers if name.startswith("x-session")], [])
+
+    def test_a_large_session_reaches_the_app_whole(self):
+        session = {"name": "Ann", "note": "é" * 470}
+        token = self.sidecar.token(session)
+        self.assertGreater(len(token), 3950)
+        self.chrome.set_cookie(name="session", value=token, url=self.shop.home)
+        self.shop.enter()
+        self.assertEqual(self.shop.name(), "Ann")
+        self.shop.look_inside()
+        self.assertEqual(self.shop.inside().count("\\u00e9"), 470)
+        self.shop.home_again()
+        self.shop.count()
+        self.assertEqual(self.shop.counted(), 1)
+
     def test_a_form_that_makes_no_sense_is_refused(self):
         self.chrome.script("document.querySelector('input[name=name]').required = false")
         self.chrome.submit("form[action='/login']")
