@@ -185,7 +185,7 @@ def shipped(config, backend_port, key_file, listen="127.0.0.1:0"):
     text = config.read_text(encoding="utf-8")
     for pattern, put in [
         (r'(?m)^listen( *)= "0\.0\.0\.0:8080"', f'listen\\1= "{listen}"'),
-        (r'(?m)^backend( *)= "http://[a-z]+:8000"', f'backend\\1= "http://127.0.0.1:{backend_port}"'),
+        (r'(?m)^backend( *)= "http://[a-z0-9.]+:8000"', f'backend\\1= "http://127.0.0.1:{backend_port}"'),
         (r'(?m)^secret_file( *)= "[^"]*"', f'secret_file\\1= "{key_file}"'),
         (r'(?m)^listen( *)= "127\.0\.0\.1:9090"', 'listen\\1= "127.0.0.1:0"'),
     ]:
