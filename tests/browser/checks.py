@@ -15,12 +15,12 @@ DAYS_30 = 2592000
 
 
 class Running(unittest.TestCase):
-    """A browser and whatever else a class of tests starts, ended with it."""
+    """Tests with the browser and whatever else a class of them starts, which is ended with it."""
 
     @classmethod
     def setUpClass(cls):
         cls.temporary = Path(cls.until_the_end(tempfile.TemporaryDirectory(), "cleanup").name)
-        cls.chrome = cls.until_the_end(Chrome(cls.temporary / "profile"), "quit")
+        cls.chrome = Chrome.shared()
         cls.elsewhere = cls.until_the_end(Server(Elsewhere))
 
     @classmethod

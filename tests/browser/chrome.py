@@ -1,7 +1,10 @@
 """Headless Chromium, which finds *.test on this machine and nothing anywhere else."""
 
+import atexit
+import functools
 import os
 import shutil
+import tempfile
 
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -37,6 +40,16 @@ class Chrome:
         service = Service(executable_path=shutil.which("chromedriver"))
         self.driver = webdriver.Chrome(options=options, service=service)
         self.driver.set_page_load_timeout(PATIENCE)
+
+    @classmethod
+    @functools.cache
+    def shared(cls):
+        """One for all tests, which is ended in the end."""
+        profile = tempfile.TemporaryDirectory()
+        atexit.register(profile.cleanup)
+        chrome = cls(profile.name)
+        atexit.register(chrome.quit)
+        return chrome
 
     def quit(self):
         """Ends it as a user does: what is to be kept is written to the profile."""

@@ -126,6 +126,29 @@ class Cookie(Running):
                 self.assertEqual(self.coming_from_elsewhere(home, "a"), link)
                 self.assertEqual(self.coming_from_elsewhere(home, "form button"), form)
 
+    def test_what_the_app_answers_to_a_form_from_elsewhere_counts_all_the_same(self):
+        # Why apps have to look at Origin: same_site decides about the request alone.
+        sidecar = self.sidecar('same_site = "strict"')
+        home = f"http://shop.test:{sidecar.port}/"
+        for query, left in [({"save": '{"n":2}'}, {"n": 2}), ({"delete": "1"}, {})]:
+            self.save(home, {"n": 1})
+            to = urllib.parse.urlencode({"to": f"{home}?{urllib.parse.urlencode(query)}"})
+            self.chrome.open(f"http://evil.test:{self.elsewhere.port}/?{to}")
+            self.chrome.click("form button")
+            self.assertEqual(sidecar.access(method="POST")["outcome"], "absent")
+            self.assertEqual(self.session(home), left)
+
+    def test_the_back_button_shows_a_page_that_may_be_kept_after_the_log_out(self):
+        # Why apps have to send no-store: cloakroom does not do it for them.
+        sidecar = self.sidecar()
+        home = f"http://shop.test:{sidecar.port}/"
+        self.save(home, {"n": 1})
+        self.assertEqual(self.session(home), {"n": 1})
+        self.chrome.open(f"{home}?delete=1")
+        self.chrome.back()
+        self.assertEqual(json.loads(self.chrome.text("#session")), {"n": 1})
+        self.assertEqual(self.session(home), {})
+
     def coming_from_elsewhere(self, home, what):
         to = urllib.parse.urlencode({"to": home})
         self.chrome.open(f"http://evil.test:{self.elsewhere.port}/?{to}")

@@ -24,7 +24,10 @@ REASONS = {
 used_reasons = set()
 
 # Pages whose commands belong into a container or beside one.
-ELSEWHERE = {"deploy/": "tests/docker/run and tests/browser/run start the examples"}
+ELSEWHERE = {
+    "deploy/examples/": "tests/docker/run and tests/browser/run start the examples",
+    "deploy/": "tests/docker/run brings up what is there",
+}
 
 # The ports and the day of the documentation, and those of this test.
 PORTS = ("5000", "8000", "8080", "8081", "9090")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGET = os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
-BINARY = Path(os.environ.get("CLOAKROOM_BIN", Path(TARGET) / "debug/cloakroom")).resolve()
+TARGET = os.environ.get("CARGO_TARGET_DIR", "target")
+BINARY = Path(os.environ.get("CLOAKROOM_BIN", ROOT / TARGET / "debug/cloakroom")).resolve()
 
 NAMED = re.compile(r"`([^`\s]+)`(?:\]\([^)]*\))?(?:,[^`]*)?:$")
 DIRECTIVE = re.compile(r"<!-- (first|not run): (.*?) -->", re.DOTALL)

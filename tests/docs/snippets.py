@@ -6,7 +6,6 @@ They are run as their server would run them, with {"n":2} in X-Session, and have
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -38,8 +37,6 @@ def python(text, where, report):
 
 
 def perl(text, where, report):
-    if not shutil.which("perl"):
-        return report.not_run(where, "a block of Perl", "there is no perl here")
     environment = {**os.environ, "HTTP_X_SESSION": RECEIVED}
     ran = subprocess.run(["perl", "-e", text], env=environment, capture_output=True, text=True)
     head, _, body = ran.stdout.partition("\n\n")
@@ -48,8 +45,6 @@ def perl(text, where, report):
 
 
 def php(text, where, report):
-    if not shutil.which("php"):
-        return report.not_run(where, "a block of PHP", "there is no php here")
     if "HTTP_X_SESSION" not in text:
         return report.not_run(where, "a block of PHP", "it is a part of something")
     served = text if text.startswith("<?php") else f"<?php\n{text}"
@@ -57,8 +52,6 @@ def php(text, where, report):
 
 
 def node(text, where, report):
-    if not shutil.which("node"):
-        return report.not_run(where, "a block of JavaScript", "there is no node here")
     served = "import http from 'node:http';\n" + text.replace("5000", "{port}")
     return ask(served, "app.mjs", ["node", "app.mjs"], where, report)
 
