@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use serde_json::{Value, json};
@@ -117,6 +117,13 @@ impl App {
         };
         let place = json!(id);
         let deed = match path {
+            // SameSite keeps the session from the forms of other sites, but not from being replaced
+            // by what they bring about.
+            _ if is_from_elsewhere(request) => Err(Refusal {
+                status: StatusCode::FORBIDDEN,
+                title: "Not our form",
+                main: page::not_ours().to_owned(),
+            }),
             "/login" => log_in(&form, visitor, &place),
             "/counter" => Ok(count(&form, visitor, &place)),
             "/basket" => change_basket(&form, visitor, &place),
@@ -130,6 +137,8 @@ impl App {
         match deed {
             Ok(deed) => {
                 let reply = Reply::see_other(deed.then).with_control(deed.control);
+                // The back button shows nothing private, even where no-store is not enough.
+                let reply = if path == "/logout" { reply.clearing_the_cache() } else { reply };
                 if let Some(id) = id {
                     let exchange = Exchange {
                         request: format!("POST {path}"),
@@ -242,6 +251,17 @@ fn host(request: &Request<Vec<u8>>) -> String {
         host.bytes().all(plain)
     };
     host.filter(is_plain).unwrap_or("127.0.0.1:8080").to_owned()
+}
+
+/// Whether a page of another site has sent the form (RFC 6454 section 7).
+fn is_from_elsewhere(request: &Request<Vec<u8>>) -> bool {
+    let Some(origin) = request.headers().get("origin") else {
+        return false;
+    };
+    let host = request.headers().get("host").map(HeaderValue::as_bytes);
+    let origin = origin.as_bytes();
+    let scheme = [&b"http://"[..], b"https://"].into_iter().find(|s| origin.starts_with(s));
+    scheme.is_none_or(|scheme| Some(&origin[scheme.len()..]) != host)
 }
 
 /// None if the system has no random bytes: then the diary stays empty.

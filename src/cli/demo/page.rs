@@ -302,6 +302,10 @@ pub(super) fn not_found() -> &'static str {
     r#"<section class="card narrow centre"><p class="number big">404</p><h1>Nothing hangs here</h1><p class="note">We have looked on every hook.</p><div class="row"><a class="button" href="/">Back to the door</a></div></section>"#
 }
 
+pub(super) fn not_ours() -> &'static str {
+    r#"<section class="card narrow centre"><p class="number big">403</p><h1>Not our form</h1><p class="note">It was sent from a page of somebody else.</p><div class="row"><a class="button" href="/">Back to the door</a></div></section>"#
+}
+
 /// The headers of a request, sorted by name.
 pub(super) fn fields(request: &Request<Vec<u8>>) -> Vec<(String, String)> {
     let mut fields: Vec<(String, String)> = request

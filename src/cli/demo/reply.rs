@@ -16,6 +16,7 @@ pub(super) struct Reply {
     body: String,
     location: Option<&'static str>,
     allow: Option<&'static str>,
+    clear: Option<&'static str>,
     pub(super) control: Vec<(&'static str, String)>,
 }
 
@@ -28,6 +29,7 @@ impl Reply {
             body: body.to_owned(),
             location: None,
             allow: None,
+            clear: None,
             control: Vec::new(),
         }
     }
@@ -56,6 +58,11 @@ impl Reply {
         Self { control, ..self }
     }
 
+    /// The browser forgets the pages it has kept (W3C Clear-Site-Data).
+    pub(super) fn clearing_the_cache(self) -> Self {
+        Self { clear: Some("\"cache\""), ..self }
+    }
+
     pub(super) fn into_response(self, head_only: bool) -> Response<Vec<u8>> {
         let mut response = Response::new(Vec::new());
         *response.status_mut() = self.status;
@@ -65,7 +72,8 @@ impl Reply {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(self.cache));
         headers.insert("content-security-policy", HeaderValue::from_static(NOTHING_FROM_ELSEWHERE));
         headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-        for (name, value) in [(LOCATION, self.location), (ALLOW, self.allow)] {
+        let clear = HeaderName::from_static("clear-site-data");
+        for (name, value) in [(LOCATION, self.location), (ALLOW, self.allow), (clear, self.clear)] {
             if let Some(value) = value {
                 headers.insert(name, HeaderValue::from_static(value));
             }

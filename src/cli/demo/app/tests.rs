@@ -188,6 +188,28 @@ fn a_log_out_deletes() {
 }
 
 #[test]
+fn a_form_of_another_site_changes_nothing() {
+    let shop = Shop::new();
+    for (origin, status) in [
+        ("http://127.0.0.1:8080", StatusCode::SEE_OTHER),
+        ("https://127.0.0.1:8080", StatusCode::SEE_OTHER),
+        ("http://127.0.0.1:8081", StatusCode::FORBIDDEN),
+        ("http://evil.test", StatusCode::FORBIDDEN),
+        ("null", StatusCode::FORBIDDEN),
+    ] {
+        let request = Request::post("/counter")
+            .header("host", "127.0.0.1:8080")
+            .header("origin", origin)
+            .body(Vec::new());
+        let answer = request.map(|request| shop.0.answer(&request));
+        let answer = answer.unwrap_or_else(|error| unreachable!("{error}"));
+        assert_eq!(answer.status(), status, "{origin}");
+        let saves = header(&answer, "x-session-save").is_some();
+        assert_eq!(saves, status == StatusCode::SEE_OTHER, "{origin}");
+    }
+}
+
+#[test]
 fn the_page_about_it_shows_what_came_in_and_what_went_out() {
     let shop = Shop::new();
     let first = shop.post("/counter", "{}", "");
