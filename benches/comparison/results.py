@@ -1,0 +1,94 @@
+"""From rounds to figures: medians with quartiles, ratios within each round, and the goals."""
+
+import statistics
+
+
+def spread(values, digits=3):
+    """Median and quartiles."""
+    if len(values) > 1:
+        low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    else:
+        low = middle = high = values[0]
+    return {"median": round(middle, digits), "q1": round(low, digits), "q3": round(high, digits)}
+
+
+def ratio(upper, lower, what="cpu"):
+    """Of what was measured in the same round, round by round."""
+    pairs = zip(upper.rounds, lower.rounds, strict=True)
+    return spread([getattr(one, what) / getattr(other, what) for one, other in pairs], 4)
+
+
+def rows(runners):
+    """One row for each case and proxy, in the order they were measured."""
+    found = {(runner.case.slug, runner.proxy.name): runner for runner in runners}
+    table = []
+    for runner in runners:
+        case, proxy, rounds = runner.case, runner.proxy, runner.rounds
+        row = {
+            "case": case.slug, "title": case.title, "proxy": proxy.name, "connections": case.connections,
+            "requests_per_second": spread([one.rate for one in rounds], 0),
+            "cpu_us": spread([one.cpu for one in rounds], 2),
+            "p50_ms": spread([one.p50 for one in rounds]), "p99_ms": spread([one.p99 for one in rounds]),
+            "rss_mb": spread([one.rss / 1e6 for one in rounds], 1),
+            "less": proxy.less,
+            "rounds": [vars(one) for one in rounds],
+        }
+        bare = found.get((case.slug, "bare"))
+        own = found.get((case.slug, "cloakroom"))
+        base = found.get((case.against, proxy.name))
+        if bare and runner is not bare:
+            row["cpu_to_bare"] = ratio(runner, bare)
+        if own and runner is not own:
+            row["cloakroom_cpu_to_this"] = ratio(own, runner)
+            row["cloakroom_rss_to_this"] = ratio(own, runner, "rss")
+        if base:
+            row["against"] = case.against
+            row["cpu_to_against"] = ratio(runner, base)
+            row["rate_to_against"] = ratio(runner, base, "rate")
+        table.append(row)
+    return table
+
+
+def goal(text, limit, value, unit="", least=False):
+    if value is None:
+        return {"goal": text, "limit": limit, "unit": unit, "least": least, "measured": None, "reached": None}
+    reached = value >= limit if least else value <= limit
+    return {"goal": text, "limit": limit, "unit": unit, "least": least, "measured": value, "reached": reached}
+
+
+def goals(table, starts, sizes):
+    found = {(row["case"], row["proxy"]): row for row in table}
+
+    def value(case, key, proxy="cloakroom"):
+        return found.get((case, proxy), {}).get(key, {}).get("median")
+
+    def off_the_line():
+        """By how much the middle dict is off the line from the small to the large one, in percent."""
+        small, middle, large = (value(case, "cpu_us") for case in ("20b", "size", "2kb"))
+        if None in (small, middle, large):
+            return None
+        on = small + (large - small) * (sizes["200"] - sizes["20"]) / (sizes["2k"] - sizes["20"])
+        return round(100 * abs(middle / on - 1), 1)
+
+    flat = value("c1000", "cpu_to_against")
+    start = starts.get("cloakroom")
+    return [
+        goal("valid 200 B cookie, CPU against bare", 1.05, value("200b", "cpu_to_bare")),
+        goal("no cookie, CPU against bare", 1.02, value("none", "cpu_to_bare")),
+        goal("save and sign, CPU against bare on the same answer", 1.15, value("save", "cpu_to_bare")),
+        goal("CPU against haproxy jwt_verify", 1.05,
+             value("200b", "cloakroom_cpu_to_this", "haproxy jwt_verify")),
+        goal("CPU against nginx + Lua", 0.65, value("200b", "cloakroom_cpu_to_this", "nginx + Lua")),
+        goal("CPU against Envoy jwt_authn", 0.33, value("200b", "cloakroom_cpu_to_this", "envoy jwt_authn")),
+        goal("RSS against Envoy jwt_authn", 0.333, value("200b", "cloakroom_rss_to_this", "envoy jwt_authn")),
+        goal("CPU against Apache mod_session_crypto", round(1 / 60, 4),
+             value("200b", "cloakroom_cpu_to_this", "apache mod_session_crypto")),
+        goal("RSS at 64 connections", 20, value("c64", "rss_mb"), " MB"),
+        goal("RSS at 1,000 connections", 60, value("c1000", "rss_mb"), " MB"),
+        goal("CPU of a 200 B dict off the line from 20 B to 2 KB", 5, off_the_line(), "%"),
+        goal("CPU per request, 64 to 1,000 connections, off by", 15,
+             None if flat is None else round(100 * abs(flat - 1), 1), "%"),
+        goal("requests/s, 1 to 2 workers", 1.8, value("workers2", "rate_to_against"), least=True),
+        goal("start to ready, cold", 50, start and start["median"], " ms"),
+    ]
+
