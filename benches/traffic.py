@@ -1,0 +1,103 @@
+"""Small traffic that is the same every time: an app that answers, and a client that asks one request
+after the other on one connection. For benches/instructions and benches/pgo."""
+
+import json
+import socket
+import subprocess
+import threading
+
+from cases import ANSWERS, BROWSER, LARGE, MIDDLE, SECRET, SMALL, among_others, forged
+
+AS_BROWSER = "".join(f"{field}\r\n" for field in BROWSER)
+
+
+class Backend(threading.Thread):
+    """Answers every request alike, with a head of its own for each path."""
+
+    EXTRA = {path.encode(): f"{name}: {value}\r\n".encode()
+             for path, (name, value) in ANSWERS.items()}
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+
+    def run(self):
+        while True:
+            connection, _ = self.listener.accept()
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        received = b""
+        while True:
+            while b"\r\n\r\n" not in received:
+                more = connection.recv(65536)
+                if not more:
+                    return
+                received += more
+            head, received = received.split(b"\r\n\r\n", 1)
+            extra = self.EXTRA.get(head.split(b" ", 2)[1], b"")
+            body = b"x" * 200
+            connection.sendall(
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                b"Content-Length: 200\r\n" + extra + b"\r\n" + body
+            )
+
+
+def request(path="/", cookie=None, fields=""):
+    cookie = f"Cookie: {cookie}\r\n" if cookie else ""
+    return f"GET {path} HTTP/1.1\r\nHost: app.test\r\n{fields}{cookie}\r\n".encode()
+
+
+def cases(encode):
+    """The requests, by the name of the case; the configuration goes by the name as well."""
+    small, middle, large = encode(SMALL), encode(MIDDLE), encode(LARGE)
+    return {
+        "no cookie": request(),
+        "no cookie, access log": request(),
+        "no cookie, 12 browser headers": request(fields=AS_BROWSER),
+        "dict of 20 B": request(cookie=f"session={small}"),
+        "dict of 200 B": request(cookie=f"session={middle}"),
+        "dict of 200 B, 12 browser headers": request(
+            cookie=among_others(f"session={middle}"), fields=AS_BROWSER),
+        "dict of 2 KB": request(cookie=f"session={large}"),
+        "bad signature": request(cookie=f"session={forged(middle)}"),
+        "save": request("/save", cookie=f"session={middle}"),
+        "merge": request("/merge", cookie=f"session={middle}"),
+    }
+
+
+def talk(port, message, count):
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.settimeout(60)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        received = b""
+        for _ in range(count):
+            connection.sendall(message)
+            while b"\r\n\r\n" not in received:
+                received += connection.recv(65536)
+            head, received = received.split(b"\r\n\r\n", 1)
+            assert head.startswith(b"HTTP/1.1 200"), head
+            while len(received) < 200:
+                received += connection.recv(65536)
+            received = received[200:]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def configuration(port, backend, access=False):
+    return (f'listen = "127.0.0.1:{port}"\nbackend = "http://127.0.0.1:{backend}"\nworkers = 1\n'
+            f'[log]\naccess = {str(access).lower()}\nlevel = "error"\n[[keys]]\nsecret = "{SECRET}"\n')
+
+
+def encoder(sidecar, config):
+    """What makes tokens."""
+    def encode(value):
+        return subprocess.run([sidecar, "token", "encode", "--config", config, json.dumps(value)],
+                              check=True, capture_output=True, text=True).stdout.strip()
+    return encode
