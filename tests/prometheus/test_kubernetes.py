@@ -80,11 +80,11 @@ class Manifests(unittest.TestCase):
         self.assertEqual(f"0.0.0.0:{ports['http']}", SETTINGS["listen"])
         self.assertEqual(f"0.0.0.0:{ports['admin']}", SETTINGS["admin"]["listen"])
         targets = {port["targetPort"] for e in ENTRIES if e["kind"] == "Service" for port in e["spec"]["ports"]}
-        self.assertEqual(targets, {"http", "admin"})
+        self.assertEqual(targets, {ports["http"], ports["admin"]})
         for name in ("startupProbe", "livenessProbe", "readinessProbe"):
             self.assertEqual(SIDECAR[name]["httpGet"]["port"], "admin")
         rules = one("NetworkPolicy")["spec"]["ingress"]
-        self.assertEqual([rule["ports"] for rule in rules], [[{"port": "http"}], [{"port": "admin"}]])
+        self.assertEqual([rule["ports"] for rule in rules], [[{"port": ports["http"]}], [{"port": ports["admin"]}]])
         self.assertTrue(all(rule["from"] for rule in rules))
 
     def test_the_app_is_reached_through_the_sidecar_only(self):
