@@ -18,20 +18,11 @@ def anchors(markdown):
     return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
 
 
-def documented_families():
-    table = PAGE.partition("## Metrics")[2].partition("### Session outcomes")[0]
-    first_cells = re.findall(r"(?m)^\| (`[^|]*) \|", table)
-    return {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
-
-
 def logged(levels):
     """The message of each log line in the code; those that are only a variable aside."""
+    line = rf'log::(?:{levels}|log)!\((?:[^;]*?;)??\s*"((?:[^"\\]|\\.)*)"\s*,?\s*\)'
     for file in (ROOT / "src").rglob("*.rs"):
-        for call in re.findall(rf"log::(?:{levels})!\((.*?)\);?\n", file.read_text() + "\n", re.DOTALL):
-            # What follows the key-value pairs.
-            message = re.search(r'(?:^|;)\s*"((?:[^"\\]|\\.)*)"\s*,?\s*$', call)
-            if message and "{" not in message[1]:
-                yield message[1]
+        yield from (message for message in re.findall(line, file.read_text()) if "{" not in message)
 
 
 class Alerts(unittest.TestCase):
@@ -42,15 +33,6 @@ class Alerts(unittest.TestCase):
             self.assertEqual((path, anchor), ("docs/operations.md", rule["alert"].lower()))
             self.assertIn(anchor, anchors(PAGE))
         self.assertEqual(set(re.findall(r"(?m)^### (Cloakroom\w+)$", PAGE)), names)
-
-
-class Families(unittest.TestCase):
-    def test_each_is_described(self):
-        # Every HELP of a sidecar, from the test of the code that knows them all.
-        from test_prometheus import OnePrometheus
-
-        self.assertTrue(OnePrometheus.families)
-        self.assertEqual(documented_families(), set(OnePrometheus.families))
 
 
 class Messages(unittest.TestCase):
@@ -76,6 +58,19 @@ class Commands(unittest.TestCase):
         made = yaml.safe_load(done.stdout)
         self.assertEqual(made["kind"], "PrometheusRule")
         self.assertEqual(made["spec"], yaml.safe_load((DEPLOY / "prometheus/rules.yml").read_text()))
+
+
+class Threats(unittest.TestCase):
+    def test_each_names_a_test_that_exists(self):
+        table = (ROOT / "docs/security.md").read_text().partition("## Threats")[2].partition("\n## ")[0]
+        cells = re.findall(r"(?m)^\|.*\| ([^|]*) \|$", table)[1:]
+        self.assertGreater(len(cells), 15)
+        for cell in cells[1:]:
+            named = re.findall(r"`([^`]+)`", cell)
+            self.assertTrue(named, cell)
+            for name in named:
+                path = name if "/" in name else f"tests/it/{name}.rs"
+                self.assertTrue((ROOT / path).exists(), name)
 
 
 class Links(unittest.TestCase):

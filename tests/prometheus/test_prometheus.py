@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 import traffic
-from support import DEPLOY, App, Prometheus, Sidecar, tool, wait_for
+from support import DEPLOY, ROOT, App, Prometheus, Sidecar, tool, wait_for
 
 RULES = DEPLOY / "prometheus/rules.yml"
 
@@ -91,6 +91,13 @@ class OnePrometheus(unittest.TestCase):
         # What is going on at this moment, which may be nothing.
         still -= {"cloakroom_requests_in_flight", "cloakroom_connections_active"}
         self.assertEqual(still, STAND_STILL)
+
+    def test_every_family_is_described(self):
+        page = (ROOT / "docs/operations.md").read_text()
+        table = page.partition("## Metrics")[2].partition("### Session outcomes")[0]
+        cells = re.findall(r"(?m)^\| (`[^|]*) \|", table)
+        described = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+        self.assertEqual(sorted(described), sorted(self.sidecar.families()))
 
     def test_every_recording_rule_yields_data(self):
         names = [rule["record"] for rule in rules("record")]
