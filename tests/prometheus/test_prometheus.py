@@ -115,6 +115,11 @@ class OnePrometheus(unittest.TestCase):
                 self.assertNotIn("$", expression)
                 wait_for(lambda: self.prometheus.query(expression), title)
 
+    def test_every_family_is_on_the_dashboard(self):
+        shown = " ".join(expression for _, expression in dashboard_queries())
+        families = {family for family in self.sidecar.families() if family.startswith("cloakroom_")}
+        self.assertEqual({family for family in families if family not in shown}, set())
+
     def test_the_variables_of_the_dashboard_have_values(self):
         board = json.loads((DEPLOY / "grafana/dashboard.json").read_text())
         found = 0
