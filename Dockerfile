@@ -1,4 +1,4 @@
-# The sidecar on its own: `docker build -t cloakroom .`
+# The sidecar on its own: `docker build --tag cloakroom .`; docs/docker.md shows it beside an app.
 
 FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update \
@@ -13,24 +13,35 @@ RUN mkdir src benches examples \
     && echo 'fn main() {}' | tee src/main.rs examples/bare.rs > benches/session.rs \
     && cargo build --release --locked --bin cloakroom
 
+# Newer than what was built of the empty ones, whatever the times in the repository.
 COPY src src
 RUN touch src/lib.rs src/main.rs && cargo build --release --locked --bin cloakroom
 
 
 FROM debian:bookworm-slim
-LABEL org.opencontainers.image.title="cloakroom" \
-      org.opencontainers.image.description="A reverse-proxy sidecar that terminates cookie sessions for apps that have none" \
-      org.opencontainers.image.licenses="MIT OR Apache-2.0"
 
 # For backends that are reached by https.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/cloakroom/
 COPY --from=build /src/target/release/cloakroom /usr/local/bin/cloakroom
 
-# Nobody's: a number, so that Kubernetes can see that it is not root.
+# `--build-arg REVISION=$(git rev-parse HEAD)` says what it was built from.
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="cloakroom" \
+      org.opencontainers.image.description="A reverse-proxy sidecar that terminates cookie sessions for apps that have none" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.licenses="MIT OR Apache-2.0"
+
+# Nobody's, and a number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 EXPOSE 8080
 STOPSIGNAL SIGTERM
-# Ready, and not only alive: asks the admin listener of the configuration.
-HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["cloakroom", "health"]
+
+# Whether it is ready, which is more than alive: asks the [admin] listener of the configuration.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["cloakroom", "health"]
+
+# With /etc/cloakroom/cloakroom.toml, or the file that CLOAKROOM_CONFIG names: the health check
+# reads the same one.
 ENTRYPOINT ["cloakroom"]
 CMD ["run"]

@@ -1,0 +1,49 @@
+"""The image under test: built once from a copy of the project that has secrets lying about."""
+
+import os
+import secrets
+
+from engine import BUILD, Copy, docker, run
+
+# The name it has while the tests run.
+NAME = f"cloakroom-test:{os.getpid()}"
+
+# What nothing that is built may contain.
+CANARY = f"canary-{secrets.token_hex(16)}"
+
+# Where people keep secrets, in the folder that is sent to the engine.
+PLACES = ["session_key", ".env", "deploy/secrets/session_key", "config/local.toml", ".git/config", "target/key"]
+
+context = None
+name = NAME
+
+
+def build():
+    global context
+    context = Copy()
+    for place in PLACES:
+        path = context.path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{CANARY}\n")
+    docker("build", *BUILD, "--tag", NAME, context.path)
+
+
+def build_stage():
+    """The image of the first stage, which is in the cache."""
+    tag = f"{NAME}-build"
+    docker("build", *BUILD, "--target", "build", "--tag", tag, context.path)
+    return tag
+
+
+def use(given):
+    """Tests an image that is there."""
+    global name
+    name = given
+
+
+def remove():
+    """Takes the names away. What has none is the cache."""
+    if context:
+        for tag in (NAME, f"{NAME}-build"):
+            run("docker", "rmi", "--no-prune", "--force", tag, check=False)
+        context.remove()
