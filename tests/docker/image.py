@@ -29,10 +29,8 @@ def build():
 
 
 def build_stage():
-    """The image of the first stage, which is in the cache."""
-    tag = f"{NAME}-build"
-    docker("build", *BUILD, "--target", "build", "--tag", tag, context.path)
-    return tag
+    """The image of the first stage. It gets no name: with the name it would go, and it is the cache."""
+    return docker("build", "--quiet", *BUILD, "--target", "build", context.path).splitlines()[-1]
 
 
 def use(given):
@@ -44,6 +42,5 @@ def use(given):
 def remove():
     """Takes the names away. What has none is the cache."""
     if context:
-        for tag in (NAME, f"{NAME}-build"):
-            run("docker", "rmi", "--no-prune", "--force", tag, check=False)
+        run("docker", "rmi", "--no-prune", "--force", NAME, check=False)
         context.remove()
