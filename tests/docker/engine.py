@@ -20,6 +20,13 @@ PATIENCE = 60
 BUILD = ["--force-rm", "--network", "host"]
 BUILD += ["--build-arg", "http_proxy", "--build-arg", "https_proxy", "--build-arg", "no_proxy"]
 
+# For bash, where there is no curl: /metrics of the admin listener, whose port is not published.
+METRICS = r"""
+exec 3<>/dev/tcp/127.0.0.1/9090
+printf 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
+cat <&3
+"""
+
 COMPOSE = os.environ.get("COMPOSE", "docker compose").split()
 
 
@@ -65,14 +72,36 @@ def free_port():
         return free.getsockname()[1]
 
 
+# What all containers, networks and volumes of a run have their names begin with, and its folders.
+PREFIX = f"cloakroom-test-{os.getpid()}"
+folders = []
+
+
+def sweep():
+    """Takes away what is left when the tests were broken off; else there is nothing."""
+    for kind, every, remove in (
+        ("container", ["--all"], ["rm", "--force", "--volumes"]),
+        ("network", [], ["rm"]),
+        ("volume", [], ["rm"]),
+    ):
+        left = docker(kind, "ls", *every, "--quiet", "--filter", f"name={PREFIX}").split()
+        if left:
+            run("docker", kind, *remove, *left, check=False)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 class Copy:
     """What a fresh clone has, and what is not committed yet, in a folder of the test's own."""
 
     def __init__(self):
         self.path = Path(tempfile.mkdtemp(prefix="cloakroom-docker-"))
+        folders.append(self.path)
         # The engine's users have to reach what is mounted from here.
         self.path.chmod(0o755)
-        names = run("git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
+        names = run(
+            "git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"
+        ).stdout
         for name in filter(None, names.split("\0")):
             source, target = ROOT / name, self.path / name
             if source.is_file():
@@ -90,7 +119,7 @@ class Project:
 
     def __init__(self, file, image):
         Project.counter += 1
-        self.name = f"cloakroom-test-{os.getpid()}-{Project.counter}"
+        self.name = f"{PREFIX}-{Project.counter}"
         self.copy = Copy()
         self.folder = self.copy.path / "deploy"
         self.files = [self.folder / file]
@@ -138,16 +167,25 @@ class Project:
         return [json.loads(line) for line in self.logs()[1].splitlines()]
 
     def metric(self, name):
-        """What /metrics says of a series, asked in the container: its port is not published."""
-        script = "exec 3<>/dev/tcp/127.0.0.1/9090; printf 'GET /metrics HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3"
-        text = docker("exec", self.container("cloakroom"), "bash", "-c", script)
+        """What /metrics says of a series, asked in the container."""
+        text = docker("exec", self.container("cloakroom"), "bash", "-c", METRICS)
         found = [line.split()[-1] for line in text.splitlines() if line.startswith(f"{name} ")]
         return float(found[0])
 
     def python(self, script, *networks):
         """Runs a script in a container on these networks of the project, and gives what it prints."""
         name = f"{self.name}-probe"
-        docker("create", "--interactive", "--name", name, "--network", f"{self.name}_{networks[0]}", PYTHON, "python3", "-")
+        docker(
+            "create",
+            "--interactive",
+            "--name",
+            name,
+            "--network",
+            f"{self.name}_{networks[0]}",
+            PYTHON,
+            "python3",
+            "-",
+        )
         try:
             for network in networks[1:]:
                 docker("network", "connect", f"{self.name}_{network}", name)
@@ -158,6 +196,8 @@ class Project:
     def remove(self):
         """Takes everything down, whatever has happened before."""
         try:
-            self.compose("--profile", "monitoring", "down", "--volumes", "--remove-orphans", "--timeout", "0")
+            self.compose(
+                "--profile", "monitoring", "down", "--volumes", "--remove-orphans", "--timeout", "0"
+            )
         finally:
             self.copy.remove()

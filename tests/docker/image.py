@@ -12,7 +12,14 @@ NAME = f"cloakroom-test:{os.getpid()}"
 CANARY = f"canary-{secrets.token_hex(16)}"
 
 # Where people keep secrets, in the folder that is sent to the engine.
-PLACES = ["session_key", ".env", "deploy/secrets/session_key", "config/local.toml", ".git/config", "target/key"]
+PLACES = [
+    "session_key",
+    ".env",
+    "deploy/secrets/session_key",
+    "config/local.toml",
+    ".git/config",
+    "target/key",
+]
 
 context = None
 name = NAME

@@ -20,7 +20,9 @@ class Build(unittest.TestCase):
         self.assertLess(whole - base, LIMIT)
 
     def test_no_secret_is_in_a_layer_or_in_its_configuration(self):
-        saved = subprocess.run(["docker", "save", image.NAME], check=True, capture_output=True).stdout
+        saved = subprocess.run(
+            ["docker", "save", image.NAME], check=True, capture_output=True
+        ).stdout
         canary, files = image.CANARY.encode(), 0
         with tarfile.open(fileobj=io.BytesIO(saved)) as outer:
             for member in outer:
@@ -35,7 +37,18 @@ class Build(unittest.TestCase):
 
     def test_no_secret_is_in_the_build_stage(self):
         stage = image.build_stage()
-        ran = run("docker", "run", "--rm", "--entrypoint", "grep", stage, "-rlF", image.CANARY, "/src", check=False)
+        ran = run(
+            "docker",
+            "run",
+            "--rm",
+            "--entrypoint",
+            "grep",
+            stage,
+            "-rlF",
+            image.CANARY,
+            "/src",
+            check=False,
+        )
         self.assertEqual((ran.returncode, ran.stdout), (1, ""), ran.stderr)
         self.assertNotIn(image.CANARY, docker("history", "--no-trunc", stage))
         sent = docker("run", "--rm", "--entrypoint", "ls", stage, "-A", "/src").split()
@@ -82,7 +95,9 @@ class Image(unittest.TestCase):
 
     def test_its_labels(self):
         prefix = "org.opencontainers.image."
-        labels = {key: value for key, value in self.config["Labels"].items() if key.startswith(prefix)}
+        labels = {
+            key: value for key, value in self.config["Labels"].items() if key.startswith(prefix)
+        }
         self.assertEqual(labels[f"{prefix}title"], "cloakroom")
         self.assertEqual(labels[f"{prefix}licenses"], "MIT OR Apache-2.0")
         version = docker("run", "--rm", image.name, "--version")

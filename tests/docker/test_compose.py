@@ -46,7 +46,9 @@ class Compose(unittest.TestCase):
         self.assertEqual(client.who(), "Ann")
 
     def test_a_client_cannot_speak_for_the_sidecar(self):
-        answer = self.client.get(headers={"X-Session": '{"name":"Eve"}', "X_Session": '{"name":"Eve"}'})
+        answer = self.client.get(
+            headers={"X-Session": '{"name":"Eve"}', "X_Session": '{"name":"Eve"}'}
+        )
         self.assertIsNone(answer.field("name"))
         self.assertFalse([name for name in answer.headers if name.lower().startswith("x-session")])
 
@@ -59,18 +61,24 @@ class Compose(unittest.TestCase):
 
     def test_nobody_reaches_the_app_from_another_network(self):
         inside = f"{self.project.name}_inside"
-        address = inspect(self.project.container("app"))["NetworkSettings"]["Networks"][inside]["IPAddress"]
+        address = inspect(self.project.container("app"))["NetworkSettings"]["Networks"][inside][
+            "IPAddress"
+        ]
         places = [("cloakroom", 8080), ("app", 8000), (address, 8000)]
         for network in ("outside", "monitoring"):
             seen = self.project.python(CONNECT.format(places=places), network).splitlines()
             self.assertEqual(seen[0], "open")
             self.assertEqual([line.split()[0] for line in seen[1:]], ["closed", "closed"], seen)
         # The same from where the app can be reached.
-        self.assertEqual(self.project.python(CONNECT.format(places=places), "inside").split(), ["open"] * 3)
+        self.assertEqual(
+            self.project.python(CONNECT.format(places=places), "inside").split(), ["open"] * 3
+        )
 
     def test_the_app_reaches_nothing_outside(self):
         outside = f"{self.project.name}_outside"
-        address = inspect(self.project.container("cloakroom"))["NetworkSettings"]["Networks"][outside]["IPAddress"]
+        address = inspect(self.project.container("cloakroom"))["NetworkSettings"]["Networks"][
+            outside
+        ]["IPAddress"]
         script = CONNECT.format(places=[(address, 8080)])
         self.assertIn("closed", self.project.python(script, "inside"))
         self.assertIn("open", self.project.python(script, "outside"))
@@ -102,11 +110,19 @@ class Compose(unittest.TestCase):
         self.assertEqual(out, "")
         lines = self.project.log_lines()
         self.assertGreaterEqual(sum(line["message"] == "request" for line in lines), 3)
-        for secret in ("Wilhelmina", token, token.split(".")[1], self.project.secret.read_text().strip()):
+        for secret in (
+            "Wilhelmina",
+            token,
+            token.split(".")[1],
+            self.project.secret.read_text().strip(),
+        ):
             self.assertNotIn(secret, err)
 
     def test_the_secret_is_a_file_and_nothing_else(self):
-        container, secret = self.project.container("cloakroom"), self.project.secret.read_text().strip()
+        container, secret = (
+            self.project.container("cloakroom"),
+            self.project.secret.read_text().strip(),
+        )
         self.assertEqual(docker("exec", container, "cat", "/run/secrets/session_key"), secret)
         self.assertNotIn(secret, docker("inspect", container))
         self.assertNotIn(secret, docker("exec", container, "cat", "/proc/1/environ"))

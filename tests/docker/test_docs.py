@@ -1,8 +1,7 @@
-"""docs/docker.md: each of its commands does what it says, in a fresh copy of the project and in their order.
+"""docs/docker.md: each of its commands does what it says, in their order and a fresh copy of the project.
 
-A line that starts with "$ " is a command; what follows up to the next is its output, in which "…" stands for
-anything. Where no output is shown the command has to succeed. <!-- first: COMMANDS --> above a block is run before
-it, <!-- not run: REASON --> says why it is not.
+The page is written as tests/docs/run has it. "healthy" and "unavailable" in <!-- first: … --> wait until
+the sidecar is so.
 """
 
 import os
@@ -11,7 +10,7 @@ import subprocess
 import unittest
 
 import image
-from engine import BUILD, COMPOSE, Copy, free_port, run
+from engine import BUILD, COMPOSE, PREFIX, Copy, free_port, run
 
 PAGE = "docs/docker.md"
 
@@ -24,8 +23,14 @@ docker() {{
         *) command docker "$@" ;;
     esac
 }}
-status() {{ curl --silent --output page --write-out '%{{http_code}}' http://127.0.0.1:{port}/; }}
-patiently() {{ for _ in $(seq 300); do "$@" && return; sleep 0.2; done; echo "in vain: $*"; return 1; }}
+status() {{
+    curl --silent --output page --write-out '%{{http_code}}' http://127.0.0.1:{port}/
+}}
+patiently() {{
+    for _ in $(seq 300); do "$@" && return; sleep 0.2; done
+    echo "in vain: $*"
+    return 1
+}}
 is_healthy() {{
     [ "$(docker inspect --format '{{{{.State.Health.Status}}}}' "$(docker ps --quiet --filter \\
         label=com.docker.compose.project={project} --filter label=com.docker.compose.service=cloakroom)")" = healthy ]
@@ -46,7 +51,11 @@ def blocks(text):
         elif fence:
             start, console, lines = inside
             if console:
-                yield start, re.findall(r"<!-- (first|not run): (.*?) -->", "\n".join(above), re.DOTALL), lines
+                yield (
+                    start,
+                    re.findall(r"<!-- (first|not run): (.*?) -->", "\n".join(above), re.DOTALL),
+                    lines,
+                )
             above, inside = [], None
         elif inside:
             inside[2].append(line)
@@ -77,7 +86,7 @@ class Docs(unittest.TestCase):
     def setUp(self):
         self.copy = Copy()
         self.addCleanup(self.copy.remove)
-        self.project = f"cloakroom-test-{os.getpid()}-docs"
+        self.project = f"{PREFIX}-docs"
         # What the page may have left when a command has failed.
         self.addCleanup(self.down, "compose.yml")
         self.addCleanup(self.down, "compose.unix-socket.yml")
@@ -107,7 +116,15 @@ class Docs(unittest.TestCase):
 
     def down(self, file):
         folder = self.copy.path / "deploy"
-        run(*COMPOSE, "--file", folder / file, "down", "--volumes", env=self.environment, check=False)
+        run(
+            *COMPOSE,
+            "--file",
+            folder / file,
+            "down",
+            "--volumes",
+            env=self.environment,
+            check=False,
+        )
 
     def do(self, command):
         """Runs a command in the shell; what it prints, and how it ends."""
@@ -119,7 +136,9 @@ class Docs(unittest.TestCase):
 
     def ported(self, command):
         """A command of the page as it is meant here: another port, image and project."""
-        command = command.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}").replace("deploy_", f"{self.project}_")
+        command = command.replace("127.0.0.1:8080", f"127.0.0.1:{self.port}").replace(
+            "deploy_", f"{self.project}_"
+        )
         return re.sub(r"(--tag|docker run --rm) cloakroom\b", rf"\1 {image.name}", command)
 
     def test_every_command(self):

@@ -23,7 +23,9 @@ class Monitoring(unittest.TestCase):
 
         def ask(path, **parameters):
             try:
-                with urllib.request.urlopen(f"{base}/{path}?{urllib.parse.urlencode(parameters)}", timeout=5) as answer:
+                with urllib.request.urlopen(
+                    f"{base}/{path}?{urllib.parse.urlencode(parameters)}", timeout=5
+                ) as answer:
                     return json.load(answer)["data"]
             except (urllib.error.URLError, OSError):
                 return None

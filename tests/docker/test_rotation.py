@@ -45,7 +45,9 @@ class Rotation(unittest.TestCase):
     def test_in_two_steps_nobody_is_logged_out_until_the_old_key_goes(self):
         self.project.new_secret(self.project.secret.with_name("session_key_2"))
         compose = self.project.files[0]
-        text = compose.read_text().replace("secrets: [session_key]", "secrets: [session_key, session_key_2]")
+        text = compose.read_text().replace(
+            "secrets: [session_key]", "secrets: [session_key, session_key_2]"
+        )
         compose.write_text(f"{text}  session_key_2: {{ file: ./secrets/session_key_2 }}\n")
         self.set_keys(f"{FIRST}\n{SECOND}")
         self.project.up("cloakroom")

@@ -51,7 +51,10 @@ class Stop(unittest.TestCase):
         """A request that waits for the app, which stands still."""
         docker("pause", self.app)
         request = InBackground(lambda: self.client.post("/count"))
-        eventually("the request is under way", lambda: self.project.metric("cloakroom_requests_in_flight") == 1)
+        eventually(
+            "the request is under way",
+            lambda: self.project.metric("cloakroom_requests_in_flight") == 1,
+        )
         stop = InBackground(lambda: docker("stop", "--time", GRACE, self.sidecar))
         eventually("it shuts down", lambda: "shutting down" in self.messages())
         return request, stop

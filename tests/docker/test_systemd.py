@@ -7,14 +7,16 @@ import unittest
 from pathlib import Path
 
 import image
-from engine import BASE, BUILD, ROOT, docker, eventually, run
+from engine import BASE, BUILD, METRICS, PREFIX, ROOT, docker, eventually, run
 
 UNIT = ROOT / "deploy/systemd/cloakroom.service"
 
 # The commands at the head of the unit are those that prepare the machine.
 DOCKERFILE = """
 FROM {base}
-RUN apt-get update -q && apt-get install -y -q --no-install-recommends systemd procps && rm -rf /var/lib/apt/lists/*
+RUN apt-get update -q \\
+    && apt-get install -y -q --no-install-recommends systemd procps \\
+    && rm -rf /var/lib/apt/lists/*
 COPY --from={image} /usr/local/bin/cloakroom /usr/local/bin/cloakroom
 COPY cloakroom.service test.target /etc/systemd/system/
 RUN {prepare}
@@ -39,12 +41,6 @@ RIGHTS += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=u
 RIGHTS += ["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 RIGHTS += ["--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"]
 
-METRICS = r"""
-exec 3<>/dev/tcp/127.0.0.1/9090
-printf 'GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' >&3
-cat <&3
-"""
-
 
 class Systemd(unittest.TestCase):
     @classmethod
@@ -63,28 +59,39 @@ class Systemd(unittest.TestCase):
 
     def setUp(self):
         boot = ["--entrypoint", "/lib/systemd/systemd", self.image, "--unit=test.target"]
-        self.machine = docker("run", "--detach", "--env", "container=docker", *RIGHTS, *boot)
+        self.machine = f"{PREFIX}-systemd"
+        docker(
+            "run", "--detach", "--name", self.machine, "--env", "container=docker", *RIGHTS, *boot
+        )
         self.addCleanup(docker, "rm", "--force", self.machine)
-        eventually("the service is up", lambda: self.property("ActiveState") in ("active", "failed"))
+        eventually(
+            "the service is up", lambda: self.property("ActiveState") in ("active", "failed")
+        )
         self.assertEqual(self.property("ActiveState"), "active", self.journal())
 
     def do(self, *command, check=True):
         return run("docker", "exec", self.machine, *command, check=check)
 
     def property(self, name):
-        return self.do("systemctl", "show", "--property", name, "--value", "cloakroom", check=False).stdout.strip()
+        return self.do(
+            "systemctl", "show", "--property", name, "--value", "cloakroom", check=False
+        ).stdout.strip()
 
     def journal(self):
         return self.do("journalctl", "--unit", "cloakroom", "--no-pager", check=False).stdout
 
     def metric(self, name):
         text = self.do("bash", "-c", METRICS).stdout
-        return float(next(line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")))
+        return float(
+            next(line.split()[1] for line in text.splitlines() if line.startswith(f"{name} "))
+        )
 
     def test_the_unit_is_sound_and_leaves_little_exposed(self):
         self.do("systemd-analyze", "verify", "cloakroom.service")
         # Out of 100.
-        said = self.do("systemd-analyze", "security", "--threshold=15", "--no-pager", "cloakroom").stdout
+        said = self.do(
+            "systemd-analyze", "security", "--threshold=15", "--no-pager", "cloakroom"
+        ).stdout
         print(said.strip().splitlines()[-1].encode("ascii", "ignore").decode().strip(), end=" ")
 
     def test_it_runs_as_a_user_without_capabilities(self):
@@ -96,7 +103,11 @@ class Systemd(unittest.TestCase):
         self.assertEqual((fields["NoNewPrivs"], fields["Seccomp"]), ("1", "2"))
 
     def test_its_metrics_are_whole(self):
-        for name in ("process_start_time_seconds", "process_resident_memory_bytes", "process_open_fds"):
+        for name in (
+            "process_start_time_seconds",
+            "process_resident_memory_bytes",
+            "process_open_fds",
+        ):
             self.assertGreater(self.metric(name), 0, name)
 
     def test_it_reloads_takes_a_new_key_and_stops_with_0(self):
@@ -107,7 +118,9 @@ class Systemd(unittest.TestCase):
         eventually("the new key is in use", lambda: self.metric(success) == 2)
         self.assertEqual(self.property("MainPID"), pid)
         self.do("systemctl", "stop", "cloakroom")
-        self.assertEqual((self.property("Result"), self.property("ExecMainStatus")), ("success", "0"))
+        self.assertEqual(
+            (self.property("Result"), self.property("ExecMainStatus")), ("success", "0")
+        )
 
     def test_a_faulty_configuration_is_not_tried_again(self):
         self.do("bash", "-c", "echo listn = 1 >/etc/cloakroom/cloakroom.toml")

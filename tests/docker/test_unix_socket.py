@@ -33,13 +33,25 @@ class UnixSocket(unittest.TestCase):
         # The kernel may show tunnels that are down; none of docker's is there.
         self.assertIn("lo", interfaces)
         self.assertFalse([name for name in interfaces if name.startswith("eth")])
-        routes = docker("exec", self.project.container("app"), "cat", "/proc/net/route").splitlines()
+        routes = docker(
+            "exec", self.project.container("app"), "cat", "/proc/net/route"
+        ).splitlines()
         self.assertEqual(len(routes), 1, "the heading, and no route")
 
     def test_only_the_user_of_both_reaches_the_socket(self):
         socket = f"{self.project.name}_socket:/run/app"
         script = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/app/app.sock')"
-        command = ["--rm", "--volume", socket, "--network", "none", "python:3.13-slim", "python3", "-c", script]
+        command = [
+            "--rm",
+            "--volume",
+            socket,
+            "--network",
+            "none",
+            "python:3.13-slim",
+            "python3",
+            "-c",
+            script,
+        ]
         docker("run", "--user", "65532", *command)
         ran = run("docker", "run", "--user", "65534", *command, check=False)
         self.assertIn("PermissionError", ran.stderr)

@@ -27,6 +27,7 @@ used_reasons = set()
 ELSEWHERE = {
     "deploy/examples/": "tests/docker/run and tests/browser/run start the examples",
     "deploy/": "tests/docker/run brings up what is there",
+    "docs/docker.md": "tests/docker/run runs it with Docker",
 }
 
 # The ports and the day of the documentation, and those of this test.
