@@ -72,9 +72,12 @@ def free_port():
         return free.getsockname()[1]
 
 
-# What all containers, networks and volumes of a run have their names begin with, and its folders.
+# What the names of all containers, networks and volumes of a run begin with, and where its folders
+# are. Both are those of the process that starts the others.
 PREFIX = f"cloakroom-test-{os.getpid()}"
-folders = []
+FOLDERS = Path(tempfile.mkdtemp(prefix="cloakroom-docker-"))
+# The engine's users have to reach what is mounted from here.
+FOLDERS.chmod(0o755)
 
 
 def sweep():
@@ -87,17 +90,14 @@ def sweep():
         left = docker(kind, "ls", *every, "--quiet", "--filter", f"name={PREFIX}").split()
         if left:
             run("docker", kind, *remove, *left, check=False)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(FOLDERS, ignore_errors=True)
 
 
 class Copy:
     """What a fresh clone has, and what is not committed yet, in a folder of the test's own."""
 
     def __init__(self):
-        self.path = Path(tempfile.mkdtemp(prefix="cloakroom-docker-"))
-        folders.append(self.path)
-        # The engine's users have to reach what is mounted from here.
+        self.path = Path(tempfile.mkdtemp(dir=FOLDERS))
         self.path.chmod(0o755)
         names = run(
             "git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"
@@ -119,7 +119,7 @@ class Project:
 
     def __init__(self, file, image):
         Project.counter += 1
-        self.name = f"{PREFIX}-{Project.counter}"
+        self.name = f"{PREFIX}-{os.getpid()}-{Project.counter}"
         self.copy = Copy()
         self.folder = self.copy.path / "deploy"
         self.files = [self.folder / file]
