@@ -7,6 +7,7 @@ import os
 from cases import ANSWERS
 
 from .exchange import ask, free_port
+from .processes import pause
 
 LETTERS = "x" * 200
 # What Apache keeps as a session: form-encoded pairs.
@@ -67,8 +68,17 @@ class Backend:
         program = programs.start(name, ["nginx", "-e", "stderr", "-c", config], cores)
         program.ready(lambda: ask(self.port).status == 200)
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        self.counts = 0
 
     def count(self):
-        """How many requests it has had."""
+        """How many requests it has had, but for these, which it counts too."""
         self.connection.request("GET", "/count")
-        return int(self.connection.getresponse().read().split()[9])
+        self.counts += 1
+        return int(self.connection.getresponse().read().split()[9]) - self.counts
+
+    def settle(self):
+        """Waits until no more requests arrive, such as were under way when a load ended; then as above."""
+        passed = -1
+        while passed != (passed := self.count()):
+            pause(0.05)
+        return passed

@@ -101,8 +101,15 @@ def writing(runner):
         must("the cookie has no lifetime", runner.case.variant != "refresh" or {"cr", "exp"} <= set(payload))
 
 
+def answered(runner, when):
+    """What is asked under load is answered 200: wrk would count a redirect as good."""
+    answer = asked(runner, runner.case.path, runner.fields())
+    must(f"status {answer.status} {when}", answer.status == 200)
+
+
 def check(runner):
     try:
+        answered(runner, "before the load")
         reading(runner)
         if runner.case.group == "write":
             writing(runner)
@@ -111,3 +118,11 @@ def check(runner):
     except (ValueError, OSError, subprocess.SubprocessError) as fault:
         raise Fault(f"{runner.proxy.name}, {runner.case.title}: it does not do what is to be measured: {fault}"
                     f"\n{runner.program.said()}") from None
+
+
+def check_again(runner):
+    """After a round: what it answers has not changed meanwhile."""
+    try:
+        answered(runner, "after the load")
+    except (ValueError, OSError, subprocess.SubprocessError) as fault:
+        raise Fault(f"{runner.proxy.name}, {runner.case.title}: {fault}\n{runner.program.said()}") from None

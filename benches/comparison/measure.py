@@ -11,7 +11,7 @@ import time
 import cases
 
 from . import backend, due, load, matrix
-from .checks import check, quiet_tls
+from .checks import check, check_again, quiet_tls
 from .exchange import ask, free_port
 from .processes import Fault, Program, Programs
 from .proxies import ALL, Proxy, Site, cloakroom
@@ -85,6 +85,7 @@ class Runner:
             self.sent += measured.requests + asked.connections
             if self.admin and (skipped := self.skipped()):
                 raise Fault(f"{self.case.title}: {skipped} requests were not refreshed")
+        check_again(self)
         return measured
 
     def skipped(self):
@@ -157,6 +158,7 @@ def starts(stage):
                     site = Site(stage.folder, stage.binaries, stage.venv, free_port(), app.port, app.socket)
                     command = proxy.command(site)
                     with open(command[0], "rb") as file:
+                        os.fsync(file.fileno())  # what has just been built stays until it is written
                         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                     begin = time.perf_counter()
                     program = one.start(f"{proxy.name}-start", command, [stage.proxy_core])

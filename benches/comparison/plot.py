@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Draws compare.json: CPU per request of each proxy where all are compared, and of cloakroom and
 bare in the other cases. Needs matplotlib.
 
