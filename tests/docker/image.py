@@ -47,7 +47,6 @@ def use(given):
 
 
 def remove():
-    """Takes the names away. What has none is the cache."""
+    """Takes the name away. What has none is the cache."""
     if context:
         run("docker", "rmi", "--no-prune", "--force", NAME, check=False)
-        context.remove()
