@@ -130,7 +130,7 @@ impl OldNames {
 /// The `Cookie` field for the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// As the client sent it: one field without our cookie, or none.
+    /// As the client sent it: one field with cookies and none of ours, or none.
     Unchanged,
     /// This value instead of the fields sent.
     Replaced(Vec<u8>),
@@ -171,7 +171,7 @@ pub struct Names<'a> {
 /// Names compare exactly, after trimming spaces and tabs around name and value (RFC 6265bis
 /// section 5.7); quotes are part of the value. Unless `keep` is set, our cookies are cut out of
 /// what remains; the others stay byte for byte. Several fields, as HTTP/2 sends them, become one
-/// (RFC 9113 section 8.2.3).
+/// (RFC 9113 section 8.2.3); one without any cookie goes.
 pub fn find<'a, I>(fields: impl Fn() -> I, names: Names<'_>, keep: bool) -> Found<'a>
 where
     I: Iterator<Item = &'a [u8]>,
@@ -183,9 +183,11 @@ where
         rest: Rest::Unchanged,
     };
     let mut any = false;
+    let mut blank = false;
     let mut field_count = 0;
     for field in fields() {
         field_count += 1;
+        blank |= is_blank(field);
         for piece in pieces(field) {
             match whose(piece, names) {
                 Some((Whose::Own, value)) => found.own.push(value),
@@ -198,7 +200,7 @@ where
             any = true;
         }
     }
-    if field_count > 1 || (any && !keep) {
+    if field_count > 1 || blank || (any && !keep) {
         found.rest = rebuild(fields(), names, keep);
     }
     found
@@ -224,7 +226,7 @@ fn rebuild<'a>(fields: impl Iterator<Item = &'a [u8]>, names: Names<'_>, keep: b
         }
         // The white space that stood between our cookie and the one behind it goes with ours.
         let kept = if cut_first { trim_start(&kept) } else { &kept[..] };
-        if kept.iter().all(|&byte| matches!(byte, b';' | b' ' | b'\t')) {
+        if is_blank(kept) {
             continue;
         }
         if !joined.is_empty() {
@@ -233,6 +235,11 @@ fn rebuild<'a>(fields: impl Iterator<Item = &'a [u8]>, names: Names<'_>, keep: b
         joined.extend_from_slice(kept);
     }
     if joined.is_empty() { Rest::Empty } else { Rest::Replaced(joined) }
+}
+
+/// Whether there is no cookie in a field.
+fn is_blank(field: &[u8]) -> bool {
+    field.iter().all(|&byte| matches!(byte, b';' | b' ' | b'\t'))
 }
 
 /// Under which of our names a cookie stands.

@@ -70,6 +70,18 @@ fn cookie_field_that_was_ours_alone_is_dropped() {
 }
 
 #[test]
+fn cookie_field_without_a_cookie_is_dropped() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    for field in [&b""[..], b";", b"; \t;"] {
+        for protocol in [Protocol::Http11, Protocol::H2c] {
+            let arrived = cut(&sidecar, &backend, protocol, &[field]);
+            assert_eq!(arrived, [b""; 0], "{field:?} {protocol:?}");
+        }
+    }
+}
+
+#[test]
 fn several_fields_arrive_as_one() {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);

@@ -48,6 +48,8 @@ fn our_cookie_is_found_and_cut_out() {
         (&["Session=t"], &[], Some("Session=t")),
         (&["xsession=t; session2=u; session"], &[], Some("xsession=t; session2=u; session")),
         (&["; ; a=1"], &[], Some("; ; a=1")),
+        (&[""], &[], None),
+        (&["; \t;"], &[], None),
         (&["a=1", "b=2"], &[], Some("a=1; b=2")),
         (&["a=1", "session=t", "b=2"], &["t"], Some("a=1; b=2")),
         (&["session=t", "session=u"], &["t", "u"], None),
