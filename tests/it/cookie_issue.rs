@@ -217,7 +217,8 @@ fn cookie_of_the_backends_own_under_our_name_is_dropped() {
         "a=1; Path=/y",
         "sessions=\"x, y\"",
     ];
-    let ours = ["session=forged; Path=/", " session =forged", "session=", "session"];
+    let ours =
+        ["session=forged; Path=/", " session =forged", "session=", "session", "=session=forged"];
     let fields: Vec<_> = others.iter().chain(&ours).map(|value| ("Set-Cookie", *value)).collect();
     let backend = Backend::new(Answer::ok(&fields));
     let sidecar =

@@ -151,11 +151,20 @@ impl CookieAttributes {
         format!("{name}={suffix}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
     }
 
-    /// Whether a `Set-Cookie` value sets a cookie of this name.
+    /// Whether a `Set-Cookie` value sets a cookie that comes back under this name.
     #[must_use]
     pub fn is_set_by(&self, set_cookie: &[u8]) -> bool {
         let pair = set_cookie.split(|&byte| byte == b';').next().unwrap_or_default();
-        name_and_value(pair).is_some_and(|(name, _)| name == self.name.as_str().as_bytes())
+        match name_and_value(pair) {
+            // Of a cookie without a name browsers send the value alone (RFC 6265bis section 5.8.3).
+            Some((b"", value)) => name_and_value(value).is_some_and(|(name, _)| self.is(name)),
+            Some((name, _)) => self.is(name),
+            None => false,
+        }
+    }
+
+    fn is(&self, name: &[u8]) -> bool {
+        name == self.name.as_str().as_bytes()
     }
 }
 

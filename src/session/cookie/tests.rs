@@ -150,6 +150,11 @@ fn a_set_cookie_of_our_name_is_known_by_its_name() {
         ("SESSION=x", false),
         ("a=session=x", false),
         ("session", false),
+        ("=session=x; Path=/", true),
+        (" = session = x", true),
+        ("==session=x", false),
+        ("=sessions=x", false),
+        ("=session", false),
     ] {
         assert_eq!(cookie.is_set_by(set_cookie.as_bytes()), ours, "{set_cookie}");
     }
