@@ -24,22 +24,23 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
 }
 
 fn check(path: &Path) -> Result<toml::Table, Vec<Fault>> {
-    let Reading { loaded, keys } = file::read_file(path, &Overrides::default());
-    let without_secret = match keys.as_slice() {
+    let Reading { mut loaded, keys } = file::read_file(path, &Overrides::default());
+    let mut faults = match keys.as_slice() {
         // That there are none is a fault already.
         [] => Vec::new(),
         keys => source::load(keys, path).err().unwrap_or_default(),
     };
+    // Where the other files are is known only of a sound configuration.
+    if let Ok(loaded) = &mut loaded {
+        faults.extend(server::check_tls(&loaded.config, path).err().unwrap_or_default());
+        faults.extend(loaded.config.read_revoked().err().unwrap_or_default());
+    }
     match loaded {
-        Ok(mut loaded) if without_secret.is_empty() => {
-            loaded.config.read_revoked()?;
-            server::check_tls(&loaded.config, path)?;
-            Ok(loaded.effective)
-        }
+        Ok(loaded) if faults.is_empty() => Ok(loaded.effective),
         loaded => {
-            let mut faults = loaded.err().unwrap_or_default();
-            faults.extend(without_secret);
-            faults.sort_by_key(|fault| fault.line);
+            faults.extend(loaded.err().unwrap_or_default());
+            // What is wrong in the file of revoked sessions comes behind.
+            faults.sort_by_key(|fault| (fault.file != path, fault.line));
             Err(faults)
         }
     }
@@ -86,6 +87,26 @@ mod tests {
             "4: keys[1].algorithm = \"RS256\" takes a key pair: expected ",
             "5: keys[2]: secret_file /does/not/exist: ",
             "8: cookie.secure = 1: expected true, false or \"auto\"",
+        ];
+        assert_eq!(faults.len(), starts.len(), "{faults:#?}");
+        for (fault, start) in faults.iter().zip(starts) {
+            assert!(fault.starts_with(start), "{fault}");
+        }
+    }
+
+    #[test]
+    fn faults_of_all_the_files_it_names_show_together() {
+        let faults = check_text(
+            "listen = \"[::1]:0\"\nbackend = \"http://app\"\n\
+             [[keys]]\nsecret_file = \"/does/not/exist\"\n\
+             [session]\nrevoked_file = \"/nor/this\"\n\
+             [tls]\ncert = \"/nor/that\"\nkey = \"/nor/that\"\n",
+        )
+        .unwrap_err();
+        let starts = [
+            "3: keys[1]: secret_file /does/not/exist: ",
+            "7: tls.cert /nor/that: ",
+            "/nor/this:1: session.revoked_file ",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");
         for (fault, start) in faults.iter().zip(starts) {
