@@ -20,13 +20,12 @@ impl CookieName {
     /// Says what is wrong with the name.
     pub fn parse(name: &str) -> Result<Self, String> {
         if name.is_empty() {
-            return Err("a cookie name, not an empty string".into());
+            return Err("a cookie name, in quotes and not empty".into());
         }
-        match name.bytes().find(|&byte| !is_token_byte(byte)) {
-            Some(byte) => Err(format!(
-                "a token (letters, digits and !#$%&'*+-.^_`|~), but it contains {:?}",
-                char::from(byte)
-            )),
+        match name.chars().find(|&c| !is_token_char(c)) {
+            Some(c) => {
+                Err(format!("a token (letters, digits and !#$%&'*+-.^_`|~), but it contains {c:?}"))
+            }
             None => Ok(Self(name.to_owned())),
         }
     }
@@ -36,6 +35,10 @@ impl CookieName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+pub(super) fn is_token_char(c: char) -> bool {
+    u8::try_from(c).is_ok_and(is_token_byte)
 }
 
 /// RFC 9110 section 5.6.2, `tchar`.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::HeaderName;
 
-use super::cookie::is_token_byte;
+use super::cookie::is_token_char;
 use super::dict::{Dict, is_printable, unescape};
 
 /// How the dict is written in the request header, and read from the response's.
@@ -34,10 +34,10 @@ impl FieldName {
     /// Says what is wrong with the name.
     pub fn parse(name: &str) -> Result<Self, String> {
         if name.is_empty() {
-            return Err("a header name, not an empty string".into());
+            return Err("a header name, in quotes and not empty".into());
         }
-        if let Some(byte) = name.bytes().find(|&byte| !is_token_byte(byte)) {
-            return Err(format!("a header name, but it contains {:?}", char::from(byte)));
+        if let Some(c) = name.chars().find(|&c| !is_token_char(c)) {
+            return Err(format!("a header name, but it contains {c:?}"));
         }
         let parsed = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| "a header name, but it is too long".to_owned())?;

@@ -78,10 +78,11 @@ pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<HeaderNames>
     let mut named = Vec::new();
     for (key, field) in fields {
         let (place, given) = (table.at(key), table.has(key));
-        named.extend(field.map(|field| Named { place, given, field }));
+        named.extend(field.map(|field| Named { place, given, is_claim: false, field }));
     }
     for (place, claim) in claims.as_ref().into_iter().flatten() {
-        named.push(Named { place: place.clone(), given: true, field: &claim.field });
+        let place = place.clone();
+        named.push(Named { place, given: true, is_claim: true, field: &claim.field });
     }
     refuse_doubles(table, &named);
 
@@ -132,6 +133,8 @@ struct Named<'a> {
     place: Place,
     /// In the file, rather than by default.
     given: bool,
+    /// The name is the key, and not its value.
+    is_claim: bool,
     field: &'a FieldName,
 }
 
@@ -145,12 +148,8 @@ fn refuse_doubles(table: &mut Table<'_, '_>, named: &[Named<'_>]) {
         };
         // Where one of them is a default, the other is the one to change.
         let (wrong, taken) = if second.given { (second, first) } else { (first, second) };
-        let message = format!(
-            "{} = {:?}: expected a name of its own, not that of {}",
-            wrong.place.path(),
-            wrong.field.as_str(),
-            taken.place.path()
-        );
-        table.document().fault(&wrong.place, message);
+        let value = (!wrong.is_claim).then(|| format!("{:?}", wrong.field.as_str()));
+        let expected = format!("a name of its own, not that of {}", taken.place.path());
+        table.document().refuse(&wrong.place, value.as_deref(), &expected);
     }
 }

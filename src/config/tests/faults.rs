@@ -83,6 +83,18 @@ fn each_bad_value_is_named_with_what_was_expected() {
             r#"5: cookie.name = "a b": expected a token (letters, digits and !#$%&'*+-.^_`|~), but it contains ' '"#,
         ),
         (
+            "[cookie]\nname = 'é'",
+            r#"5: cookie.name = "é": expected a token (letters, digits and !#$%&'*+-.^_`|~), but it contains 'é'"#,
+        ),
+        (
+            "[cookie]\nname = 1",
+            "5: cookie.name = 1: expected a cookie name, in quotes and not empty",
+        ),
+        (
+            "[headers]\nsession = 1",
+            "5: headers.session = 1: expected a header name, in quotes and not empty",
+        ),
+        (
             "[session]\nmax_cookie_bytes = 0",
             "5: session.max_cookie_bytes = 0: expected a whole number from 1 to 65536",
         ),
@@ -177,7 +189,7 @@ fn keys_that_do_not_go_together_are_refused() {
         ),
         (
             "[headers.claims]\nX-Session = 'a'",
-            r#"5: headers.claims.X-Session = "X-Session": expected a name of its own, not that of headers.session"#,
+            "5: headers.claims.X-Session: expected a name of its own, not that of headers.session",
         ),
         (
             "[[routes]]\npath = '/'\nsession = 'off'\nrequire = true",
