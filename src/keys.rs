@@ -196,7 +196,8 @@ impl Key {
         Self::new(id, algorithm, Material::Hmac(Box::new(hmac::Key::new(hash, secret))))
     }
 
-    /// A key pair, from its private half in PEM (PKCS #8; of RSA also PKCS #1).
+    /// A key pair, from its private half in PEM (PKCS #8; of RSA also PKCS #1, of EC also
+    /// SEC 1).
     ///
     /// # Errors
     /// Why the text holds no private key for the algorithm: the end of a sentence about it.

@@ -1,6 +1,9 @@
 //! Key pairs in PEM (RFC 7468): which are taken for which algorithm, and one clear line for each
 //! that is not. Pure: the bytes come from elsewhere.
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
@@ -21,19 +24,12 @@ pub(super) fn private(
     pem: &[u8],
     algorithm: Algorithm,
 ) -> Result<(EncodingKey, DecodingKey), String> {
-    match Label::of(pem)? {
-        Label::Private | Label::RsaPrivate => {}
+    let signing = match Label::of(pem)? {
+        Label::Private | Label::RsaPrivate => signing(pem, algorithm)?,
+        Label::EcPrivate => signing_of_sec1(pem, algorithm).ok_or_else(|| unfit(algorithm))?,
         Label::Public => return Err("holds a public key; a private one is needed here".into()),
-    }
-    check_marks(pem, algorithm)?;
+    };
     let unfit = || unfit(algorithm);
-    let signing = match algorithm.family() {
-        Family::Rsa => EncodingKey::from_rsa_pem(pem),
-        Family::Ec => EncodingKey::from_ec_pem(pem),
-        Family::Ed => EncodingKey::from_ed_pem(pem),
-        Family::Hmac => return Err(unfit()),
-    }
-    .map_err(|_| unfit())?;
     // A key of another curve, or an RSA key that is too short, has no public half here.
     let jwk = Jwk::from_encoding_key(&signing, algorithm.of_jsonwebtoken()).map_err(|_| unfit())?;
     let verifying = DecodingKey::from_jwk(&jwk).map_err(|_| unfit())?;
@@ -41,11 +37,36 @@ pub(super) fn private(
     Ok((signing, verifying))
 }
 
+fn signing(pem: &[u8], algorithm: Algorithm) -> Result<EncodingKey, String> {
+    check_marks(pem, algorithm)?;
+    match algorithm.family() {
+        Family::Rsa => EncodingKey::from_rsa_pem(pem),
+        Family::Ec => EncodingKey::from_ec_pem(pem),
+        Family::Ed => EncodingKey::from_ed_pem(pem),
+        Family::Hmac => return Err(unfit(algorithm)),
+    }
+    .map_err(|_| unfit(algorithm))
+}
+
+/// An EC key in its old form (SEC 1, RFC 5915), as `openssl ecparam -genkey` writes it:
+/// `jsonwebtoken` wants PKCS #8. None where it is no key of the algorithm's curve.
+fn signing_of_sec1(pem: &[u8], algorithm: Algorithm) -> Option<EncodingKey> {
+    let curve = match algorithm {
+        Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
+        Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
+        _ => return None,
+    };
+    let blocks = pem::parse_many(pem).ok()?;
+    let key = blocks.iter().find(|block| block.tag() == SEC1)?;
+    let pair = EcdsaKeyPair::from_private_key_der(curve, key.contents()).ok()?;
+    Some(EncodingKey::from_ec_der(pair.to_pkcs8v1().ok()?.as_ref()))
+}
+
 /// The public key in `pem`.
 pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<DecodingKey, String> {
     match Label::of(pem)? {
         Label::Public => {}
-        Label::Private | Label::RsaPrivate => {
+        Label::Private | Label::RsaPrivate | Label::EcPrivate => {
             return Err("holds a private key, which has no place here; make the public one with \
                  `openssl pkey -in FILE -pubout`"
                 .into());
@@ -153,6 +174,7 @@ fn unfit(algorithm: Algorithm) -> String {
 enum Label {
     Private,
     RsaPrivate,
+    EcPrivate,
     Public,
 }
 
@@ -162,21 +184,22 @@ impl Label {
         let labels: Vec<&str> = text
             .lines()
             .filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
+            // Names the curve, which the key behind it does as well.
+            .filter(|label| *label != "EC PARAMETERS")
             .collect();
         let [label] = labels[..] else {
             return Err(match labels.first() {
                 None => NO_PEM.into(),
-                Some(&"EC PARAMETERS") => SEC1.into(),
                 Some(_) => format!("holds {} PEM blocks; one key is expected", labels.len()),
             });
         };
         match label {
             "PRIVATE KEY" => Ok(Self::Private),
-            "RSA PRIVATE KEY" if text.contains("ENCRYPTED") => Err(ENCRYPTED.into()),
+            "RSA PRIVATE KEY" | SEC1 if text.contains("ENCRYPTED") => Err(ENCRYPTED.into()),
             "RSA PRIVATE KEY" => Ok(Self::RsaPrivate),
+            SEC1 => Ok(Self::EcPrivate),
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Ok(Self::Public),
             "ENCRYPTED PRIVATE KEY" => Err(ENCRYPTED.into()),
-            "EC PRIVATE KEY" => Err(SEC1.into()),
             "CERTIFICATE" => Err("holds a certificate; take its key out with \
                  `openssl x509 -in FILE -pubkey -noout`"
                 .into()),
@@ -187,11 +210,12 @@ impl Label {
     }
 }
 
+/// What stands above an EC key in its old form.
+const SEC1: &str = "EC PRIVATE KEY";
+
 const NO_PEM: &str = "holds no PEM block (-----BEGIN PRIVATE KEY----- or PUBLIC KEY)";
 const ENCRYPTED: &str = "is encrypted with a passphrase, and there is nobody to type it; \
      decrypt it with `openssl pkey -in FILE -out FILE.plain`";
-const SEC1: &str = "holds an EC key in its old form (SEC 1); convert it with \
-     `openssl pkcs8 -topk8 -nocrypt -in FILE -out FILE.pk8`";
 
 #[cfg(test)]
 mod tests {
@@ -248,6 +272,8 @@ mod tests {
             (Algorithm::Rs256, &openssl("rsa -traditional", &rsa)),
             (Algorithm::Es256, &ec("P-256")),
             (Algorithm::Es384, &ec("P-384")),
+            (Algorithm::Es256, &openssl("ecparam -name prime256v1 -genkey -noout", "")),
+            (Algorithm::Es384, &openssl("ecparam -name secp384r1 -genkey", "")),
             (Algorithm::EdDsa, &ed()),
         ] {
             let pair = Key::private(None, algorithm, private.as_bytes()).unwrap();
@@ -278,7 +304,8 @@ mod tests {
         let (rsa, weak, p256, p384, ed) = (rsa(2048), rsa(1024), ec("P-256"), ec("P-384"), ed());
         let encrypted = openssl("pkey -aes256 -passout pass:x", &p256);
         let old_encrypted = openssl("rsa -traditional -aes256 -passout pass:x", &rsa);
-        let sec1 = openssl("ec", &p256);
+        let old_encrypted_ec = openssl("ec -aes256 -passout pass:x", &p256);
+        let old_ec = openssl("ec", &p384);
         for (algorithm, private, part) in [
             (Algorithm::Rs256, weak.as_str(), "2048 bits"),
             (Algorithm::Rs256, &p256, "needs an RSA key"),
@@ -290,7 +317,9 @@ mod tests {
             (Algorithm::EdDsa, &p256, "Ed25519"),
             (Algorithm::Es256, &encrypted, "encrypted"),
             (Algorithm::Rs256, &old_encrypted, "encrypted"),
-            (Algorithm::Es256, &sec1, "SEC 1"),
+            (Algorithm::Es256, &old_encrypted_ec, "encrypted"),
+            (Algorithm::Es256, &old_ec, "P-256"),
+            (Algorithm::Rs256, &old_ec, "RSA"),
             (Algorithm::Es256, &public_of(&p256), "a private one is needed"),
             (Algorithm::Rs256, &public_of(&rsa), "a private one is needed"),
             (Algorithm::Es256, &format!("{p256}{p384}"), "2 PEM blocks"),
@@ -306,6 +335,7 @@ mod tests {
         }
         for (algorithm, public, part) in [
             (Algorithm::Es256, p256.as_str(), "private key"),
+            (Algorithm::Es384, &old_ec, "private key"),
             (Algorithm::Rs256, &public_of(&weak), "1024 bits"),
             (Algorithm::Es256, &public_of(&p384), "P-256"),
             (Algorithm::Es384, &public_of(&p256), "P-384"),

@@ -261,6 +261,7 @@ class ForeignKeys(unittest.TestCase):
             ("RS512", rsa_key, formats.TraditionalOpenSSL),
             ("ES256", ec.generate_private_key(ec.SECP256R1()), formats.PKCS8),
             ("ES384", ec.generate_private_key(ec.SECP384R1()), formats.PKCS8),
+            ("ES384", ec.generate_private_key(ec.SECP384R1()), formats.TraditionalOpenSSL),
             ("EdDSA", ed25519.Ed25519PrivateKey.generate(), formats.PKCS8),
         ):
             with self.subTest(algorithm=algorithm, format=format_):

@@ -110,7 +110,7 @@ fn what_is_no_key_for_the_algorithm_is_refused_in_one_line() {
         ("EdDSA", &x25519, "Ed25519"),
         ("ES256", &encrypted, "encrypted"),
         ("RS256", &old_encrypted, "encrypted"),
-        ("ES256", &sec1, "SEC 1"),
+        ("ES384", &sec1, "P-384"),
         ("ES256", &pems.public(&p256), "holds a public key"),
         ("RS512", &pems.public(&rsa), "holds a public key"),
         ("ES256", &der, "PEM"),
