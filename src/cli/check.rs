@@ -85,7 +85,7 @@ mod tests {
         let starts = [
             "1: backend is missing: ",
             "4: keys[1].algorithm = \"RS256\" takes a key pair: expected ",
-            "5: keys[2]: secret_file /does/not/exist: ",
+            "6: keys[2]: secret_file /does/not/exist: ",
             "8: cookie.secure = 1: expected true, false or \"auto\"",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");
@@ -104,7 +104,7 @@ mod tests {
         )
         .unwrap_err();
         let starts = [
-            "3: keys[1]: secret_file /does/not/exist: ",
+            "4: keys[1]: secret_file /does/not/exist: ",
             "7: tls.cert /nor/that: ",
             "/nor/this:1: session.revoked_file ",
         ];

@@ -48,9 +48,9 @@ algorithm = "HS512"
     assert_eq!((config.workers, config.shutdown_timeout), (3, Duration::ZERO));
     let [new, old] = config.keys.as_slice() else { panic!("{:?}", config.keys) };
     assert!(matches!(&new.source, Source::File(path) if path == Path::new("/k")));
-    assert_eq!((new.id.as_deref(), new.line), (Some("new"), 6));
+    assert_eq!((new.id.as_deref(), new.line), (Some("new"), 7));
     assert!(matches!(&old.source, Source::Env(name) if name == "OLD"));
-    assert_eq!((old.algorithm.name(), old.line), ("HS512", 9));
+    assert_eq!((old.algorithm.name(), old.line), ("HS512", 10));
 }
 
 #[test]

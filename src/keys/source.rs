@@ -27,7 +27,7 @@ pub struct KeySpec {
     pub encoding: SecretEncoding,
     /// `allow_weak_secret`: take a secret shorter than the hash.
     pub allow_weak_secret: bool,
-    /// The line of the configuration file on which the table starts, for messages.
+    /// The line of the configuration file on which its source is named, for messages.
     pub line: usize,
 }
 

@@ -47,6 +47,22 @@ fn nothing_starts_without_a_secret() {
 }
 
 #[test]
+fn line_is_that_of_the_key_at_fault() {
+    for (keys, behind) in [
+        ("[[keys]]\nid = \"a\"\nsecret_file = \"/no/such/secret\"", 2),
+        ("[[keys]]\nalgorithm = \"HS512\"\n\nsecret = \"short\"\nid = \"a\"", 3),
+        ("[[keys]]\nalgorithm = \"ES256\"\nid = \"a\"\npublic_key_file = \"/no/such/key\"", 3),
+    ] {
+        let builder = builder().keys(keys);
+        let text = builder.text();
+        let table = text.lines().position(|line| line == "[[keys]]").expect("a key");
+        let line = format!("cloakroom.toml:{}: keys[1] (id \"a\"): ", 1 + table + behind);
+        let stderr = refused(builder);
+        assert!(stderr.contains(&line), "{line}\n{text}\n{stderr}");
+    }
+}
+
+#[test]
 fn key_at_fault_is_named_by_its_id() {
     let keys = format!(
         "[[keys]]\nid = \"good\"\nsecret = \"{SECRET}\"\n\n[[keys]]\nid = \"empty-one\"\nsecret = \"\""

@@ -46,7 +46,8 @@ fn key(table: &mut Table<'_, '_>, ids: &mut Vec<(String, Place)>) -> (Read<KeySp
     let encoding = table.or("secret_encoding", "utf8", choice(&encodings));
     let allow_weak_secret = table.or("allow_weak_secret", false, truth);
 
-    let line = table.place().line();
+    let named = SECRETS.into_iter().chain(HALVES).find(|key| table.has(key));
+    let line = named.map_or_else(|| table.place().line(), |key| table.at(key).line());
     let faulty = || Source::Inline(Zeroizing::new("faulty".into()));
     let sound = algorithm.is_ok() && encoding.is_ok() && allow_weak_secret.is_ok();
     let stand_in = KeySpec {
