@@ -18,6 +18,9 @@ pub(super) struct Reading {
     pub(super) dict: Dict,
 }
 
+/// The length of the longest key among those of [`Claims`], with its quotes.
+const LONGEST: usize = "\"exp\"".len();
+
 /// The members that decide.
 #[derive(Default)]
 struct Claims<'a> {
@@ -33,7 +36,10 @@ impl<'a> Claims<'a> {
     fn of(payload: &'a Dict) -> Self {
         let mut claims = Self::default();
         for (key, value) in payload.members() {
-            // "\u0065xp" is exp too.
+            // Most are too long to be one of these; but "\u0065xp" is exp too.
+            if key.len() > LONGEST && !key.as_bytes().contains(&b'\\') {
+                continue;
+            }
             match unescape(key).as_ref() {
                 b"exp" => claims.exp = Some(value),
                 b"nbf" => claims.nbf = Some(value),

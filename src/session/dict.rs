@@ -11,6 +11,9 @@ mod scan;
 
 use scan::Keys;
 
+/// From how many keys on they are sorted to find one that repeats.
+const MANY: usize = 128;
+
 /// How deep arrays and objects may nest, the dict itself being the first level.
 pub const MAX_DEPTH: usize = 128;
 
@@ -175,21 +178,24 @@ impl Dict {
     }
 
     fn repeats_a_key(&self) -> bool {
-        // Few keys without escapes are compared with each other where they stand.
-        if let Some(ranges) = self.keys.ranges() {
-            let text = self.text.as_bytes();
-            let key = |&(start, end): &(u16, u16)| text.get(start.into()..end.into());
-            if !ranges.iter().filter_map(key).any(|key| key.contains(&b'\\')) {
-                let mut pairs = ranges.iter().enumerate();
-                return pairs.any(|(index, one)| {
-                    ranges[..index].iter().any(|other| key(one) == key(other))
-                });
-            }
+        let keys = || self.members().map(|(key, _)| unescape(key));
+        if self.keys.ranges().is_some_and(|ranges| ranges.len() <= MANY) {
+            // Few of them share a mark, and those are compared.
+            let mut marks = [false; 256];
+            return keys().enumerate().any(|(index, key)| {
+                let is_marked = std::mem::replace(&mut marks[usize::from(mark(&key))], true);
+                is_marked && keys().take(index).any(|other| other == key)
+            });
         }
-        let mut keys: Vec<Cow<'_, [u8]>> = self.members().map(|(key, _)| unescape(key)).collect();
+        let mut keys: Vec<Cow<'_, [u8]>> = keys().collect();
         keys.sort_unstable();
         keys.windows(2).any(|pair| pair[0] == pair[1])
     }
+}
+
+/// A number that two different keys seldom have in common.
+fn mark(key: &[u8]) -> u8 {
+    key.iter().fold(0, |mark: u8, byte| mark.wrapping_mul(31).wrapping_add(*byte))
 }
 
 /// The text of an object of these members.

@@ -1,12 +1,12 @@
-//! One pass over a JSON text that says whether it is an object (RFC 8259) and what it takes to
-//! put it on one line. Numbers are never converted, nothing is recursive, nothing allocated.
+//! One pass over a JSON text that says whether it is an object (RFC 8259), what it takes to put it
+//! on one line and where its keys are. Numbers are never converted, nothing is recursive.
 
 use std::ops::Range;
 
 use super::{DictError, MAX_DEPTH};
 
 /// What a text that passed looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// There is white space between tokens.
     pub(super) spaced: bool,
@@ -16,63 +16,51 @@ pub(super) struct Shape {
     pub(super) keys: Keys,
 }
 
-/// How many keys are noted; of a dict with more, members are looked for where they are needed.
-const NOTED: usize = 16;
-
 /// Where the keys at the top of an object are, with their quotes: behind each stands a colon and its
-/// value, and behind that a comma or the end, where there is no white space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keys {
-    ranges: [(u16, u16); NOTED],
-    count: usize,
-}
+/// value, and behind that a comma or the end, where there is no white space. None where that is not
+/// known, or too far behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Keys(Option<Vec<(u16, u16)>>);
 
 impl Keys {
-    pub(super) const NONE: Self = Self { ranges: [(0, 0); NOTED], count: 0 };
-
-    /// Says that nothing is known.
-    pub(super) const UNKNOWN: Self = Self { count: usize::MAX, ..Self::NONE };
+    pub(super) const NONE: Self = Self(Some(Vec::new()));
+    pub(super) const UNKNOWN: Self = Self(None);
 
     fn note(&mut self, range: Range<usize>) {
-        let range = (u16::try_from(range.start), u16::try_from(range.end));
-        match (self.ranges.get_mut(self.count), range) {
-            (Some(place), (Ok(start), Ok(end))) => {
-                *place = (start, end);
-                self.count += 1;
+        if let Some(ranges) = &mut self.0 {
+            match (u16::try_from(range.start), u16::try_from(range.end)) {
+                (Ok(start), Ok(end)) => ranges.push((start, end)),
+                _ => self.0 = None,
             }
-            _ => *self = Self::UNKNOWN,
         }
     }
 
-    /// All of them in order; None where there are too many to note.
+    /// All of them in order.
     pub(super) fn ranges(&self) -> Option<&[(u16, u16)]> {
-        self.ranges.get(..self.count)
+        self.0.as_deref()
     }
 }
 
-/// What a byte is within a string.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Plain,
-    /// A quote, a backslash or a control character.
-    Special,
-    /// DEL, or a part of a character past ASCII.
-    Unprintable,
+/// Where the first of eight bytes is that is not plain within a string: a quote, a backslash, a
+/// control character, or one that is not printable ASCII. All eight are looked at in one word; the
+/// lowest bit that is found is the right one, a borrow or carry can only add some above it.
+fn first_odd(bytes: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGH: u64 = ONES << 7;
+    let word = u64::from_le_bytes(bytes);
+    let equals = |byte: u8| {
+        let zero = word ^ (ONES * u64::from(byte));
+        zero.wrapping_sub(ONES) & !zero
+    };
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let past_printable = word.wrapping_add(ONES) | word;
+    let odd = (control | equals(b'"') | equals(b'\\') | past_printable) & HIGH;
+    (odd != 0).then(|| odd.trailing_zeros() as usize / 8)
 }
 
-static CLASSES: [Class; 256] = {
-    let mut classes = [Class::Plain; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = match byte {
-            0..=0x1F | 0x22 | 0x5C => Class::Special,
-            0x7F.. => Class::Unprintable,
-            _ => Class::Plain,
-        };
-        byte += 1;
-    }
-    classes
-};
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
 
 /// What may come next.
 enum Expect {
@@ -148,7 +136,14 @@ impl Scanner<'_> {
                     }
                     self.space();
                     self.expect(b':')?;
-                    Expect::Value
+                    self.space();
+                    // As most values are: not worth another turn.
+                    if self.peek() == Some(b'"') {
+                        self.string()?;
+                        Expect::CommaOrEnd
+                    } else {
+                        Expect::Value
+                    }
                 }
                 (Expect::Value | Expect::ElementOrEnd, _) => {
                     self.scalar(byte)?;
@@ -176,29 +171,37 @@ impl Scanner<'_> {
     fn string(&mut self) -> Result<(), DictError> {
         self.at += 1;
         loop {
-            let rest = &self.bytes[self.at..];
-            let class = |byte: &u8| CLASSES[usize::from(*byte)];
-            let plain = rest.iter().position(|byte| class(byte) != Class::Plain);
-            let Some(plain) = plain else {
-                self.at = self.bytes.len();
-                return Err(self.error());
-            };
-            self.at += plain;
-            match rest[plain] {
-                b'"' => {
+            self.skip_plain();
+            match self.peek() {
+                Some(b'"') => {
                     self.at += 1;
                     return Ok(());
                 }
-                b'\\' => {
+                Some(b'\\') => {
                     self.at += 1;
                     self.escape()?;
                 }
-                0..=0x1F => return Err(self.error()),
-                _ => {
+                None | Some(0..=0x1F) => return Err(self.error()),
+                Some(_) => {
                     self.shape.printable = false;
                     self.at += 1;
                 }
             }
+        }
+    }
+
+    fn skip_plain(&mut self) {
+        while let Some(bytes) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            match first_odd(*bytes) {
+                Some(odd) => {
+                    self.at += odd;
+                    return;
+                }
+                None => self.at += bytes.len(),
+            }
+        }
+        while self.peek().is_some_and(is_plain) {
+            self.at += 1;
         }
     }
 
@@ -348,4 +351,29 @@ fn string_end(bytes: &[u8], at: usize) -> usize {
         }
     }
     bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_byte_is_told_at_every_place() {
+        for byte in 0..=u8::MAX {
+            for place in 0..8 {
+                let mut bytes = *b"abcdefgh";
+                bytes[place] = byte;
+                let odd = (!is_plain(byte)).then_some(place);
+                assert_eq!(first_odd(bytes), odd, "{byte:#x} at {place}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_is_found_whatever_is_behind_it(bytes: [u8; 8]) {
+            prop_assert_eq!(first_odd(bytes), bytes.iter().position(|byte| !is_plain(*byte)));
+        }
+    }
 }
