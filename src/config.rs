@@ -135,6 +135,8 @@ pub struct BackendTls {
     /// `backend_tls.server_name`: what the certificate must be made out to, and the name asked
     /// for (SNI), instead of the backend's host.
     pub server_name: Option<String>,
+    /// Where `ca_file`, or else the table, stands in the file.
+    pub line: usize,
 }
 
 /// `[health_check]`

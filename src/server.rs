@@ -43,7 +43,7 @@ use handover::Handover;
 pub use handover::Inherited;
 use listener::Bound;
 pub use reload::{Origin, Ready};
-use services::{check_authorities, start, start_proxies};
+use services::{start, start_proxies};
 
 /// How often a drain looks whether the last connection has ended.
 const DRAIN_STEP: Duration = Duration::from_millis(5);
@@ -70,9 +70,6 @@ impl Server {
     pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, String> {
         let Ready { loaded, keys, tls } = ready;
         let config = loaded.config;
-        if config.backend.is_tls() {
-            check_authorities(&config.backend_tls)?;
-        }
         let mut bind = |role, listen| Bound::bind(role, listen, config.socket_mode, &mut inherited);
         let listeners = config
             .listeners()
@@ -296,15 +293,15 @@ fn tell_systemd(states: &[NotifyState<'_>]) {
     }
 }
 
-/// Whether clients can be shown what `[tls]` says.
+/// Whether clients can be shown what `[tls]` says, and the backend's certificate be verified.
 ///
 /// # Errors
-/// What is wrong with its files.
+/// What is wrong with the files.
 pub(crate) fn check_tls(config: &Config, path: &Path) -> Result<(), Vec<Fault>> {
-    match &config.tls {
-        Some(tls) => tls::load(&tls.files, path).map(|_| ()),
-        None => Ok(()),
-    }
+    let shown = config.tls.as_ref().map(|tls| tls::load(&tls.files, path)).transpose();
+    let authorities = tls::check_authorities(config, path);
+    let faults: Vec<Fault> = shown.err().into_iter().chain(authorities.err()).flatten().collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
 /// The signals that end the process.

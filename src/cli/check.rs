@@ -106,6 +106,7 @@ mod tests {
         let starts = [
             "4: keys[1]: secret_file /does/not/exist: ",
             "7: tls.cert /nor/that: ",
+            "7: tls.key /nor/that: ",
             "/nor/this:1: session.revoked_file ",
         ];
         assert_eq!(faults.len(), starts.len(), "{faults:#?}");

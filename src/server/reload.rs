@@ -53,10 +53,11 @@ impl Origin {
             watch.add(tls_files.iter().flat_map(|f| [f.cert.clone(), f.key.clone()]).collect());
             let keys = source::load(&loaded.config.keys, &self.path);
             let tls = tls_files.map(|files| tls::load(files, &self.path)).transpose();
-            match (keys, tls) {
-                (Ok(keys), Ok(tls)) => Ok(Ready { loaded, keys, tls }),
-                (keys, tls) => {
-                    let faults = [keys.err(), tls.err()];
+            let authorities = tls::check_authorities(&loaded.config, &self.path);
+            match (keys, tls, authorities) {
+                (Ok(keys), Ok(tls), Ok(())) => Ok(Ready { loaded, keys, tls }),
+                (keys, tls, authorities) => {
+                    let faults = [keys.err(), tls.err(), authorities.err()];
                     Err(faults.into_iter().flatten().flatten().collect())
                 }
             }

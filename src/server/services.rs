@@ -14,8 +14,6 @@ use tokio::task::JoinHandle;
 
 use super::connection::Connections;
 use super::listener::Bound;
-use super::tls;
-use crate::config::BackendTls;
 use crate::proxy::{Proxy, Shared};
 use crate::session::cookie::Transport;
 
@@ -61,32 +59,7 @@ fn proxy(shared: &Arc<Shared>, conf: &Arc<ServerConf>) -> HttpProxy<Proxy> {
     proxy
 }
 
-/// Whether there is anything to verify a backend's certificate with. pingora panics where it cannot
-/// be read.
-pub(super) fn check_authorities(tls: &BackendTls) -> Result<(), String> {
-    const HELP: &str = "install ca-certificates, or set backend_tls.ca_file";
-    if let Some(path) = &tls.ca_file {
-        let shown = path.display();
-        return match tls::certificates(path) {
-            Ok(certificates) if certificates.is_empty() => {
-                Err(format!("backend_tls.ca_file {shown}: has no certificate in PEM"))
-            }
-            Ok(_) => Ok(()),
-            Err(reason) => Err(format!("backend_tls.ca_file {shown}: {reason}")),
-        };
-    }
-    match pingora_core::tls::load_native_certs() {
-        Ok(certificates) if certificates.is_empty() => {
-            Err(format!("no certificates to verify an https backend with: {HELP}"))
-        }
-        Ok(_) => Ok(()),
-        Err(error) => {
-            Err(format!("cannot read the certificates for an https backend: {error}: {HELP}"))
-        }
-    }
-}
-
-/// Runs a service until `stops` says so.
+/// Runs a service, and whatever it spawns, on a runtime until `stops` says so.
 pub(super) fn start(
     mut service: Box<dyn pingora_core::services::Service + Send>,
     listeners: &[&Bound],

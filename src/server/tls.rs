@@ -22,8 +22,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::TlsFiles;
 use crate::config::error::Fault;
+use crate::config::{Config, TlsFiles};
 
 /// RFC 9113 section 3.1, the name in ALPN.
 const HTTP_2: &[u8] = b"h2";
@@ -36,15 +36,18 @@ pub(crate) fn load(
     files: &TlsFiles,
     configuration: &Path,
 ) -> Result<Arc<ServerConfig>, Vec<Fault>> {
-    let fault = |message: String| vec![Fault::new(configuration, files.line, message)];
+    let fault = |message: String| Fault::new(configuration, files.line, message);
     let (cert, key) = (files.cert.display(), files.key.display());
-    let chain =
-        certificates(&files.cert).map_err(|reason| fault(format!("tls.cert {cert}: {reason}")))?;
-    if chain.is_empty() {
-        return Err(fault(format!("tls.cert {cert}: has no certificate in PEM")));
-    }
+    let chain = certificates(&files.cert)
+        .and_then(|chain| if chain.is_empty() { Err(NO_CERTIFICATE.into()) } else { Ok(chain) })
+        .map_err(|reason| fault(format!("tls.cert {cert}: {reason}")));
     let private = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| fault(format!("tls.key {key}: {}", told(&error))))?;
+        .map_err(|error| fault(format!("tls.key {key}: {}", told(&error))));
+    let (chain, private) = match (chain, private) {
+        (Ok(chain), Ok(private)) => (chain, private),
+        (chain, private) => return Err(chain.err().into_iter().chain(private.err()).collect()),
+    };
+    let fault = |message| vec![fault(message)];
     let provider = Arc::new(ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -58,11 +61,45 @@ pub(crate) fn load(
     Ok(Arc::new(config))
 }
 
+/// Whether there is anything to verify the certificate of an https backend with, if it is one:
+/// pingora panics where that cannot be read.
+///
+/// # Errors
+/// What is wrong with `backend_tls.ca_file`, or with the system's certificates in its place.
+pub(super) fn check_authorities(config: &Config, path: &Path) -> Result<(), Vec<Fault>> {
+    if !config.backend.is_tls() {
+        return Ok(());
+    }
+    let backend = &config.backend_tls;
+    let (is_empty, whose) = match &backend.ca_file {
+        Some(file) => (
+            certificates(file).map(|found| found.is_empty()),
+            format!("backend_tls.ca_file {}", file.display()),
+        ),
+        None => (
+            pingora_core::tls::load_native_certs()
+                .map(|found| found.is_empty())
+                .map_err(|error| format!("cannot be read: {error}")),
+            "the system's certificates, for an https backend (install ca-certificates, or set \
+             backend_tls.ca_file)"
+                .into(),
+        ),
+    };
+    let reason = match is_empty {
+        Ok(false) => return Ok(()),
+        Ok(true) => NO_CERTIFICATE.into(),
+        Err(reason) => reason,
+    };
+    Err(vec![Fault::new(path, backend.line, format!("{whose}: {reason}"))])
+}
+
+const NO_CERTIFICATE: &str = "has no certificate in PEM";
+
 /// Every certificate in a file.
 ///
 /// # Errors
 /// Why it cannot be read.
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     certificates.map_err(|error| told(&error))
 }

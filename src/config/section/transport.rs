@@ -33,7 +33,8 @@ pub(in crate::config) fn tls(table: &mut Table<'_, '_>) -> Read<Option<Tls>> {
 pub(in crate::config) fn backend_tls(table: &mut Table<'_, '_>) -> Read<BackendTls> {
     let ca_file = table.optional("ca_file", path);
     let server_name = table.optional("server_name", server_name);
-    Ok(BackendTls { ca_file: ca_file?, server_name: server_name? })
+    let line = table.at("ca_file").line();
+    Ok(BackendTls { ca_file: ca_file?, server_name: server_name?, line })
 }
 
 pub(in crate::config) fn health_check(table: &mut Table<'_, '_>) -> Read<Option<HealthCheck>> {
