@@ -1,8 +1,8 @@
 //! The composition root: configuration and keys in, listeners out. The only one who knows
 //! everybody.
 //!
-//! pingora's services run on a runtime of our own and not in its `Server`, whose shutdown sleeps
-//! for a fixed time: here the process ends when the last connection does.
+//! pingora's services run on runtimes of our own and not in its `Server`, whose shutdown sleeps for
+//! a fixed time: here the process ends when the last connection does.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use sd_notify::NotifyState;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -36,6 +37,7 @@ mod health;
 mod listener;
 mod reload;
 mod services;
+mod silence;
 mod tls;
 
 use descriptors::Room;
@@ -131,19 +133,26 @@ impl Server {
     /// Why the server could not start.
     pub fn run(self) -> Result<(), String> {
         let workers = self.shared.state.load().config.workers;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let requests = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("cloakroom")
             .enable_all()
             .build()
             .map_err(|error| format!("cannot start {workers} workers: {error}"))?;
-        let result = runtime.block_on(self.serve());
+        // Signals, reloads, health checks and the admin listener are on this thread: no request
+        // waits for them, and their timers do not wake the workers.
+        let rest = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| format!("cannot start: {error}"))?;
+        let result = rest.block_on(self.serve(requests.handle()));
         // What has not ended by now is cut.
-        runtime.shutdown_background();
+        rest.shutdown_background();
+        requests.shutdown_background();
         result
     }
 
-    async fn serve(mut self) -> Result<(), String> {
+    async fn serve(mut self, workers: &Handle) -> Result<(), String> {
         let mut signals =
             Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
         let handover = self.handover()?;
@@ -163,13 +172,14 @@ impl Server {
         self.announce();
         for (bound, service) in self.apps {
             let service = service(&bound);
-            start(service, &[&bound], &rest_stops);
+            start(service, &[&bound], &rest_stops, &Handle::current());
         }
         if let Some(bound) = &self.admin {
             let admin = Admin::new(Arc::clone(&self.shared));
-            start(Box::new(bound.service("admin", admin)), &[bound], &rest_stops);
+            let service = Box::new(bound.service("admin", admin));
+            start(service, &[bound], &rest_stops, &Handle::current());
         }
-        let proxies = start_proxies(&self.shared, &conf, &self.listeners, &proxy_stops);
+        let proxies = start_proxies(&self.shared, &conf, &self.listeners, &proxy_stops, workers);
         self.inherited.take_over();
         tell_systemd(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]);
 

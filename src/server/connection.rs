@@ -21,6 +21,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 
 use super::head::{self, Progress, Scan};
+use super::silence::Silence;
 use super::tls::{self, TlsStream};
 use crate::proxy::{Refusal, Reply, Shared};
 use crate::session::cookie::Transport;
@@ -36,10 +37,6 @@ const PIECE: usize = 256;
 /// connection that is closed over unread bytes is reset.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
-
-/// How long after its last request a connection may bring another one although the process is to
-/// end: a client that has just sent it would find the connection reset.
-const DRAIN_IDLE: Duration = Duration::from_millis(500);
 
 /// The first byte of a client's handshake (RFC 8446 section 5.1), which no request begins with.
 const HANDSHAKE: u8 = 22;
@@ -95,16 +92,17 @@ where
     ) -> Option<Stream> {
         let _open = Open::new(&self.shared)?;
         let stream = stream.into_any().downcast::<L4Stream>().ok()?;
+        let mut silence = Silence::new(shutdown);
         match self.transport {
-            Transport::Clear => self.serve(stream, shutdown).await,
+            Transport::Clear => self.serve(stream, silence, shutdown).await,
             Transport::Tls => {
-                let mut stream = self.encrypt(stream, shutdown).await?;
+                let mut stream = self.encrypt(stream, &mut silence).await?;
                 match stream.selected_alpn_proto() {
                     Some(ALPN::H2) => {
-                        self.read_preface(&mut stream, shutdown).await?;
+                        self.read_preface(&mut stream, &mut silence).await?;
                         self.proxy.process_new(stream, shutdown).await
                     }
-                    _ => self.serve(stream, shutdown).await,
+                    _ => self.serve(stream, silence, shutdown).await,
                 }
             }
         }
@@ -124,19 +122,18 @@ where
     async fn encrypt(
         &self,
         mut stream: Box<L4Stream>,
-        shutdown: &ShutdownWatch,
+        silence: &mut Silence,
     ) -> Option<Box<TlsStream>> {
         let (config, patience) = {
             let state = self.shared.state.load();
             (state.tls.clone()?, state.config.timeouts.head)
         };
         let begun = Instant::now();
-        let mut stops = shutdown.clone();
         let mut first = [0];
         tokio::select! {
             // Who only looks whether somebody listens has not failed at anything.
-            read = fast_timeout(patience, stream.read_exact(&mut first)) => read.ok()?.ok()?,
-            () = ended(&mut stops, begun) => return None,
+            read = stream.read_exact(&mut first) => read.ok()?,
+            () = silence.is_too_long(patience) => return None,
         };
         if first[0] != HANDSHAKE {
             self.refuse(&mut *stream, b"", Reply::WANTS_TLS, begun).await;
@@ -155,33 +152,36 @@ where
     }
 
     /// Waits for the preface and puts it back: pingora would wait for it for ever.
-    async fn read_preface(&self, stream: &mut TlsStream, shutdown: &ShutdownWatch) -> Option<()> {
+    async fn read_preface(&self, stream: &mut TlsStream, silence: &mut Silence) -> Option<()> {
         let patience = self.shared.state.load().config.timeouts.head;
         let mut preface = [0; PREFACE.len()];
-        let mut stops = shutdown.clone();
         tokio::select! {
-            read = fast_timeout(patience, stream.read_exact(&mut preface)) => read.ok()?.ok()?,
-            () = ended(&mut stops, Instant::now()) => return None,
+            read = stream.read_exact(&mut preface) => read.ok()?,
+            () = silence.is_too_long(patience) => return None,
         };
         stream.rewind(&preface);
         Some(())
     }
 
     /// One request after the other; or, behind the preface, whatever HTTP/2 brings.
-    async fn serve<S: Rewind>(&self, stream: Box<S>, shutdown: &ShutdownWatch) -> Option<Stream> {
+    async fn serve<S: Rewind>(
+        &self,
+        stream: Box<S>,
+        mut silence: Silence,
+        shutdown: &ShutdownWatch,
+    ) -> Option<Stream> {
         let mut settings = None;
         let mut stream = stream;
         let mut is_first = true;
-        let mut stops = shutdown.clone();
         loop {
-            let head = match self.read_head(&mut *stream, is_first, &mut stops).await? {
+            let head = match self.read_head(&mut *stream, is_first, &mut silence).await? {
                 Opening::Http1(head) => head,
                 Opening::Http2(bytes) => {
                     stream.put_back(&bytes);
                     return self.proxy.process_new(stream, shutdown).await;
                 }
             };
-            let session = begin(stream, head, settings, *stops.borrow());
+            let session = begin(stream, head, settings, *shutdown.borrow());
             let reusable = self.proxy.process_new_http(session, shutdown).await?;
             let (reused, persistent): (Stream, _) = ReusedHttpStream::consume(reusable);
             stream = reused.into_any().downcast::<S>().ok()?;
@@ -196,7 +196,7 @@ where
         &self,
         stream: &mut S,
         is_first: bool,
-        stops: &mut ShutdownWatch,
+        silence: &mut Silence,
     ) -> Option<Opening> {
         let (limits, timeouts) = {
             let state = self.shared.state.load();
@@ -207,11 +207,11 @@ where
         let patience = if is_first { timeouts.head } else { timeouts.keep_alive };
         tokio::select! {
             biased;
-            read = fast_timeout(patience, stream.read_buf(&mut bytes)) => match read {
-                Ok(Ok(1..)) => {}
+            read = stream.read_buf(&mut bytes) => match read {
+                Ok(1..) => {}
                 _ => return None,
             },
-            () = ended(stops, Instant::now()) => return None,
+            () = silence.is_too_long(patience) => return None,
         }
         let mut begun = None;
         let mut scan = Scan::new(limits);
@@ -303,13 +303,6 @@ fn begin(
         session.set_keepalive(None);
     }
     session
-}
-
-/// Waits until a connection that was last in use at `since` has to go, because the process is to
-/// end.
-async fn ended(stops: &mut ShutdownWatch, since: Instant) {
-    let _ = stops.wait_for(|stops| *stops).await;
-    tokio::time::sleep(DRAIN_IDLE.saturating_sub(since.elapsed())).await;
 }
 
 /// How a connection, or the next request on it, begins, and what was read of it.

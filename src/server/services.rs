@@ -9,6 +9,7 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{Fds, ListenFds};
 use pingora_core::services::listening::Service;
 use pingora_proxy::HttpProxy;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -23,6 +24,7 @@ pub(super) fn start_proxies(
     conf: &Arc<ServerConf>,
     listeners: &[(Bound, Transport)],
     stops: &watch::Receiver<bool>,
+    workers: &Handle,
 ) -> Vec<JoinHandle<()>> {
     let proxy = Arc::new(proxy(shared, conf));
     let serve = |transport| {
@@ -34,7 +36,7 @@ pub(super) fn start_proxies(
             for bound in &bound {
                 bound.add_to(&mut service);
             }
-            start(Box::new(service), &bound, stops)
+            start(Box::new(service), &bound, stops, workers)
         })
     };
     [Transport::Clear, Transport::Tls].into_iter().filter_map(serve).collect()
@@ -64,6 +66,7 @@ pub(super) fn start(
     mut service: Box<dyn pingora_core::services::Service + Send>,
     listeners: &[&Bound],
     stops: &watch::Receiver<bool>,
+    runtime: &Handle,
 ) -> JoinHandle<()> {
     let mut fds = Fds::new();
     for bound in listeners {
@@ -71,5 +74,5 @@ pub(super) fn start(
     }
     let fds: ListenFds = Arc::new(Mutex::new(fds));
     let stops = stops.clone();
-    tokio::spawn(async move { service.start_service(Some(fds), stops, 1).await })
+    runtime.spawn(async move { service.start_service(Some(fds), stops, 1).await })
 }
