@@ -85,6 +85,10 @@ impl ProxyHttp for Proxy {
         // Of clients that wish to keep the connection; pingora sets no limit of its own.
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.state.config.timeouts.keep_alive.as_secs().max(1)));
+        } else {
+            // Who asks for nothing more may close that half and wait for the answer (RFC 9112
+            // section 9.6). Of all others it means that they are gone.
+            session.set_abort_on_close(false);
         }
         session.set_read_timeout(Some(ctx.state.config.timeouts.body));
         session.set_write_timeout(Some(ctx.state.config.timeouts.body));

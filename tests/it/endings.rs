@@ -108,6 +108,7 @@ fn client_that_goes_away_within_its_body_leaves_half_a_request() {
 }
 
 /// As for other proxies: whether it still listens nobody knows, and it may hold the backend up.
+/// It might have asked for more.
 #[test]
 fn client_that_half_closes_has_gone_away() {
     let backend = Direct::listen();
@@ -119,6 +120,26 @@ fn client_that_half_closes_has_gone_away() {
     app.until("\r\n\r\n");
     assert_eq!(app.rest(), b"");
     assert_eq!(client.rest(), b"");
+}
+
+/// RFC 9112 section 9.6: who asks for nothing more may say so, and listen on.
+#[test]
+fn client_that_asks_for_nothing_more_gets_its_answer() {
+    let backend = Direct::listen();
+    let sidecar = backend.behind().start();
+    for head in [
+        "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+    ] {
+        let mut client = sidecar.connect();
+        client.send(head);
+        client.half_close();
+        let mut app = backend.accept();
+        app.until("\r\n\r\n");
+        app.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+        let answer = String::from_utf8_lossy(&client.rest()).into_owned();
+        assert!(answer.starts_with("HTTP/1.") && answer.ends_with("\r\n\r\nok"), "{answer:?}");
+    }
 }
 
 #[test]
