@@ -189,7 +189,7 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // 101 is final; of other 1xx there may be several before the answer.
         if response.status.is_informational() && response.status.as_u16() != 101 {
-            return response::strip(response, &ctx.state.config);
+            return response::strip(&self.0, response, &ctx.state.config);
         }
         response::check_framing(response)?;
         response::check_switch(response, session.is_upgrade_req())?;

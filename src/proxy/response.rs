@@ -47,10 +47,10 @@ pub(super) fn check_switch(response: &ResponseHeader, was_asked_for: bool) -> Re
 }
 
 /// Removes the sidecar's fields and any cookie under the session cookie's name.
-pub(super) fn strip(response: &mut ResponseHeader, config: &Config) -> Result<()> {
+pub(super) fn strip(shared: &Shared, response: &mut ResponseHeader, config: &Config) -> Result<()> {
     let own = own_names(&response.headers, config);
     remove(response, own);
-    drop_foreign_cookie(response, config)
+    drop_foreign_cookie(shared, response, config)
 }
 
 fn remove(response: &mut ResponseHeader, names: Vec<HeaderName>) {
@@ -70,8 +70,13 @@ fn own_names(headers: &HeaderMap, config: &Config) -> Vec<HeaderName> {
     headers.keys().filter(|name| config.headers.is_own(name.as_str().as_bytes())).cloned().collect()
 }
 
-/// A backend that sets a cookie of the session's name would undo what the sidecar keeps there.
-fn drop_foreign_cookie(response: &mut ResponseHeader, config: &Config) -> Result<()> {
+/// A backend that sets a cookie of the session's name would undo what the sidecar keeps there: a
+/// write that is rejected.
+fn drop_foreign_cookie(
+    shared: &Shared,
+    response: &mut ResponseHeader,
+    config: &Config,
+) -> Result<()> {
     let cookie = &config.session.cookie;
     let is_ours = |value: &HeaderValue| cookie.is_set_by(value.as_bytes());
     let all = response.headers.get_all(SET_COOKIE);
@@ -84,6 +89,7 @@ fn drop_foreign_cookie(response: &mut ResponseHeader, config: &Config) -> Result
     for value in others {
         response.append_header("Set-Cookie", value)?;
     }
+    shared.metrics.session_written(Action::Rejected);
     log::warn!(cookie = cookie.name().as_str(), fields = dropped; "dropped a Set-Cookie of the backend's under the session cookie's name");
     Ok(())
 }
@@ -101,7 +107,7 @@ pub(super) fn close_session(
     // Most answers say nothing of the session.
     let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
     remove(response, own);
-    drop_foreign_cookie(response, config)?;
+    drop_foreign_cookie(shared, response, config)?;
     let Session::Open(opened) = &ctx.session else {
         return Ok(());
     };

@@ -232,6 +232,8 @@ fn cookie_of_the_backends_own_under_our_name_is_dropped() {
             assert_eq!(set, others, "{target} {protocol:?}");
         }
     }
+    let rejected = 2.0 * Protocol::ALL.len() as f64;
+    sidecar.counts(r#"cloakroom_session_writes_total{action="rejected"}"#, rejected);
     let fields: Vec<_> = fields.into_iter().chain([SAVE]).collect();
     backend.will(Answer::ok(&fields));
     assert_eq!(token::payload(&SetCookie::token(&sidecar.get("/", None))), r#"{"n":2}"#);
