@@ -72,16 +72,21 @@ pub(crate) struct Proxy(pub(crate) Arc<Shared>);
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    type CTX = Context;
+    /// Boxed: pingora moves it, and what it is part of, from one future into the next.
+    type CTX = Box<Context>;
 
-    fn new_ctx(&self) -> Context {
-        Context::new(&self.0)
+    fn new_ctx(&self) -> Box<Context> {
+        Box::new(Context::new(&self.0))
     }
 
     /// None: pingora's own compression module would see heads before they are stripped.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
-    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<()> {
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        ctx: &mut Box<Context>,
+    ) -> Result<()> {
         // Of clients that wish to keep the connection; pingora sets no limit of its own.
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.state.config.timeouts.keep_alive.as_secs().max(1)));
@@ -101,7 +106,7 @@ impl ProxyHttp for Proxy {
         Ok(())
     }
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Context) -> Result<bool> {
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<bool> {
         // First, before any answer of our own: whatever speaks in the sidecar's name goes.
         request::strip(&self.0, session, ctx);
         if let Some(reply) = refused::reply(session, &ctx.state.config.limits) {
@@ -130,7 +135,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         body: &mut Option<bytes::Bytes>,
         _: bool,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         ctx.body_bytes += body.as_ref().map_or(0, bytes::Bytes::len);
         match ctx.state.config.limits.body_bytes {
@@ -144,7 +149,7 @@ impl ProxyHttp for Proxy {
     async fn upstream_peer(
         &self,
         session: &mut Session,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
         let peer = ctx.state.upstream.peer(ctx.attempts, session.is_upgrade_req()).await;
         ctx.attempts += 1;
@@ -155,7 +160,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         _: &HttpPeer,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
         mut e: Box<Error>,
     ) -> Box<Error> {
         // Nothing has been sent: another address may be tried.
@@ -167,7 +172,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         upstream: &mut RequestHeader,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         // Here and not earlier: pingora has dropped what `Connection` named by now, and a retry
         // comes by again.
@@ -185,7 +190,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<()> {
         // 101 is final; of other 1xx there may be several before the answer.
         if response.status.is_informational() && response.status.as_u16() != 101 {
@@ -215,7 +220,7 @@ impl ProxyHttp for Proxy {
         &self,
         _: &mut Session,
         trailers: &mut http::HeaderMap,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> Result<Option<bytes::Bytes>> {
         response::strip_trailers(trailers, &ctx.state.config);
         Ok(None)
@@ -225,7 +230,7 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         e: &Error,
-        ctx: &mut Context,
+        ctx: &mut Box<Context>,
     ) -> FailToProxy {
         ctx.id.get_or_insert_with(request_id::fresh);
         let failure = failure::of(e);
@@ -246,28 +251,28 @@ impl ProxyHttp for Proxy {
         FailToProxy { error_code, can_reuse_downstream: false }
     }
 
-    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Context) {
+    async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Context>) {
         // No head has been looked at in what came early: the connection ends behind this answer.
         session.set_pipelining_enabled(false);
         access::finished(&self.0, session, ctx);
     }
 
     // pingora's messages can quote heads; `access::failed` says what happened.
-    fn suppress_error_log(&self, _: &Session, _: &Context, _: &Error) -> bool {
+    fn suppress_error_log(&self, _: &Session, _: &Box<Context>, _: &Error) -> bool {
         true
     }
 
     fn suppress_proxy_warn_log(
         &self,
         _: &Session,
-        _: &Context,
+        _: &Box<Context>,
         _: &Error,
         _: ProxyWarnLogContext,
     ) -> bool {
         true
     }
 
-    fn request_summary(&self, session: &Session, _: &Context) -> String {
+    fn request_summary(&self, session: &Session, _: &Box<Context>) -> String {
         session.req_header().method.to_string()
     }
 }

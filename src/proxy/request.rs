@@ -16,7 +16,7 @@ use crate::clock;
 use crate::routes::{self, Access};
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
-use crate::session::header::{self, ClaimValue};
+use crate::session::header::{self, Claim, ClaimValue};
 use crate::session::{self, Outcome};
 
 /// Takes out, on every route, whatever speaks in the name of the sidecar: fields that the backend
@@ -164,22 +164,39 @@ pub(super) fn insert_session(
         return Ok(());
     };
     let names = &ctx.state.config.headers;
-    let nobody = Dict::default();
-    let dict = opened.token().map_or(&nobody, session::VerifiedToken::dict);
-    let value = header::encode(dict, names.encoding);
-    upstream.insert_header(names.session.to_wire(), value)?;
+    let token = opened.token();
+    let name = names.session.to_wire();
+    match token {
+        Some(token) => {
+            upstream.insert_header(name, header::encode(token.dict(), names.encoding))?
+        }
+        None => {
+            upstream.insert_header(name, HeaderValue::from_static(names.encoding.empty_dict()))?
+        }
+    }
     if let Some(status) = &names.status {
         upstream.insert_header(status.to_wire(), opened.outcome().label())?;
     }
-    for claim in &names.claims {
+    if let Some(token) = token {
+        insert_claims(shared, upstream, &names.claims, token.dict())?;
+    }
+    debug_assert!(token.is_some() || opened.outcome() != Outcome::Valid);
+    Ok(())
+}
+
+/// Single values for headers that the app already reads.
+fn insert_claims(
+    shared: &Shared,
+    upstream: &mut RequestHeader,
+    claims: &[Claim],
+    dict: &Dict,
+) -> Result<()> {
+    for claim in claims {
         match claim.value(dict) {
             ClaimValue::Absent => {}
             ClaimValue::Unfit => shared.metrics.claim_headers_skipped.inc(),
-            ClaimValue::Value(value) => {
-                upstream.insert_header(claim.field.to_wire(), value)?;
-            }
+            ClaimValue::Value(value) => upstream.insert_header(claim.field.to_wire(), value)?,
         }
     }
-    debug_assert!(opened.token().is_some() || opened.outcome() != Outcome::Valid);
     Ok(())
 }

@@ -11,19 +11,31 @@ use crate::session::header::folds_to;
 pub(super) const NAME: &str = "X-Request-Id";
 const LOWER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a request is called.
+/// What a request is called: a word of ASCII by construction.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestId(HeaderValue);
+pub(crate) enum RequestId {
+    /// By its client.
+    Taken(HeaderValue),
+    /// By us, in hexadecimal digits.
+    Fresh([u8; 32]),
+}
 
 impl RequestId {
     pub(crate) fn as_str(&self) -> &str {
-        // It is a word of ASCII by construction.
-        self.0.to_str().unwrap_or("-")
+        let id = match self {
+            Self::Taken(id) => id.as_bytes(),
+            Self::Fresh(id) => id,
+        };
+        str::from_utf8(id).unwrap_or("-")
     }
 
     /// As the value of the field.
     pub(super) fn to_value(&self) -> HeaderValue {
-        self.0.clone()
+        match self {
+            Self::Taken(id) => id.clone(),
+            // Digits are a value.
+            Self::Fresh(id) => HeaderValue::from_bytes(id).unwrap_or(HeaderValue::from_static("-")),
+        }
     }
 }
 
@@ -40,7 +52,7 @@ const LONGEST: usize = 128;
 pub(super) fn take_or_make(headers: &HeaderMap) -> RequestId {
     let mut sent = headers.get_all(LOWER).iter();
     match (sent.next(), sent.next()) {
-        (Some(id), None) if id.to_str().is_ok_and(is_one) => RequestId(id.clone()),
+        (Some(id), None) if id.to_str().is_ok_and(is_one) => RequestId::Taken(id.clone()),
         _ => fresh(),
     }
 }
@@ -65,8 +77,7 @@ pub(super) fn fresh() -> RequestId {
     let mut id = [0; 32];
     write_hex(&mut id[..16], *process);
     write_hex(&mut id[16..], count);
-    // Digits are a value.
-    RequestId(HeaderValue::from_bytes(&id).unwrap_or(HeaderValue::from_static("-")))
+    RequestId::Fresh(id)
 }
 
 /// By hand: each request gets one, and `format!` takes five times as long.

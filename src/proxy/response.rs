@@ -111,10 +111,8 @@ pub(super) fn close_session(
     let Session::Open(opened) = &ctx.session else {
         return Ok(());
     };
-    if config.vary
-        && let Some(value) = caching::vary_by_cookie(|| values(&response.headers, &VARY))
-    {
-        response.insert_header("Vary", header_value_from_raw(value))?;
+    if config.vary {
+        vary_by_cookie(response)?;
     }
     let action = match directive {
         Directive::Keep => Ok(refresh(shared, &state, request, response, opened, ctx.begun)),
@@ -146,6 +144,20 @@ pub(super) fn close_session(
                 }
             }
         }
+    }
+}
+
+/// Says that the answer depends on the cookie.
+fn vary_by_cookie(response: &mut ResponseHeader) -> Result<()> {
+    let value = match response.headers.contains_key(VARY) {
+        false => Some(HeaderValue::from_static("Cookie")),
+        true => {
+            caching::vary_by_cookie(|| values(&response.headers, &VARY)).map(header_value_from_raw)
+        }
+    };
+    match value {
+        Some(value) => response.insert_header("Vary", value),
+        None => Ok(()),
     }
 }
 

@@ -18,6 +18,17 @@ pub enum Encoding {
     Base64Url,
 }
 
+impl Encoding {
+    /// The empty dict.
+    #[must_use]
+    pub const fn empty_dict(self) -> &'static str {
+        match self {
+            Self::Json => "{}",
+            Self::Base64Url => "e30",
+        }
+    }
+}
+
 /// The name of a header field, as it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldName {
