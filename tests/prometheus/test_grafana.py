@@ -13,11 +13,10 @@ from grafana_foundation_sdk.models.dashboard import Dashboard as Model
 from grafana_foundation_sdk.models.dashboard import RowPanel
 from grafana_foundation_sdk.models.prometheus import Dataquery
 
+from board import BOARD, PANELS
 from support import DEPLOY
 
 GRAFANA = DEPLOY / "grafana"
-BOARD = json.loads((GRAFANA / "dashboard.json").read_text())
-PANELS = BOARD["panels"]
 
 
 # What Grafana writes itself and its model leaves out: how often an annotation is looked for and what it
