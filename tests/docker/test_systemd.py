@@ -122,6 +122,13 @@ class Systemd(unittest.TestCase):
             (self.property("Result"), self.property("ExecMainStatus")), ("success", "0")
         )
 
+    def test_it_is_started_again_however_often_it_dies(self):
+        # One more than systemd lets pass by default.
+        for times in range(1, 7):
+            self.do("systemctl", "kill", "--signal=KILL", "cloakroom")
+            eventually("another start", lambda: self.property("NRestarts") == str(times))
+            eventually("it is up", lambda: self.property("ActiveState") == "active")
+
     def test_a_faulty_configuration_is_not_tried_again(self):
         self.do("bash", "-c", "echo listn = 1 >/etc/cloakroom/cloakroom.toml")
         self.assertNotEqual(self.do("systemctl", "restart", "cloakroom", check=False).returncode, 0)
