@@ -30,18 +30,7 @@ TOP = 64
 COLOURS = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#b07aa1", "#9c755f", "#d4a800", "#ff7eb0", "#7a7a7a"]
 NAMED = {"green": "#2e8b3d", "orange": "#d9730d", "red": "#c4162a", "blue": "#1f60c4"}
 
-STYLE = """
-* { box-sizing: border-box } body { margin: 0; position: relative; background: #f1f3f5; font: 12px 'DejaVu Sans'; color: #24292e }
-header { padding: 12px 14px } h1 { display: inline; font-size: 20px; margin-right: 12px } header span { color: #57606a }
-h2, section { position: absolute; margin: 0 } h2 { font-size: 14px; padding: 12px 6px 0 }
-section { background: #fff; border: 1px solid #d8dee4; border-radius: 3px; padding: 6px 10px; overflow: hidden }
-h3 { margin: 0 0 2px; font-size: 12.5px } svg { display: block } svg text { font-size: 10.5px; fill: #57606a }
-.stat b { display: block; font-size: 26px; text-align: center; padding-top: 12px } .stat svg { position: absolute; left: 0; bottom: 0 }
-.keys { display: flex; gap: 18px } table { border-collapse: collapse; flex: 1; align-self: flex-start }
-td, th { text-align: right; padding: 0 0 2px 10px; white-space: nowrap; font-weight: normal } th { color: #57606a }
-td:first-child, th:first-child { text-align: left; padding-left: 0 } i { display: inline-block; width: 12px; height: 4px; margin-right: 6px }
-.table td, .table th { text-align: left; padding: 4px 30px 4px 0; flex: none } .none { padding-top: 50px; text-align: center; color: #57606a }
-"""
+STYLE = Path(__file__).with_name("dashboard.css").read_text()
 
 
 def series(prometheus, panel, start, end):
@@ -129,10 +118,11 @@ def stat(panel, found, start, end, width, height):
     colour = NAMED[[step["color"] for step in defaults["thresholds"]["steps"] if step["value"] is None or last >= step["value"]][-1]]
     words = {key: word["text"] for mapping in defaults["mappings"] for key, word in mapping["options"].items()}
     text = words.get(f"{last:g}") or shown(last, defaults["unit"], defaults.get("decimals"))
+    # As wide as the panel, without what keeps text from its edge.
     top, outer = max(value for _, value in points) or 1, width + 20
     curve = " ".join(f"{(at - start) / (end - start) * outer:.1f},{40 - value / top * 30:.1f}" for at, value in points)
-    first, past = (f"{(points[n][0] - start) / (end - start) * outer:.1f},40" for n in (0, -1))
-    spark = f'<polygon points="{first} {curve} {past}" fill="{colour}" opacity=".18"/>'
+    first, past = curve.split(",")[0], curve.split()[-1].split(",")[0]
+    spark = f'<polygon points="{first},40 {curve} {past},40" fill="{colour}" opacity=".18"/>'
     return f'<b style="color:{colour}">{text}</b><svg width="{outer}" height="40">{spark}</svg>'
 
 
@@ -162,7 +152,8 @@ def page(prometheus, start, end):
             found = series(prometheus, panel, start, end)
             draw = {"stat": stat, "timeseries": timeseries}[kind]
             inside = found and draw(panel, found, start, end, width - 22, height - 14)
-        drawn.append(f'<section class="{kind}" {at}><h3>{title}</h3>{inside or "<p class=none>No data</p>"}</section>')
+        inside = inside or "<p class=none>No data</p>"
+        drawn.append(f'<section class="{kind}" {at}><h3>{title}</h3>{inside}</section>')
     size = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in PANELS) * ROW + TOP
     header = f"<h1>{BOARD['title']}</h1><span>Drawn from the panels and queries of deploy/grafana/dashboard.json, not by Grafana.</span>"
     return (
@@ -189,12 +180,13 @@ def draw(path):
             pace.wait(0.2 + 0.15 * math.sin(passed / SPAN * 4 * math.pi))
         text, height = page(prometheus, start, time.time())
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder, "dashboard.html")
-        source.write_text(text)
+        (source := Path(folder, "dashboard.html")).write_text(text)
         command = ["chromium", "--headless", "--hide-scrollbars", "--force-device-scale-factor=1", f"--user-data-dir={folder}"]
         # Chromium's own sandbox does not work for root.
         command += ["--no-sandbox"] if os.geteuid() == 0 else []
         command += [f"--window-size={24 * COLUMN + GAP},{height}", f"--screenshot={path}", source.as_uri()]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
+        # A palette makes it a third of the size.
+        subprocess.run(["pngquant", "--force", "--output", path, "64", path], check=True)
     print(f"{path}: {path.stat().st_size} bytes")
     return 0

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 def main():
     sys.path.insert(0, str(HERE))
     if sys.argv[1:2] == ["--draw"]:
-        from draw_dashboard import draw  # noqa: PLC0415: only here is it wanted
+        from draw_dashboard import draw
 
         return draw(Path(sys.argv[2]).resolve())
     suite = unittest.defaultTestLoader.discover(str(HERE), pattern="test_*.py")

@@ -30,7 +30,7 @@ def scale(value, unit):
     if unit == "percentunit":
         return 100, "%"
     if unit == "s":
-        steps = [(60, 1 / 60, " min"), (1, 1, " s"), (1e-3, 1e3, " ms"), (0, 1e6, " µs")]
+        steps = [(120, 1 / 60, " min"), (1, 1, " s"), (1e-3, 1e3, " ms"), (0, 1e6, " µs")]
         return next(step[1:] for step in steps if value >= step[0]) if value else (1, " s")
     if unit == "bytes":
         steps = [(1 << 20, 1 / (1 << 20), " MiB"), (1 << 10, 1 / (1 << 10), " KiB"), (0, 1, " B")]
