@@ -5,7 +5,7 @@ import unittest
 
 import image
 from client import Client
-from engine import Project, docker, inspect, run
+from engine import ROOT, Project, docker, inspect, run
 
 CONNECT = """
 import socket
@@ -127,6 +127,19 @@ class Compose(unittest.TestCase):
         self.assertNotIn(secret, docker("inspect", container))
         self.assertNotIn(secret, docker("exec", container, "cat", "/proc/1/environ"))
         self.assertNotIn("secrets", docker("exec", self.project.container("app"), "ls", "/run"))
+
+
+class Images(unittest.TestCase):
+    def test_each_is_of_a_version_that_is_said(self):
+        files = [*ROOT.glob("deploy/**/compose*.yml"), *ROOT.glob("deploy/**/Dockerfile"), ROOT / "Dockerfile"]
+        named = [
+            (file, name)
+            for file in files
+            for name in re.findall(r"(?m)^ *(?:image:|FROM) ([^\s$]+)", file.read_text())
+        ]
+        self.assertGreater(len(named), 10)
+        for file, name in named:
+            self.assertRegex(name, r":(?!latest$)\w", file)
 
 
 class Health(unittest.TestCase):

@@ -35,6 +35,24 @@ secret_file = "/etc/cloakroom/session_key"
 listen = "127.0.0.1:9090"
 """
 
+# As the unit says it for an app on a unix socket; the app is another cloakroom here.
+GROUP = "/run/systemd/system/cloakroom.service.d/group.conf"
+SHOP = f"""
+set -e
+useradd --system shop
+install -d -o shop -g shop -m 0750 /run/shop
+cat >/run/shop/app.toml <<END
+listen = "unix:/run/shop/app.sock"
+socket_mode = "0660"
+backend = "http://127.0.0.1:5000"
+keys = [{{ secret = "a-secret-of-32-bytes-for-the-test" }}]
+END
+sed -i 's,^backend.*,backend = "unix:/run/shop/app.sock",' /etc/cloakroom/cloakroom.toml
+mkdir -p $(dirname {GROUP})
+printf '[Service]\\nSupplementaryGroups=shop\\n' >{GROUP}
+systemctl daemon-reload
+"""
+
 # What systemd needs to set up sandboxes itself; /proc/sys stays as the engine protects it.
 RIGHTS = [word for name in ("SYS_ADMIN", "SYS_PTRACE") for word in ("--cap-add", name)]
 RIGHTS += ["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"]
@@ -121,6 +139,25 @@ class Systemd(unittest.TestCase):
         self.assertEqual(
             (self.property("Result"), self.property("ExecMainStatus")), ("success", "0")
         )
+
+    def test_it_reaches_an_app_on_a_socket_of_a_group_that_it_is_put_into(self):
+        self.do("bash", "-c", SHOP)
+        # Something that listens there, as another user.
+        self.do("runuser", "-u", "shop", "--", "cloakroom", "check", "--config", "/run/shop/app.toml")
+        docker("exec", "--detach", "--user", "shop", self.machine, "cloakroom", "run", "--config", "/run/shop/app.toml")
+        self.do("systemctl", "restart", "cloakroom")
+        eventually("it is ready", lambda: self.do("cloakroom", "health", check=False).returncode == 0)
+        # Without the group it is not.
+        self.do("bash", "-c", f"rm {GROUP} && systemctl daemon-reload && systemctl restart cloakroom")
+        eventually("it is up", lambda: self.property("ActiveState") == "active")
+        self.assertEqual(self.do("cloakroom", "health", check=False).returncode, 1)
+
+    def test_it_is_started_again_however_often_it_dies(self):
+        # One more than systemd lets pass by default.
+        for times in range(1, 7):
+            self.do("systemctl", "kill", "--signal=KILL", "cloakroom")
+            eventually("another start", lambda: self.property("NRestarts") == str(times))
+            eventually("it is up", lambda: self.property("ActiveState") == "active")
 
     def test_a_faulty_configuration_is_not_tried_again(self):
         self.do("bash", "-c", "echo listn = 1 >/etc/cloakroom/cloakroom.toml")

@@ -1,4 +1,5 @@
-"""Runs these tests; the last line is like that of `cargo test`, for tests/run to add up."""
+"""Runs these tests, or draws the dashboard; the last line of the tests is like that of `cargo test`, for
+tests/run to add up."""
 
 import sys
 import unittest
@@ -9,6 +10,10 @@ HERE = Path(__file__).parent
 
 def main():
     sys.path.insert(0, str(HERE))
+    if sys.argv[1:2] == ["--draw"]:
+        from draw_dashboard import draw
+
+        return draw(Path(sys.argv[2]).resolve())
     suite = unittest.defaultTestLoader.discover(str(HERE), pattern="test_*.py")
     result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
     failed = len(result.failures) + len(result.errors) + len(result.unexpectedSuccesses)

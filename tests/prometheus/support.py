@@ -241,7 +241,7 @@ def tool(*command, given=""):
     """What a program says, which must succeed."""
     done = subprocess.run(
         [str(word) for word in command], input=given,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=4 * PATIENCE, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=10 * PATIENCE, check=False,
     )
     assert done.returncode == 0, f"{command}: exit {done.returncode}\n{done.stdout}"
     return done.stdout

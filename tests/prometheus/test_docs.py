@@ -35,6 +35,17 @@ class Alerts(unittest.TestCase):
         self.assertEqual(set(re.findall(r"(?m)^### (Cloakroom\w+)$", PAGE)), names)
 
 
+    def test_the_table_has_each_with_its_severity(self):
+        table = PAGE.partition("## Alerts")[2].partition("### ")[0]
+        rows = re.findall(r"(?m)^\| \[(\w+)\]\(#(\w+)\) \| (\w+) \|", table)
+        severities = {rule["alert"]: rule["labels"]["severity"] for rule in rules("alert")}
+        self.assertEqual({name: severity for name, _, severity in rows}, severities)
+        self.assertEqual([anchor for _, anchor, _ in rows], [name.lower() for name, _, _ in rows])
+        # The worst come first.
+        order = ["critical", "warning", "info"]
+        self.assertEqual(sorted(rows, key=lambda row: order.index(row[2])), rows)
+
+
 class Messages(unittest.TestCase):
     def test_each_warning_and_error_of_the_code_is_explained(self):
         found = set(logged("error|warn"))

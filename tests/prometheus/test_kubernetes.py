@@ -120,10 +120,16 @@ class Manifests(unittest.TestCase):
         # And as much as Docker gives an app.
         self.assertGreaterEqual(POD["spec"]["terminationGracePeriodSeconds"], needed + 10)
 
+    def test_a_node_can_be_drained_and_somebody_still_serves(self):
+        budget = one("PodDisruptionBudget")["spec"]
+        self.assertLess(budget["maxUnavailable"], one("Deployment")["spec"]["replicas"])
+        self.assertEqual(budget["unhealthyPodEvictionPolicy"], "AlwaysAllow")
+
     def test_labels_lead_to_the_pods(self):
         labels = POD["metadata"]["labels"]
         self.assertEqual(one("Deployment")["spec"]["selector"]["matchLabels"], labels)
         self.assertEqual(one("NetworkPolicy")["spec"]["podSelector"]["matchLabels"], labels)
+        self.assertEqual(one("PodDisruptionBudget")["spec"]["selector"]["matchLabels"], labels)
         for name in ("shop", "cloakroom-shop"):
             self.assertEqual(one("Service", name)["spec"]["selector"], labels)
         metrics, monitor = one("Service", "cloakroom-shop"), one("ServiceMonitor")

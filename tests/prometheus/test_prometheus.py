@@ -1,17 +1,18 @@
 """What a real Prometheus makes of the real metrics, rules and dashboard."""
 
-import json
+import html
 import re
-import shutil
-import tempfile
 import threading
+import time
 import unittest
-from pathlib import Path
 
 import yaml
 
+import board
+import draw_dashboard
 import traffic
-from support import DEPLOY, ROOT, App, Prometheus, Sidecar, tool, wait_for
+from scene import scene
+from support import DEPLOY, ROOT, tool, wait_for
 
 RULES = DEPLOY / "prometheus/rules.yml"
 
@@ -19,42 +20,20 @@ RULES = DEPLOY / "prometheus/rules.yml"
 # are with those of the code.
 STAND_STILL = {"cloakroom_recent_writes_evicted_total", "cloakroom_log_lines_dropped_total"}
 
-# What Grafana fills in.
-VARIABLES = {"$__rate_interval": "30s", "$__interval": "5s", "$__range": "1m", "$job": ".*", "$instance": ".*"}
-
 
 def rules(kind):
     groups = yaml.safe_load(RULES.read_text())["groups"]
     return [rule for group in groups for rule in group["rules"] if kind in rule]
 
 
-def dashboard_queries():
-    board = json.loads((DEPLOY / "grafana/dashboard.json").read_text())
-    for panel in board["panels"]:
-        for target in panel.get("targets", []):
-            expression = target["expr"]
-            for name, value in VARIABLES.items():
-                expression = expression.replace(name, value)
-            yield panel["title"], expression
+def without_data(picture):
+    return {html.unescape(title) for title in re.findall(r"<h3>([^<]*)</h3><p class=none>", picture)}
 
 
 class OnePrometheus(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = Path(tempfile.mkdtemp(prefix="cloakroom-prometheus-"))
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        app = App()
-        cls.addClassCleanup(app.stop)
-        cls.sidecar = Sidecar(traffic.configure(cls.folder, app.port))
-        cls.addClassCleanup(cls.sidecar.stop)
-        traffic.before_the_app(cls.sidecar)
-        # Of what happens from now on Prometheus sees the rates.
-        cls.prometheus = Prometheus(cls.folder, cls.sidecar.admin)
-        cls.addClassCleanup(cls.prometheus.stop)
-        wait_for(lambda: cls.prometheus.query('up{job="cloakroom"} == 1'), "the first scrape")
-        app.start()
-        wait_for(lambda: cls.sidecar.samples()["cloakroom_backend_healthy"] == 1, "a healthy app")
-        traffic.once(cls.sidecar)
+        cls.sidecar, cls.prometheus = cls.enterClassContext(scene())
         over, cls.faults = threading.Event(), []
 
         def keep_on():
@@ -108,7 +87,7 @@ class OnePrometheus(unittest.TestCase):
                 wait_for(lambda: self.prometheus.query(name), name)
 
     def test_every_query_of_the_dashboard_returns_data(self):
-        queries = list(dashboard_queries())
+        queries = list(board.queries())
         self.assertGreater(len(queries), 20)
         for title, expression in queries:
             with self.subTest(title, expression=expression):
@@ -116,22 +95,39 @@ class OnePrometheus(unittest.TestCase):
                 wait_for(lambda: self.prometheus.query(expression), title)
 
     def test_every_family_is_on_the_dashboard(self):
-        shown = " ".join(expression for _, expression in dashboard_queries())
+        shown = " ".join(expression for _, expression in board.queries())
         families = {family for family in self.sidecar.families() if family.startswith("cloakroom_")}
         self.assertEqual({family for family in families if family not in shown}, set())
 
+    def test_the_picture_has_data_in_every_panel(self):
+        def drawn():
+            text, _ = draw_dashboard.page(self.prometheus, time.time() - 10, time.time())
+            self.assertEqual(without_data(text), set())
+            return text
+
+        sections = re.findall(r"(?s)<section class=\"(\w+)\".*?<h3>(.*?)</h3>(.*?)</section>", wait_for(drawn, "data"))
+        self.assertEqual(
+            [(kind, html.unescape(title)) for kind, title, _ in sections],
+            [(panel["type"], panel["title"]) for panel in board.PANELS if panel["type"] != "row"],
+        )
+        for kind, title, inside in sections:
+            self.assertIn({"timeseries": "<polyline", "stat": "<polygon", "table": "<td>"}[kind], inside, title)
+
+    def test_the_picture_says_where_there_is_no_data(self):
+        long_ago, _ = draw_dashboard.page(self.prometheus, 1_000_000_000, 1_000_000_010)
+        wanted = {title for title, query in board.queries() if not query.endswith("or vector(0)")} - {"Builds"}
+        self.assertEqual(without_data(long_ago), wanted)
+
     def test_the_variables_of_the_dashboard_have_values(self):
-        board = json.loads((DEPLOY / "grafana/dashboard.json").read_text())
         found = 0
-        for variable in board["templating"]["list"]:
+        for variable in board.BOARD["templating"]["list"]:
             if variable["type"] != "query":
                 continue
             found += 1
             label, = re.findall(r"label_values\(.*?, *(\w+)\)$", variable["query"]["query"])
             selector = re.sub(r"^label_values\((.*), *\w+\)$", r"\1", variable["query"]["query"])
-            for name, value in VARIABLES.items():
-                selector = selector.replace(name, value)
-            values = {series.get(label) for series in self.prometheus.api("series", **{"match[]": selector})}
+            series = self.prometheus.api("series", **{"match[]": board.filled_in(selector)})
+            values = {labels.get(label) for labels in series}
             self.assertTrue(values - {None}, variable["name"])
         self.assertEqual(found, 2)
 
@@ -151,16 +147,9 @@ class OnePrometheus(unittest.TestCase):
             wait_for(lambda: self.firing(name), name)
 
     def test_a_reload_that_fails_is_an_alert(self):
-        config = self.sidecar.config
-        sound = config.read_text()
-        failures = 'cloakroom_config_reloads_total{outcome="failure"}'
         self.assertFalse(self.firing("CloakroomReloadFailed"))
-        try:
-            config.write_text(sound + "[unheard_of]\n")
-            wait_for(lambda: self.sidecar.samples()[failures] == 1, "a reload that fails")
+        with traffic.a_reload_that_fails(self.sidecar):
             alert, = wait_for(lambda: self.firing("CloakroomReloadFailed"), "the alert")
-        finally:
-            config.write_text(sound)
         instance = f"127.0.0.1:{self.sidecar.admin}"
         self.assertEqual(alert["labels"], {
             "alertname": "CloakroomReloadFailed", "severity": "warning", "job": "cloakroom", "instance": instance,

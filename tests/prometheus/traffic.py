@@ -7,7 +7,7 @@ import json
 import select
 import socket
 import ssl
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 from support import PATIENCE, tool, wait_for
 
@@ -164,6 +164,14 @@ def crowd(port, number):
         assert closed, f"none of {number} connections was refused"
 
 
+def sound(sidecar):
+    """A round in which nothing is wrong: a visitor, who logs in and looks around."""
+    sidecar.get("/")
+    _, issued = sidecar.get("/merge")
+    for path in ("/", "/", "/merge", "/", "/", "/", "/"):
+        sidecar.get(path, cookie=issued)
+
+
 def steady(sidecar):
     """A round of what happens all day, a part of it faulty."""
     _, issued = sidecar.get("/save")
@@ -171,3 +179,16 @@ def steady(sidecar):
         sidecar.get(path, cookie=issued)
     sidecar.get("/", cookie=REFUSED["bad_signature"], method="POST")
     sidecar.get("/")
+
+
+@contextmanager
+def a_reload_that_fails(sidecar):
+    """Meanwhile a configuration is there that cannot be loaded; then the one before again."""
+    sound, series = sidecar.config.read_text(), 'cloakroom_config_reloads_total{outcome="failure"}'
+    before = sidecar.samples()[series]
+    try:
+        sidecar.config.write_text(sound + "[unheard_of]\n")
+        wait_for(lambda: sidecar.samples()[series] == before + 1, "a reload that fails")
+        yield
+    finally:
+        sidecar.config.write_text(sound)
