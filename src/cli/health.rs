@@ -51,18 +51,32 @@ fn admin_listener(file: &Path) -> Result<Listen, String> {
 
 /// Whether `/readyz` there is 200; no step of it takes longer than `timeout`.
 fn ask(admin: &Listen, timeout: Duration) -> Result<(), String> {
-    let (place, status) = match admin {
+    let (place, answer) = match admin {
         Listen::Tcp(address) => {
             let address = reachable(*address);
             (address.to_string(), ask_tcp(address, timeout))
         }
         Listen::Unix(path) => (format!("unix:{}", path.display()), ask_unix(path, timeout)),
     };
-    match status {
-        Ok(status) if &status == b"200" => Ok(()),
-        Ok(status) => Err(format!("not ready: {place} answers {}", status.escape_ascii())),
+    match answer {
+        Ok(Answer::Ready) => Ok(()),
+        Ok(Answer::Other { status, why }) => {
+            let status = status.escape_ascii();
+            let colon = if why.is_empty() { "" } else { ": " };
+            Err(format!("not ready: {place} answers {status}{colon}{why}"))
+        }
         Err(error) => Err(format!("not ready: {place}: {error}")),
     }
+}
+
+/// What `/readyz` says.
+enum Answer {
+    Ready,
+    Other {
+        status: [u8; 3],
+        /// The first line of its body.
+        why: String,
+    },
 }
 
 /// Where one that listens on every address can be reached.
@@ -75,29 +89,41 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn ask_tcp(address: SocketAddr, timeout: Duration) -> std::io::Result<[u8; 3]> {
+fn ask_tcp(address: SocketAddr, timeout: Duration) -> std::io::Result<Answer> {
     let stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    status_of_readyz(stream)
+    readyz(stream)
 }
 
-fn ask_unix(path: &Path, timeout: Duration) -> std::io::Result<[u8; 3]> {
+fn ask_unix(path: &Path, timeout: Duration) -> std::io::Result<Answer> {
     let stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    status_of_readyz(stream)
+    readyz(stream)
 }
 
-fn status_of_readyz(mut stream: impl Read + Write) -> std::io::Result<[u8; 3]> {
+fn readyz(mut stream: impl Read + Write) -> std::io::Result<Answer> {
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     // As much of the answer as says it.
     let mut start = [0; "HTTP/1.1 200".len()];
     stream.read_exact(&mut start)?;
     match start {
-        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', status @ ..] => Ok(status),
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', b'2', b'0', b'0'] => Ok(Answer::Ready),
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', status @ ..] => {
+            let mut rest = Vec::new();
+            // The status is known; what cannot be read besides is not missed.
+            let _ = stream.take(4096).read_to_end(&mut rest);
+            Ok(Answer::Other { status, why: first_line_of_body(&rest) })
+        }
         _ => Err(std::io::Error::other("what answers is no HTTP server")),
     }
+}
+
+fn first_line_of_body(answer: &[u8]) -> String {
+    let body = answer.windows(4).position(|end| end == b"\r\n\r\n").map(|end| &answer[end + 4..]);
+    let line = body.unwrap_or_default().split(|&byte| byte == b'\n').next().unwrap_or_default();
+    line.trim_ascii().escape_ascii().to_string()
 }
 
 #[cfg(test)]
@@ -138,8 +164,10 @@ mod tests {
 
     #[test]
     fn everything_else_is_not_ready() {
-        let table: [(&'static [u8], &str); 6] = [
+        let table: [(&'static [u8], &str); 8] = [
             (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "answers 503"),
+            (b"HTTP/1.1 503 No\r\nA: b\r\n\r\ndraining\nsoon\n", "answers 503: draining"),
+            (b"HTTP/1.1 503 No\r\n\r\n\x1b[0m", "answers 503: \\x1b[0m"),
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "answers 404"),
             (b"HTTP/1.1 2\x1b[0m\r\n\r\n", "answers 2\\x1b["),
             (b"HTTP/1.1 20", "failed to fill whole buffer"),
