@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
 };
 
 use crate::keys::{KeyIndex, KeyRing};
 use crate::session::Outcome;
 use crate::session::time::Timestamp;
+
+mod families;
+
+use families::Families;
 
 /// The nine methods of RFC 9110 and RFC 5789; anything else is `other`.
 const METHODS: [&str; 10] =
@@ -143,7 +146,7 @@ impl Metrics {
     /// A name or label that Prometheus does not take; none is known.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let families = Families { registry: &registry };
+        let families = Families::of(&registry);
         let requests = families.counters(
             "cloakroom_requests_total",
             "Requests answered, by method and status.",
@@ -382,72 +385,5 @@ impl KeyUses {
         if let Some(counter) = self.verify.get(key.0) {
             counter.inc();
         }
-    }
-}
-
-/// Registers families in one registry.
-struct Families<'a> {
-    registry: &'a Registry,
-}
-
-impl Families<'_> {
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> prometheus::Result<IntCounterVec> {
-        let family = IntCounterVec::new(Opts::new(name, help), labels)?;
-        self.registry.register(Box::new(family.clone()))?;
-        Ok(family)
-    }
-
-    fn labelled<const N: usize>(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-        values: [&str; N],
-    ) -> prometheus::Result<Vec<IntCounter>> {
-        let family = self.counters(name, help, &[label])?;
-        Ok(values.iter().map(|value| family.with_label_values(&[value])).collect())
-    }
-
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        let counter = IntCounter::new(name, help)?;
-        self.registry.register(Box::new(counter.clone()))?;
-        Ok(counter)
-    }
-
-    fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[(&str, &str)],
-    ) -> prometheus::Result<IntGauge> {
-        let options = labels.iter().fold(Opts::new(name, help), |options, (name, value)| {
-            options.const_label(*name, *value)
-        });
-        let gauge = IntGauge::with_opts(options)?;
-        self.registry.register(Box::new(gauge.clone()))?;
-        Ok(gauge)
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<Histogram> {
-        let histogram =
-            Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
-        self.registry.register(Box::new(histogram.clone()))?;
-        Ok(histogram)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn process(&self) -> prometheus::Result<()> {
-        let collector = prometheus::process_collector::ProcessCollector::for_self();
-        self.registry.register(Box::new(collector))
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn process(&self) -> prometheus::Result<()> {
-        Ok(())
     }
 }
