@@ -5,14 +5,18 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::ops::Range;
 
 mod scan;
+mod walk;
 
 use scan::Keys;
+pub(super) use walk::{elements, members};
 
 /// From how many keys on they are sorted to find one that repeats.
 const MANY: usize = 128;
+
+/// How many marks there are for fewer.
+const MARKS: usize = 1024;
 
 /// How deep arrays and objects may nest, the dict itself being the first level.
 pub const MAX_DEPTH: usize = 128;
@@ -99,7 +103,7 @@ impl Dict {
         let text = String::from_utf8(bytes).map_err(|_| DictError::NotUtf8)?;
         let shape = scan::scan(text.as_bytes())?;
         let (text, keys) = match shape.spaced {
-            true => (scan::without_space(&text), Keys::UNKNOWN),
+            true => (walk::without_space(&text), Keys::UNKNOWN),
             false => (text, shape.keys),
         };
         let dict = Self { text, printable: shape.printable, keys };
@@ -181,9 +185,9 @@ impl Dict {
         let keys = || self.members().map(|(key, _)| unescape(key));
         if self.keys.ranges().is_some_and(|ranges| ranges.len() <= MANY) {
             // Few of them share a mark, and those are compared.
-            let mut marks = [false; 256];
+            let mut marks = [false; MARKS];
             return keys().enumerate().any(|(index, key)| {
-                let is_marked = std::mem::replace(&mut marks[usize::from(mark(&key))], true);
+                let is_marked = std::mem::replace(&mut marks[mark(&key)], true);
                 is_marked && keys().take(index).any(|other| other == key)
             });
         }
@@ -193,9 +197,10 @@ impl Dict {
     }
 }
 
-/// A number that two different keys seldom have in common.
-fn mark(key: &[u8]) -> u8 {
-    key.iter().fold(0, |mark: u8, byte| mark.wrapping_mul(31).wrapping_add(*byte))
+/// A number below [`MARKS`] that two different keys seldom have in common.
+fn mark(key: &[u8]) -> usize {
+    let mix = |mark: usize, byte: &u8| mark.wrapping_mul(31).wrapping_add(usize::from(*byte));
+    key.iter().fold(0, mix) % MARKS
 }
 
 /// The text of an object of these members.
@@ -211,27 +216,6 @@ pub(super) fn write_object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>
     }
     text.push('}');
     text
-}
-
-/// The members of an object that has been scanned.
-pub(super) fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut at = 1;
-    std::iter::from_fn(move || {
-        let (key, value) = scan::member(object.as_bytes(), at)?;
-        at = value.end + 1;
-        let text = |range: Range<usize>| object.get(range);
-        Some((text(key)?, text(value)?))
-    })
-}
-
-/// The elements of an array that has been scanned; none of any other value.
-pub(super) fn elements(array: &str) -> impl Iterator<Item = &str> {
-    let mut at = 1;
-    std::iter::from_fn(move || {
-        let element = scan::element(array.as_bytes(), at)?;
-        at = element.end + 1;
-        array.get(element)
-    })
 }
 
 /// What a JSON string stands for, given with its quotes. Lone surrogates become the three bytes

@@ -209,3 +209,16 @@ proptest! {
         let _ = Dict::parse(&[b"{\"a\":", &bytes[..], b"}"].concat());
     }
 }
+
+#[test]
+fn a_repeated_key_is_found_among_few_and_among_many() {
+    for count in [2, 20, 127, 128, 129, 3000] {
+        let key = |number: usize| format!(r#""key{number}":{number}"#);
+        let keys: Vec<String> = (0..count).map(key).collect();
+        let dict = |extra: &str| Dict::parse(format!("{{{}{extra}}}", keys.join(",")).as_bytes());
+        assert!(dict("").is_ok(), "{count}");
+        for repeated in [r#","key0":1"#, r#","k\u0065y1":1"#] {
+            assert_eq!(dict(repeated), Err(DictError::RepeatedKey), "{count} and {repeated}");
+        }
+    }
+}
