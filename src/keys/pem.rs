@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{DecodingKey, EncodingKey};
+use zeroize::Zeroizing;
 
 use super::{Algorithm, Family};
 
@@ -56,9 +57,9 @@ fn signing_of_sec1(pem: &[u8], algorithm: Algorithm) -> Option<EncodingKey> {
         Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED_SIGNING,
         _ => return None,
     };
-    let blocks = pem::parse_many(pem).ok()?;
-    let key = blocks.iter().find(|block| block.tag() == SEC1)?;
-    let pair = EcdsaKeyPair::from_private_key_der(curve, key.contents()).ok()?;
+    let mut blocks = pem::parse_many(pem).ok()?.into_iter();
+    let key = Zeroizing::new(blocks.find(|block| block.tag() == SEC1)?.into_contents());
+    let pair = EcdsaKeyPair::from_private_key_der(curve, &key).ok()?;
     Some(EncodingKey::from_ec_der(pair.to_pkcs8v1().ok()?.as_ref()))
 }
 

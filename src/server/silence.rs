@@ -94,6 +94,15 @@ mod tests {
         Some(begun.elapsed())
     }
 
+    /// Somebody speaks: the alarm stays set.
+    async fn is_broken_at_once(silence: &mut Silence, patience: Duration) {
+        tokio::select! {
+            biased;
+            () = silence.is_too_long(patience) => panic!("nobody waited"),
+            () = std::future::ready(()) => {}
+        }
+    }
+
     #[tokio::test]
     async fn a_silence_ends_when_patience_does() {
         let (_stop, stops) = watch::channel(false);
@@ -107,12 +116,7 @@ mod tests {
     async fn an_alarm_that_was_set_for_less_does_not_cut_a_silence_short() {
         let (_stop, stops) = watch::channel(false);
         let mut silence = Silence::new(&stops);
-        // Somebody speaks at once: the alarm stays set.
-        tokio::select! {
-            biased;
-            () = silence.is_too_long(SOON) => panic!("nobody waited"),
-            () = std::future::ready(()) => {}
-        }
+        is_broken_at_once(&mut silence, SOON).await;
         let long = 4 * SOON;
         assert!(takes(silence.is_too_long(long)).await.is_some_and(|took| took >= long));
     }
@@ -121,11 +125,7 @@ mod tests {
     async fn an_alarm_that_was_set_for_more_does_not_draw_a_silence_out() {
         let (_stop, stops) = watch::channel(false);
         let mut silence = Silence::new(&stops);
-        tokio::select! {
-            biased;
-            () = silence.is_too_long(LATE) => panic!("nobody waited"),
-            () = std::future::ready(()) => {}
-        }
+        is_broken_at_once(&mut silence, LATE).await;
         assert!(takes(silence.is_too_long(SOON)).await.is_some());
     }
 
