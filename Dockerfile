@@ -8,14 +8,15 @@ WORKDIR /src
 
 # The dependencies first: they are built again only when they change themselves.
 COPY Cargo.toml Cargo.lock build.rs ./
-RUN mkdir src benches examples \
+COPY deploy deploy
+RUN mkdir src benches \
     && touch src/lib.rs \
-    && echo 'fn main() {}' | tee src/main.rs examples/bare.rs > benches/session.rs \
-    && cargo build --release --locked --bin cloakroom
+    && echo 'fn main() {}' | tee src/main.rs benches/bare.rs > benches/session.rs \
+    && deploy/build
 
 # Newer than what was built of the empty ones, whatever the times in the repository.
 COPY src src
-RUN touch src/lib.rs src/main.rs && cargo build --release --locked --bin cloakroom
+RUN touch src/lib.rs src/main.rs && deploy/build
 
 
 FROM debian:bookworm-slim
@@ -23,7 +24,7 @@ FROM debian:bookworm-slim
 # For backends that are reached by https.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/cloakroom/
-COPY --from=build /src/target/release/cloakroom /usr/local/bin/cloakroom
+COPY --from=build /src/target/*/release/cloakroom /usr/local/bin/cloakroom
 
 # `--build-arg REVISION=$(git rev-parse HEAD)` says what it was built from.
 ARG REVISION=unknown

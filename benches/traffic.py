@@ -2,6 +2,7 @@
 after the other on one connection. For benches/instructions and benches/pgo."""
 
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -12,15 +13,18 @@ AS_BROWSER = "".join(f"{field}\r\n" for field in BROWSER)
 
 
 class Backend(threading.Thread):
-    """Answers every request alike, with a head of its own for each path."""
+    """Answers every request with 200 bytes, and a head of its own for each path."""
 
-    EXTRA = {path.encode(): f"{name}: {value}\r\n".encode()
-             for path, (name, value) in ANSWERS.items()}
-
-    def __init__(self):
+    def __init__(self, answers=ANSWERS, listener=None):
         super().__init__(daemon=True)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
+        self.extra = {path.encode(): f"{name}: {value}\r\n".encode()
+                      for path, (name, value) in answers.items()}
+        self.listener = listener or socket.create_server(("127.0.0.1", 0))
+        self.address = self.listener.getsockname()
+
+    @property
+    def port(self):
+        return self.address[1]
 
     def run(self):
         while True:
@@ -28,21 +32,35 @@ class Backend(threading.Thread):
             threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if connection.family == socket.AF_INET:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         received = b""
-        while True:
-            while b"\r\n\r\n" not in received:
+
+        def until(holds):
+            nonlocal received
+            while not holds(received):
                 more = connection.recv(65536)
                 if not more:
-                    return
+                    raise EOFError
                 received += more
-            head, received = received.split(b"\r\n\r\n", 1)
-            extra = self.EXTRA.get(head.split(b" ", 2)[1], b"")
-            body = b"x" * 200
-            connection.sendall(
-                b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
-                b"Content-Length: 200\r\n" + extra + b"\r\n" + body
-            )
+
+        try:
+            while True:
+                until(lambda bytes: b"\r\n\r\n" in bytes)
+                head, received = received.split(b"\r\n\r\n", 1)
+                if length := re.search(rb"(?i)\r\ncontent-length: *(\d+)", head):
+                    until(lambda bytes: len(bytes) >= int(length[1]))
+                    received = received[int(length[1]):]
+                elif re.search(rb"(?i)\r\ntransfer-encoding:", head):
+                    until(lambda bytes: bytes.endswith(b"0\r\n\r\n"))
+                    received = b""
+                extra = self.extra.get(head.split(b" ", 2)[1], b"")
+                connection.sendall(
+                    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                    b"Content-Length: 200\r\n" + extra + b"\r\n" + b"x" * 200
+                )
+        except EOFError:
+            pass
 
 
 def request(path="/", cookie=None, fields=""):
@@ -73,14 +91,21 @@ def talk(port, message, count):
         connection.settimeout(60)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         received = b""
+
+        def read():
+            more = connection.recv(65536)
+            if not more:
+                raise ConnectionResetError(f"closed behind {received[:200]}")
+            return more
+
         for _ in range(count):
             connection.sendall(message)
             while b"\r\n\r\n" not in received:
-                received += connection.recv(65536)
+                received += read()
             head, received = received.split(b"\r\n\r\n", 1)
             assert head.startswith(b"HTTP/1.1 200"), head
             while len(received) < 200:
-                received += connection.recv(65536)
+                received += read()
             received = received[200:]
 
 

@@ -8,17 +8,15 @@ import shutil
 import subprocess
 import sys
 
+import built
+from built import ROOT
+
 from . import apache, nginx
 from .processes import Fault, needed
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 TOOLS = {"nginx": "nginx", "wrk": "wrk", "h2load": "nghttp2-client", "nghttp": "nghttp2-client",
          "openssl": "openssl"}
 PEERS = {"haproxy": "haproxy", "apache2": "apache2"}
-
-
-def target():
-    return ROOT / pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "target"))
 
 
 def run(command, what):
@@ -30,8 +28,8 @@ def run(command, what):
 
 
 def build():
-    run(["cargo", "build", "--release", "--locked", "--bin", "cloakroom", "--example", "bare",
-         "--manifest-path", ROOT / "Cargo.toml"], "the release build")
+    run([ROOT / "deploy" / "build"], "the build as it is shipped")
+    run([ROOT / "deploy" / "build", "--bin", "bare", "--features", "bare"], "the same of a bare proxy")
 
 
 def missing(families, venv):
@@ -79,8 +77,8 @@ def everything(families, with_build, with_plot):
     """Where the binaries are, and the Python environment."""
     if with_build:
         build()
-    release, venv = target() / "release", target() / "compare-venv"
-    for binary in (release / "cloakroom", release / "examples" / "bare"):
+    release, venv = built.shipped(), built.TARGET / "compare-venv"
+    for binary in (release / "cloakroom", release / "bare"):
         if not binary.exists():
             raise Fault(f"{binary} is missing: run this without --no-build")
     if packages := missing(families, venv):

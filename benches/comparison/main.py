@@ -34,7 +34,7 @@ def arguments():
     parser.add_argument("--peer", action="append", choices=[*FAMILIES, "none"], metavar="PEER",
                         help=f"only this beside bare: {', '.join(FAMILIES)} or none")
     parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s, only what the goals need")
-    parser.add_argument("--no-build", action="store_true", help="take the release build that is there")
+    parser.add_argument("--no-build", action="store_true", help="take what has been built")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("--out", type=pathlib.Path, metavar="FOLDER",
                         help="write compare.json and compare.svg there")

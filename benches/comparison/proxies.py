@@ -39,7 +39,7 @@ class Proxy:
 
 
 def bare(site):
-    return [site.binaries / "examples" / "bare", f"127.0.0.1:{site.port}",
+    return [site.binaries / "bare", f"127.0.0.1:{site.port}",
             f"127.0.0.1:{site.backend}", site.workers]
 
 

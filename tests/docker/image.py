@@ -3,7 +3,7 @@
 import os
 import secrets
 
-from engine import BUILD, Copy, docker, run
+from engine import BUILD, ROOT, Copy, docker, run
 
 # The name it has while the tests run.
 NAME = f"cloakroom-test:{os.getpid()}"
@@ -33,6 +33,18 @@ def build():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{CANARY}\n")
     docker("build", *BUILD, "--tag", NAME, context.path)
+    keep_binary()
+
+
+def keep_binary():
+    """Leaves what is shipped where benches/instructions can count it."""
+    kept = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "image"
+    kept.mkdir(parents=True, exist_ok=True)
+    container = docker("create", NAME)
+    try:
+        docker("cp", f"{container}:/usr/local/bin/cloakroom", kept / "cloakroom")
+    finally:
+        docker("rm", container)
 
 
 def build_stage():
