@@ -12,11 +12,8 @@ mod walk;
 use scan::Keys;
 pub(super) use walk::{elements, members};
 
-/// From how many keys on they are sorted to find one that repeats.
+/// From how many keys on they are sorted to find one that repeats; fewer have marks.
 const MANY: usize = 128;
-
-/// How many marks there are for fewer.
-const MARKS: usize = 1024;
 
 /// How deep arrays and objects may nest, the dict itself being the first level.
 pub const MAX_DEPTH: usize = 128;
@@ -182,25 +179,54 @@ impl Dict {
     }
 
     fn repeats_a_key(&self) -> bool {
-        let keys = || self.members().map(|(key, _)| unescape(key));
-        if self.keys.ranges().is_some_and(|ranges| ranges.len() <= MANY) {
-            // Few of them share a mark, and those are compared.
-            let mut marks = [false; MARKS];
-            return keys().enumerate().any(|(index, key)| {
-                let is_marked = std::mem::replace(&mut marks[mark(&key)], true);
-                is_marked && keys().take(index).any(|other| other == key)
-            });
+        match self.keys.ranges() {
+            Some(ranges) if ranges.len() <= MANY => self.repeats_among_few(ranges),
+            _ => {
+                let mut keys: Vec<_> = self.members().map(|(key, _)| unescape(key)).collect();
+                keys.sort_unstable();
+                keys.windows(2).any(|pair| pair[0] == pair[1])
+            }
         }
-        let mut keys: Vec<Cow<'_, [u8]>> = keys().collect();
-        keys.sort_unstable();
-        keys.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    /// Each key is compared with those of the same mark, from the last one back.
+    fn repeats_among_few(&self, ranges: &[(u16, u16)]) -> bool {
+        let key = |&(start, end): &(u16, u16)| {
+            unescape(self.text.get(start.into()..end.into()).unwrap_or_default())
+        };
+        // The place of the last key of each mark, and of the one of its mark before each key; from 1.
+        let mut last = [0u8; MARKS];
+        let mut before = [0u8; MANY + 1];
+        (1u8..).zip(ranges).any(|(place, range)| {
+            let this = key(range);
+            let last = &mut last[mark(&this)];
+            let mut other = usize::from(*last);
+            while other > 0 {
+                if key(&ranges[other - 1]) == this {
+                    return true;
+                }
+                other = before[other].into();
+            }
+            before[usize::from(place)] = *last;
+            *last = place;
+            false
+        })
     }
 }
 
-/// A number below [`MARKS`] that two different keys seldom have in common.
+/// How many marks there are.
+const MARKS: usize = 256;
+
+/// A number below [`MARKS`] that two different keys seldom have in common: of the length and the last
+/// eight bytes, where keys that are alike differ.
 fn mark(key: &[u8]) -> usize {
-    let mix = |mark: usize, byte: &u8| mark.wrapping_mul(31).wrapping_add(usize::from(*byte));
-    key.iter().fold(0, mix) % MARKS
+    let end = match key.last_chunk() {
+        Some(end) => u64::from_le_bytes(*end),
+        None => key.iter().fold(0, |end, byte| end << 8 | u64::from(*byte)),
+    };
+    // Fibonacci hashing (Knuth, volume 3, section 6.4): the high bits depend on all others.
+    let mixed = (end ^ key.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed >> (u64::BITS - MARKS.ilog2())) as usize
 }
 
 /// The text of an object of these members.

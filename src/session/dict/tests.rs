@@ -204,6 +204,14 @@ proptest! {
     }
 
     #[test]
+    fn a_key_repeats_where_fewer_are_different(keys in prop::collection::vec("[a-c]{6,9}", 0..140)) {
+        let members: Vec<String> = keys.iter().map(|key| format!(r#""{key}":1"#)).collect();
+        let different: std::collections::HashSet<&String> = keys.iter().collect();
+        let parsed = Dict::parse(format!("{{{}}}", members.join(",")).as_bytes());
+        prop_assert_eq!(parsed.is_err(), different.len() < keys.len());
+    }
+
+    #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let _ = Dict::parse(&bytes);
         let _ = Dict::parse(&[b"{\"a\":", &bytes[..], b"}"].concat());
