@@ -57,7 +57,8 @@ fn large_heads() {
         over.elapsed().as_secs_f64(),
     );
     assert_eq!(refused, heads);
-    assert_eq!(backend.requests(), sidecar.count(OK) as u64, "a head that got through");
+    // No head got through. An answer may be read before it is counted.
+    sidecar.counts(OK, backend.requests() as f64);
     assert!(peak <= pick(128 << 20, 64 << 20), "{}", megabytes(peak));
     // In the short form another test may have both processors all the time.
     assert!(again >= at_rest * pick(0.01, 0.9), "{again} of {at_rest}");
