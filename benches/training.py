@@ -8,7 +8,8 @@ import subprocess
 import time
 
 from cases import ANSWERS, MIDDLE, SECRET
-from comparison import install
+from comparison import due, install
+from comparison.processes import pause
 from traffic import AS_BROWSER, Backend, cases, configuration, encoder, free_port, request, talk
 
 OFTEN, SOMETIMES, SELDOM = 4000, 1000, 100
@@ -34,7 +35,7 @@ status = "X-Session-Status"
 "X-Remote-User" = "user"
 [session]
 ttl = "14d"
-refresh_after = "1s"
+refresh_after = "1d"
 [cookie]
 secure = "auto"
 [[routes]]
@@ -63,7 +64,9 @@ def running(command, port):
                 break
             if process.poll() is not None:
                 raise SystemExit(f"{command[0]} has ended by itself")
-            time.sleep(0.1)
+            pause(0.1)
+        else:
+            raise SystemExit(f"{command[0]} does not listen after a minute")
         yield
     finally:
         process.send_signal(signal.SIGTERM)
@@ -104,9 +107,11 @@ def train_sidecar(sidecar, folder):
         with running([sidecar, "run", "--config", config], ports["plain"]):
             for message in messages.values():
                 talk(ports["plain"], message, OFTEN // 2)
-            cookie = f"Cookie: session={encode(MIDDLE)}"
-            time.sleep(1.1)  # for a token that is due
-            train_ways(ports, folder, cookie)
+            # Each of a session of its own, as one that was just written is not refreshed again.
+            for number in range(SOMETIMES):
+                token = due.token(number, int(time.time()))
+                talk(ports["plain"], request(cookie=f"session={token}"), 1)
+            train_ways(ports, folder, f"Cookie: session={encode(MIDDLE)}")
 
 
 def train_ways(ports, folder, cookie):
