@@ -54,6 +54,8 @@ pub struct Config {
     pub routes: Routes,
     /// `trusted_proxies`: whose `X-Forwarded-*` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// `odd_header_names`: what becomes of request fields that servers may read as others.
+    pub odd_header_names: OddNames,
     /// `admin.listen`: metrics and health, where configured.
     pub admin: Option<Listen>,
     /// `[log]`
@@ -160,6 +162,18 @@ pub enum OnBadSave {
     Fail,
     /// The response passes, the cookie is untouched.
     Ignore,
+}
+
+/// What becomes of a request field whose name has more in it than letters, digits and hyphens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OddNames {
+    /// The field is removed.
+    #[default]
+    Remove,
+    /// The client gets 400.
+    Refuse,
+    /// The field reaches the backend.
+    Pass,
 }
 
 /// `[log]`

@@ -118,6 +118,8 @@ pub struct Metrics {
     key_uses: IntCounterVec,
     /// Request fields of a client that looked like the sidecar's own.
     pub spoofed_headers: IntCounter,
+    /// Request fields of a client with a name that servers may read as another.
+    pub odd_headers: IntCounter,
     /// Values of the dict that no header can carry.
     pub claim_headers_skipped: IntCounter,
     /// Writes forgotten before their time, because too many came at once.
@@ -216,6 +218,10 @@ impl Metrics {
             spoofed_headers: families.counter(
                 "cloakroom_spoofed_headers_total",
                 "Request fields removed because they look like the sidecar's own.",
+            )?,
+            odd_headers: families.counter(
+                "cloakroom_odd_headers_removed_total",
+                "Request fields removed because their names have more than letters, digits and hyphens.",
             )?,
             claim_headers_skipped: families.counter(
                 "cloakroom_claim_headers_skipped_total",

@@ -108,8 +108,8 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<bool> {
         // First, before any answer of our own: whatever speaks in the sidecar's name goes.
-        request::strip(&self.0, session, ctx);
-        if let Some(reply) = refused::reply(session, &ctx.state.config.limits) {
+        let odd = request::strip(&self.0, session, ctx);
+        if let Some(reply) = refused::reply(session, &ctx.state.config.limits).or(odd) {
             // Where its body ends is anybody's guess: nothing more is read from this client.
             session.set_keepalive(None);
             reply.send(session, ctx.id()).await?;

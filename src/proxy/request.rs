@@ -13,16 +13,25 @@ use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::{self, Reply};
 use super::request_id;
 use crate::clock;
+use crate::config::OddNames;
 use crate::routes::{self, Access};
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
 use crate::session::header::{self, Claim, ClaimValue};
 use crate::session::{self, Outcome};
 
+mod names;
+
 /// Takes out, on every route, whatever speaks in the name of the sidecar: fields that the backend
 /// might read as one of its own, whether a client made them up or a proxy in front set them. Those
 /// of the latter that are believed are what the backend will be told, under a name of the request.
-pub(super) fn strip(shared: &Shared, session: &mut ProxySession, ctx: &mut Context) {
+///
+/// Returns the answer to a request with a name in it that must not reach a backend.
+pub(super) fn strip(
+    shared: &Shared,
+    session: &mut ProxySession,
+    ctx: &mut Context,
+) -> Option<Reply> {
     let peer =
         session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
     let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
@@ -31,10 +40,18 @@ pub(super) fn strip(shared: &Shared, session: &mut ProxySession, ctx: &mut Conte
     let config = &ctx.state.config;
     // Most requests have nothing of the kind, and one look at each name is enough.
     let (mut spoofed, mut ids, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut odd, mut is_refused) = (Vec::new(), false);
     for name in request.headers.keys() {
         let bytes = name.as_str().as_bytes();
         if config.headers.is_spoofed(bytes) {
             spoofed.push(name.clone());
+        } else if names::is_odd(bytes) {
+            is_refused |= names::is_framing(bytes);
+            match config.odd_header_names {
+                OddNames::Remove => odd.push(name.clone()),
+                OddNames::Refuse => is_refused = true,
+                OddNames::Pass => {}
+            }
         }
         // It may be both, where it is configured to be.
         if request_id::is_alias(bytes) {
@@ -46,6 +63,10 @@ pub(super) fn strip(shared: &Shared, session: &mut ProxySession, ctx: &mut Conte
     let fields = remove(request, &spoofed);
     if fields > 0 {
         shared.metrics.spoofed_headers.inc_by(fields as u64);
+    }
+    let fields = remove(request, &odd);
+    if fields > 0 {
+        shared.metrics.odd_headers.inc_by(fields as u64);
     }
     ctx.id = Some(match ids[..] {
         [] => request_id::fresh(),
@@ -61,6 +82,7 @@ pub(super) fn strip(shared: &Shared, session: &mut ProxySession, ctx: &mut Conte
     ctx.forwarding =
         Some(forwarded::forward(&config.trusted_proxies, peer, scheme, host, received));
     remove(request, &forwarded);
+    is_refused.then_some(Reply::BAD_REQUEST)
 }
 
 /// Removes the fields of such names, and says how many they were.

@@ -96,7 +96,8 @@ fn fold(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
-fn starts_with_folded(name: &[u8], folded: &str) -> bool {
+/// Whether a server may read `name` as something that starts with `folded`, which is in lower case.
+pub(crate) fn starts_with_folded(name: &[u8], folded: &str) -> bool {
     name.len() >= folded.len()
         && name.iter().zip(folded.bytes()).all(|(&byte, want)| fold(byte) == want)
 }

@@ -2,7 +2,8 @@
 //! is one topic of what the sidecar promises:
 //!
 //! What the backend sees: [`request_header`] the dict; [`cookie_cut`] the other cookies;
-//! [`claims`] single values; [`spoofing`] never a word of a client's in the sidecar's name;
+//! [`claims`] single values; [`spoofing`] never a word of a client's in the sidecar's name,
+//! [`odd_names`] nor what servers read as another name;
 //! [`forwarded`] who the client is; [`refused`] what it never sees, [`smuggling`] nor hidden in what
 //! it sees, [`downgrade`] nor as HTTP/2.
 //!
@@ -57,6 +58,7 @@ mod logs;
 mod max_age;
 mod merge;
 mod metrics;
+mod odd_names;
 mod purity;
 mod refresh;
 mod refresh_race;

@@ -14,6 +14,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("cloakroom_session_cookie_bytes", "histogram"),
     ("cloakroom_key_uses_total", "counter"),
     ("cloakroom_spoofed_headers_total", "counter"),
+    ("cloakroom_odd_headers_removed_total", "counter"),
     ("cloakroom_claim_headers_skipped_total", "counter"),
     ("cloakroom_backend_errors_total", "counter"),
     ("cloakroom_connections_active", "gauge"),
@@ -97,6 +98,7 @@ fn every_label_value_is_there_from_the_start() {
     }
     for series in [
         "cloakroom_spoofed_headers_total",
+        "cloakroom_odd_headers_removed_total",
         "cloakroom_claim_headers_skipped_total",
         "cloakroom_connections_active",
         "cloakroom_requests_in_flight",

@@ -135,6 +135,7 @@ def once(sidecar):
     expect(OUTCOME % "revoked", lambda: sidecar.get("/", cookie=issued))
 
     expect("cloakroom_spoofed_headers_total", lambda: sidecar.get("/", X_Session="{}"))
+    expect("cloakroom_odd_headers_removed_total", lambda: sidecar.get("/", **{"script.name": "/pub"}))
     named = token({"name": "ä"})
     expect("cloakroom_claim_headers_skipped_total", lambda: sidecar.get("/", cookie=named))
 

@@ -1,10 +1,10 @@
-//! `trusted_proxies`, `[log]`, `[admin]`, `[limits]` and `[timeouts]`.
+//! `trusted_proxies`, `odd_header_names`, `[log]`, `[admin]`, `[limits]` and `[timeouts]`.
 
 use log::LevelFilter;
 
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, from_text, seconds, some_time, text, truth, whole};
-use crate::config::{Limits, Listen, Log, LogFormat, Timeouts};
+use crate::config::{Limits, Listen, Log, LogFormat, OddNames, Timeouts};
 use crate::proxy::forwarded::TrustedProxies;
 
 pub(in crate::config) fn trusted_proxies(table: &mut Table<'_, '_>) -> Read<TrustedProxies> {
@@ -17,6 +17,12 @@ pub(in crate::config) fn trusted_proxies(table: &mut Table<'_, '_>) -> Read<Trus
             Some((place.clone(), format!("{}: expected {expected}", place.path())))
         }))
     })
+}
+
+pub(in crate::config) fn odd_header_names(table: &mut Table<'_, '_>) -> Read<OddNames> {
+    let choices =
+        [("remove", OddNames::Remove), ("refuse", OddNames::Refuse), ("pass", OddNames::Pass)];
+    table.or("odd_header_names", "remove", choice(&choices))
 }
 
 pub(in crate::config) fn log(table: &mut Table<'_, '_>) -> Read<Log> {

@@ -104,13 +104,13 @@ pub fn framing() -> Vec<Row> {
         ),
         post(
             "names that are read as TE by some",
-            Arrives,
+            Refused(400),
             "Content-Length: 5\r\nTransfer_Encoding: chunked\r\nTransfer.Encoding: chunked\r\n",
             "0\r\n\r\n",
         ),
         post(
             "names that are read as CL by some",
-            Arrives,
+            Refused(400),
             "Content-Length: 5\r\nContent_Length: 0\r\n",
             "hello",
         ),

@@ -176,7 +176,7 @@ fn fields() -> Vec<Row> {
         with("white space around a value", Arrives, &[(b"a", b" b\t")]),
         with(
             "names that are read as others by some",
-            Arrives,
+            NOTHING,
             &[(b"transfer_encoding", b"chunked"), (b"content.length", b"5")],
         ),
         with("TE: trailers", Arrives, &[(b"te", b"trailers")]),
