@@ -152,7 +152,7 @@ impl Form {
 }
 
 /// The media types that a value of `Accept` names (RFC 9110 section 12.5.1), weights aside.
-pub(super) fn media_types(accept: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn media_types(accept: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ranges = accept.split(|&byte| byte == b',');
     ranges.map(|range| range.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii())
 }

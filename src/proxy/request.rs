@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN,
+};
 use pingora_core::Result;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session as ProxySession;
@@ -10,7 +12,7 @@ use pingora_proxy::Session as ProxySession;
 use super::Shared;
 use super::context::{Context, Session};
 use super::forwarded::{self, Forwarding, Scheme};
-use super::reply::{self, Reply};
+use super::reply::Reply;
 use super::request_id;
 use crate::clock;
 use crate::config::OddNames;
@@ -110,14 +112,19 @@ pub(super) fn open_session(
     let found = cookie::find(fields, config.session.names(), config.forward_cookie);
     let mut reply = None;
     if *access != Access::Off {
-        let mut opened = session::open(&found, &state.keys, &config.session, clock::now());
+        // The answer to it is the same for all: a cookie, where there is one, says nothing.
+        let is_preflight = is_preflight(request);
+        let none = is_preflight
+            .then(|| cookie::find(std::iter::empty::<&[u8]>, config.session.names(), false));
+        let sent = none.as_ref().unwrap_or(&found);
+        let mut opened = session::open(sent, &state.keys, &config.session, clock::now());
         if ctx.forwarding.as_ref().is_some_and(|from| from.scheme == Scheme::Https) {
             opened.came_over(Transport::Tls);
         }
         shared.metrics.session_checked(opened.outcome());
         if let Some(token) = opened.token() {
             state.key_uses.verified(token.key());
-        } else if let Access::Required { login } = access {
+        } else if let (Access::Required { login }, false) = (access, is_preflight) {
             reply = Some(refuse(request, login.as_deref()));
         }
         ctx.session = Session::Open(opened);
@@ -157,11 +164,38 @@ fn is_navigation(request: &RequestHeader) -> bool {
     }
     match request.headers.get("sec-fetch-mode") {
         Some(mode) => mode.as_bytes() == b"navigate",
-        None => request.headers.get_all(ACCEPT).iter().any(|accept| {
-            let mut named = reply::media_types(accept.as_bytes());
-            named.any(|media_type| media_type.eq_ignore_ascii_case(b"text/html"))
-        }),
+        None => {
+            let by = request.headers.get("x-requested-with");
+            let is_script =
+                by.is_some_and(|by| by.as_bytes().eq_ignore_ascii_case(b"XMLHttpRequest"));
+            let mut accepted = request.headers.get_all(ACCEPT).iter();
+            !is_script && accepted.any(|accept| takes_html(accept.as_bytes()))
+        }
     }
+}
+
+/// Whether a value of `Accept` names HTML, with a weight above 0 (RFC 9110 section 12.4.2).
+fn takes_html(accept: &[u8]) -> bool {
+    accept.split(|&byte| byte == b',').any(|range| {
+        let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+        let is_html = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(b"text/html"));
+        is_html && !parts.any(is_weight_of_zero)
+    })
+}
+
+fn is_weight_of_zero(parameter: &[u8]) -> bool {
+    match parameter {
+        [b'q' | b'Q', b'=', weight @ ..] => weight.iter().all(|byte| b"0.".contains(byte)),
+        _ => false,
+    }
+}
+
+/// Whether a browser asks what another site may do (CORS). It does so without cookies, whoever its
+/// user is, and goes no further unless the app answers.
+fn is_preflight(request: &RequestHeader) -> bool {
+    request.method == http::Method::OPTIONS
+        && request.headers.contains_key(ORIGIN)
+        && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Tells the backend what the request is called, and where it comes from.

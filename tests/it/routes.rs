@@ -240,6 +240,9 @@ fn what_is_no_navigation_is_401() {
         ("GET", &[("Accept", "*/*")]),
         ("GET", &[("Accept", "application/json")]),
         ("GET", &[("Accept", "text/html5, x/text/html")]),
+        ("GET", &[("Accept", "text/html;q=0")]),
+        ("GET", &[("Accept", "application/json, Text/HTML ; level=1; Q=0.000")]),
+        ("GET", &[("X-Requested-With", "XMLHttpRequest"), html]),
         ("GET", &[("Sec-Fetch-Mode", "cors"), html]),
         ("GET", &[("Sec-Fetch-Mode", "no-cors"), html]),
         ("POST", &[html]),
@@ -253,6 +256,37 @@ fn what_is_no_navigation_is_401() {
         }
         assert_unauthorized(&sidecar.send(&request), &format!("{method} {fields:?}"));
     }
+}
+
+#[test]
+fn preflight_reaches_the_app_without_a_session() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend);
+    for protocol in Protocol::ALL {
+        for target in ["/admin/x", "/account/", "/"] {
+            let preflight = Request::new("OPTIONS", target)
+                .with("Origin", "https://other.test")
+                .with("Access-Control-Request-Method", "PUT");
+            let with_cookie = preflight.clone().session(&mint(r#"{"n":1}"#));
+            for request in [preflight, with_cookie] {
+                let what = format!("{target} over {protocol:?}");
+                assert_eq!(sidecar.send_over(protocol, &request).status(), 200, "{what}");
+                let received = backend.last();
+                assert_eq!(received.values("X-Session"), ["{}"], "{what}");
+                assert_eq!(received.values("Cookie"), [""; 0], "{what}");
+            }
+        }
+    }
+    let arrived = backend.received().len();
+    for fields in [&["Origin"][..], &["Access-Control-Request-Method"], &[]] {
+        let request = |method| {
+            fields.iter().fold(Request::new(method, "/admin/x"), |all, name| all.with(name, "PUT"))
+        };
+        assert_unauthorized(&sidecar.send(&request("OPTIONS")), &format!("{fields:?}"));
+    }
+    let get = Request::get("/admin/x").with("Origin", "https://other.test");
+    assert_unauthorized(&sidecar.send(&get.with("Access-Control-Request-Method", "PUT")), "GET");
+    assert_eq!(backend.received().len(), arrived);
 }
 
 #[test]
