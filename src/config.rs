@@ -10,7 +10,7 @@ use crate::proxy::forwarded::TrustedProxies;
 use crate::routes::Routes;
 use crate::session::Policy;
 use crate::session::cookie::Transport;
-use crate::session::header::HeaderNames;
+use crate::session::header::{FieldName, HeaderNames};
 
 pub mod error;
 pub mod file;
@@ -54,6 +54,8 @@ pub struct Config {
     pub routes: Routes,
     /// `trusted_proxies`: whose `X-Forwarded-*` is believed.
     pub trusted_proxies: TrustedProxies,
+    /// `strip`: request fields that no client may send, beside those of the sidecar's own.
+    pub strip: Vec<FieldName>,
     /// `odd_header_names`: what becomes of request fields that servers may read as others.
     pub odd_header_names: OddNames,
     /// `admin.listen`: metrics and health, where configured.

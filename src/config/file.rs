@@ -125,6 +125,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
     let listen = listen(table, &overrides.listen);
     let backend = backend(table, overrides.backend.as_deref());
     let trusted_proxies = section::trusted_proxies(table);
+    let strip = section::strip(table);
     let odd_header_names = section::odd_header_names(table);
     let shutdown_timeout = table.or("shutdown_timeout", "8s", duration);
     let workers = table.or("workers", processors(), whole(1..=1024));
@@ -182,6 +183,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
             on_bad_save: session.on_bad_save,
             routes,
             trusted_proxies: trusted_proxies?,
+            strip: strip?,
             odd_header_names: odd_header_names?,
             admin: admin?.map(|(_, listen)| listen),
             log: log?,

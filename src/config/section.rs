@@ -11,7 +11,9 @@ mod transport;
 pub(super) use cookie::cookie;
 pub(super) use headers::headers;
 pub(super) use keys::keys;
-pub(super) use operation::{admin, limits, log, odd_header_names, timeouts, trusted_proxies};
+pub(super) use operation::{
+    admin, limits, log, odd_header_names, strip, timeouts, trusted_proxies,
+};
 pub(super) use routes::routes;
 pub(super) use session::session;
 pub(super) use transport::{Tls, absolute_path, backend_tls, health_check, socket_mode, tls};

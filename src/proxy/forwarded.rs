@@ -8,7 +8,7 @@ use elements::Element;
 use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use crate::session::header::folds_to;
+use crate::session::header::{folds_to, starts_with_folded};
 
 mod elements;
 
@@ -214,6 +214,35 @@ pub fn is_alias(name: &[u8]) -> bool {
     [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, FORWARDED]
         .iter()
         .any(|field| folds_to(name, field.as_str()))
+}
+
+/// What else frameworks take for the word of a proxy in front: who the client is, how it came, what
+/// it asked for.
+const BY_PROXIES: [&str; 8] = [
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+    "x-original-url",
+    "x-original-host",
+    "x-rewrite-url",
+    "x-host",
+    "x-forwarded",
+];
+
+/// Whether servers may read `name` as something that only a proxy in front can say.
+#[must_use]
+pub fn is_hearsay(name: &[u8]) -> bool {
+    // Most names are neither, and their first letter says so.
+    matches!(name.first(), Some(b'x' | b'X' | b't' | b'T'))
+        && (starts_with_folded(name, "x-forwarded-")
+            || BY_PROXIES.iter().any(|field| folds_to(name, field)))
+}
+
+/// Whether CGI makes of `name` the variable that clients of HTTP take their own proxy from
+/// (httpoxy): nobody sends it in good faith.
+#[must_use]
+pub fn is_httpoxy(name: &[u8]) -> bool {
+    folds_to(name, "proxy")
 }
 
 /// The value of a field that must not be repeated: of two, neither is to be believed.

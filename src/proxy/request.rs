@@ -42,10 +42,11 @@ pub(super) fn strip(
     let config = &ctx.state.config;
     // Most requests have nothing of the kind, and one look at each name is enough.
     let (mut spoofed, mut ids, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut odd, mut is_refused) = (Vec::new(), false);
+    let (mut hearsay, mut odd, mut is_refused) = (Vec::new(), Vec::new(), false);
     for name in request.headers.keys() {
         let bytes = name.as_str().as_bytes();
-        if config.headers.is_spoofed(bytes) {
+        let is_barred = || config.strip.iter().any(|field| field.is_alias(bytes));
+        if config.headers.is_spoofed(bytes) || is_barred() {
             spoofed.push(name.clone());
         } else if names::is_odd(bytes) {
             is_refused |= names::is_framing(bytes);
@@ -60,6 +61,10 @@ pub(super) fn strip(
             ids.push(name.clone());
         } else if forwarded::is_alias(bytes) {
             forwarded.push(name.clone());
+        } else if forwarded::is_httpoxy(bytes)
+            || (forwarded::is_hearsay(bytes) && !config.trusted_proxies.trusts(peer))
+        {
+            hearsay.push(name.clone());
         }
     }
     let fields = remove(request, &spoofed);
@@ -84,6 +89,7 @@ pub(super) fn strip(
     ctx.forwarding =
         Some(forwarded::forward(&config.trusted_proxies, peer, scheme, host, received));
     remove(request, &forwarded);
+    remove(request, &hearsay);
     is_refused.then_some(Reply::BAD_REQUEST)
 }
 

@@ -1,6 +1,6 @@
 //! `X-Forwarded-*`: what is set, and whose word is taken.
 
-use crate::support::{Backend, Protocol, Request, Sidecar};
+use crate::support::{Backend, Protocol, Request, Sidecar, contains, mint};
 
 /// What the backend is told: `X-Forwarded-For`, `-Proto`, `-Host`, and `Host`, each once.
 fn told(backend: &Backend) -> [String; 4] {
@@ -135,4 +135,80 @@ fn host_is_passed_on_unchanged() {
         sidecar.send(&Request::get("/").with("Host", host));
         assert_eq!(backend.last().values("Host"), [host]);
     }
+}
+
+/// What frameworks take for the word of a proxy.
+const HEARSAY: &[&str] = &[
+    "X-Forwarded",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Port",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Anything",
+    "X-Real-IP",
+    "X-Client-IP",
+    "True-Client-IP",
+    "X-Original-URL",
+    "X-Original-Host",
+    "X-Rewrite-URL",
+    "X-Host",
+];
+
+#[test]
+fn other_words_of_a_proxy_are_a_trusted_ones_or_nobodys() {
+    let backend = Backend::plain();
+    for (trusted, arrives) in [("[]", false), ("[\"127.0.0.1\"]", true)] {
+        let top = format!("trusted_proxies = {trusted}\nodd_header_names = \"pass\"");
+        let sidecar = Sidecar::before(&backend).top(&top).start();
+        for protocol in Protocol::ALL {
+            for name in HEARSAY {
+                for spelling in [name.to_string(), name.replace('-', "_"), name.replace('-', ".")] {
+                    let what = format!("{spelling} over {protocol:?}, trusted: {trusted}");
+                    sidecar.send_over(protocol, &Request::get("/").with(&spelling, "hearsay"));
+                    assert_eq!(contains(&backend.last().raw, "hearsay"), arrives, "{what}");
+                }
+            }
+            sidecar.send_over(protocol, &Request::get("/").with("Proxy", "hearsay"));
+            assert!(!contains(&backend.last().raw, "hearsay"), "{protocol:?}");
+            for other in ["X-Real-IPs", "X-Hosts", "Proxy-Id", "X-Forward"] {
+                sidecar.send_over(protocol, &Request::get("/").with(other, "mine"));
+                assert_eq!(backend.last().values(other), ["mine"], "{other} over {protocol:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn claims_may_stand_under_such_a_name() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::before(&backend)
+        .with("[headers.claims]\n\"X-Forwarded-User\" = \"user\"\n\"X-Real-IP\" = \"ip\"")
+        .start();
+    for protocol in Protocol::ALL {
+        let request = Request::get("/").session(&mint(r#"{"user":"ann","ip":"1.1.1.1"}"#));
+        let request = request.with("X-Forwarded-User", "forged").with("X-Real-IP", "forged");
+        sidecar.send_over(protocol, &request);
+        assert_eq!(backend.last().values("X-Forwarded-User"), ["ann"], "{protocol:?}");
+        assert_eq!(backend.last().values("X-Real-IP"), ["1.1.1.1"], "{protocol:?}");
+    }
+    sidecar.counts("cloakroom_spoofed_headers_total", (2 * Protocol::ALL.len()) as f64);
+}
+
+#[test]
+fn operator_can_have_others_stripped() {
+    let backend = Backend::plain();
+    let top = "strip = [\"X-Remote-User\"]\ntrusted_proxies = [\"127.0.0.1\"]";
+    let sidecar = Sidecar::before(&backend).top(top).start();
+    let spellings = ["X-Remote-User", "x_remote_user", "X.Remote-User"];
+    for protocol in Protocol::ALL {
+        for name in spellings {
+            sidecar.send_over(protocol, &Request::get("/").with(name, "forged"));
+            assert!(!contains(&backend.last().raw, "forged"), "{name} over {protocol:?}");
+        }
+        sidecar.send_over(protocol, &Request::get("/").with("X-Remote-Users", "mine"));
+        assert_eq!(backend.last().values("X-Remote-Users"), ["mine"], "{protocol:?}");
+    }
+    let sent = spellings.len() * Protocol::ALL.len();
+    sidecar.counts("cloakroom_spoofed_headers_total", sent as f64);
+    sidecar.counts("cloakroom_odd_headers_removed_total", 0.0);
 }

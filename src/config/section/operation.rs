@@ -1,4 +1,4 @@
-//! `trusted_proxies`, `odd_header_names`, `[log]`, `[admin]`, `[limits]` and `[timeouts]`.
+//! `trusted_proxies`, `strip`, `odd_header_names`, `[log]`, `[admin]`, `[limits]` and `[timeouts]`.
 
 use log::LevelFilter;
 
@@ -6,6 +6,7 @@ use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, from_text, seconds, some_time, text, truth, whole};
 use crate::config::{Limits, Listen, Log, LogFormat, OddNames, Timeouts};
 use crate::proxy::forwarded::TrustedProxies;
+use crate::session::header::FieldName;
 
 pub(in crate::config) fn trusted_proxies(table: &mut Table<'_, '_>) -> Read<TrustedProxies> {
     let entries =
@@ -17,6 +18,35 @@ pub(in crate::config) fn trusted_proxies(table: &mut Table<'_, '_>) -> Read<Trus
             Some((place.clone(), format!("{}: expected {expected}", place.path())))
         }))
     })
+}
+
+/// Without these, a request would be another one.
+const NEEDED: [&str; 13] = [
+    "Connection",
+    "Content-Length",
+    "Content-Type",
+    "Cookie",
+    "Expect",
+    "Forwarded",
+    "Host",
+    "Transfer-Encoding",
+    "Upgrade",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Request-Id",
+];
+
+pub(in crate::config) fn strip(table: &mut Table<'_, '_>) -> Read<Vec<FieldName>> {
+    let name = |value: &toml::Value| {
+        let field = FieldName::parse(value.as_str().unwrap_or_default())?;
+        match NEEDED.iter().find(|name| field.is_alias(name.as_bytes())) {
+            Some(name) => Err(format!("a header that requests can do without, and not {name}")),
+            None => Ok(field),
+        }
+    };
+    let names = table.list("strip", "an array of header names such as \"X-Remote-User\"", name)?;
+    Ok(names.into_iter().map(|(_, name)| name).collect())
 }
 
 pub(in crate::config) fn odd_header_names(table: &mut Table<'_, '_>) -> Read<OddNames> {

@@ -71,6 +71,14 @@ fn each_bad_value_is_named_with_what_was_expected() {
             "trusted_proxies = 'x'",
             r#"4: trusted_proxies = "x": expected an array of networks such as "10.0.0.0/8""#,
         ),
+        (
+            "strip = 'X-Remote-User'",
+            r#"4: strip = "X-Remote-User": expected an array of header names such as "X-Remote-User""#,
+        ),
+        (
+            "strip = ['X-A', 'transfer_encoding']",
+            r#"4: strip[2] = "transfer_encoding": expected a header that requests can do without, and not Transfer-Encoding"#,
+        ),
         ("trusted_proxies = [\n'10.0.0.0/8',\n1]", "6: trusted_proxies[2] = 1: expected a string"),
         ("cookie = 1", "4: cookie = 1: expected a table, [cookie]"),
         ("[[cookie]]", "4: cookie = […]: expected a table, [cookie]"),
