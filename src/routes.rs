@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 mod reading;
 mod target;
 
-use reading::{Keep, STEPS, decode, escaped_byte, is_plain, merge_slashes, resolve_dots, segments};
+use reading::{
+    Keep, STEPS, decode, escaped_byte, fold_case, has_case, is_plain, is_text, merge_slashes,
+    resolve_dots, segments,
+};
 pub use target::login_location;
 pub(crate) use target::path_of;
 
@@ -51,6 +54,10 @@ pub struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Routes {
     root: Node,
+    /// The same in lower case, the stricter of two that become one.
+    folded: Node,
+    /// Whether the two differ.
+    has_case: bool,
     /// What holds for a path that is too much trouble to read.
     strictest: Access,
 }
@@ -78,6 +85,13 @@ impl Routes {
                     continue;
                 }
             };
+            built.has_case |= segments.iter().any(|segment| has_case(segment));
+            let folded = segments.iter().fold(&mut built.folded, |node, segment| {
+                node.children.entry(fold_case(segment).into()).or_default()
+            });
+            if folded.access.as_ref().is_none_or(|held| held.strictness() < access.strictness()) {
+                folded.access = Some(access.clone());
+            }
             let node = segments
                 .into_iter()
                 .fold(&mut built.root, |node, segment| node.children.entry(segment).or_default());
@@ -104,14 +118,14 @@ impl Routes {
         }
         let path = path_of(target);
         if is_plain(path) {
-            return self.look_up(path);
+            return if is_text(path) { self.look_up(path) } else { &self.strictest };
         }
         if path.len() > MAX_READ_BYTES {
             return &self.strictest;
         }
         let sent = decode(path, Keep::Needless);
         if is_plain(&sent) {
-            return self.look_up(&sent);
+            return if is_text(&sent) { self.look_up(&sent) } else { &self.strictest };
         }
         // The one reading that the documentation promises. Where it requires a session, its
         // `login` is the one to use.
@@ -141,22 +155,19 @@ impl Routes {
             .collect()
     }
 
-    /// The longest prefix of one reading of a path.
+    /// The longest prefix of one reading of a path. Some frameworks do not tell cases apart: a
+    /// route that requires a session does not either.
     fn look_up(&self, path: &[u8]) -> &Access {
-        let mut node = &self.root;
-        let mut found = node.access.as_ref().unwrap_or(&Access::Open);
-        for segment in segments(path) {
-            let Some(next) = node.children.get(segment) else {
-                break;
-            };
-            node = next;
-            if let Some(access) = &node.access {
-                found = access;
+        let exact = self.root.look_up(segments(path));
+        if self.strictest.strictness() == 2 && (self.has_case || has_case(path)) {
+            let lower = fold_case(path);
+            let folded = self.folded.look_up(segments(&lower));
+            if folded.strictness() > exact.strictness() && folded.strictness() == 2 {
+                return folded;
             }
         }
-        found
+        exact
     }
-
     /// The strictest of `found` and what holds for the readings and all that follow from them:
     /// each step that some server takes, in any order, any number of times.
     ///
@@ -166,7 +177,7 @@ impl Routes {
         let mut bytes: usize = readings.iter().map(Vec::len).sum();
         let mut next = 0;
         while let Some(reading) = readings.get(next) {
-            let access = self.look_up(reading);
+            let access = if is_text(reading) { self.look_up(reading) } else { &self.strictest };
             if access.strictness() > found.strictness() {
                 found = access;
             }
@@ -191,6 +202,21 @@ impl Routes {
 }
 
 impl Node {
+    fn look_up<'a>(&self, segments: impl Iterator<Item = &'a [u8]>) -> &Access {
+        let mut node = self;
+        let mut found = node.access.as_ref().unwrap_or(&Access::Open);
+        for segment in segments {
+            let Some(next) = node.children.get(segment) else {
+                break;
+            };
+            node = next;
+            if let Some(access) = &node.access {
+                found = access;
+            }
+        }
+        found
+    }
+
     fn collect_logins<'a>(&'a self, logins: &mut BTreeSet<&'a str>) {
         if let Some(Access::Required { login: Some(login) }) = &self.access {
             logins.insert(login);

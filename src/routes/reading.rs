@@ -6,11 +6,55 @@ pub(super) fn is_plain(path: &[u8]) -> bool {
     path.iter().all(|&byte| {
         let after_slash = std::mem::replace(&mut previous, byte) == b'/';
         match byte {
-            b'%' | b';' | b'\\' | b'?' | b'#' | 0 => false,
+            b'%' | b';' | b'\\' | b'?' | b'#' | ..b' ' | 0x7f => false,
             b'/' | b'.' => !after_slash,
             _ => true,
         }
-    })
+    }) && behind_script(path).is_none()
+}
+
+/// Whether frameworks agree on what a decoded path says: some match the end of a line for that of
+/// the path, and drop bytes that are no UTF-8.
+pub(super) fn is_text(path: &[u8]) -> bool {
+    str::from_utf8(path).is_ok() && !path.iter().any(u8::is_ascii_control)
+}
+
+/// Whether a path, or a route, may be another one for those who do not tell cases apart.
+pub(super) fn has_case(path: &[u8]) -> bool {
+    path.iter().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii())
+}
+
+/// A segment in lower case.
+pub(super) fn fold_case(segment: &[u8]) -> Vec<u8> {
+    match str::from_utf8(segment) {
+        Ok(text) => text.to_lowercase().into_bytes(),
+        Err(_) => segment.to_ascii_lowercase(),
+    }
+}
+
+const SCRIPTS: [&[u8]; 8] = [b".php", b".cgi", b".pl", b".py", b".rb", b".asp", b".aspx", b".jsp"];
+
+/// What a front controller takes for the path: what stands behind the segment that names it.
+fn behind_script(path: &[u8]) -> Option<&[u8]> {
+    memchr::memchr(b'.', path)?;
+    let is_script = |segment: &[u8]| {
+        SCRIPTS.iter().any(|end| {
+            let start = segment.len().checked_sub(end.len());
+            start.is_some_and(|start| segment[start..].eq_ignore_ascii_case(end))
+        })
+    };
+    let mut start = 0;
+    while let Some(length) = path[start..].iter().position(|&byte| byte == b'/') {
+        if is_script(&path[start..start + length]) {
+            return Some(&path[start + length..]);
+        }
+        start += length + 1;
+    }
+    None
+}
+
+pub(super) fn strip_script(path: &[u8]) -> Vec<u8> {
+    behind_script(path).unwrap_or(path).to_vec()
 }
 
 pub(super) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -21,7 +65,7 @@ pub(super) type Step = fn(&[u8]) -> Vec<u8>;
 
 /// What servers do to a path before they look at it. Each returns it as it is where there is
 /// nothing to do.
-pub(super) const STEPS: [Step; 8] = [
+pub(super) const STEPS: [Step; 9] = [
     |path| decode(path, Keep::Nothing),
     |path| decode(path, Keep::Slashes),
     backslashes_to_slashes,
@@ -29,6 +73,7 @@ pub(super) const STEPS: [Step; 8] = [
     resolve_dots,
     strip_parameters,
     strip_authority,
+    strip_script,
     cut_tail,
 ];
 
@@ -106,15 +151,17 @@ pub(super) fn strip_parameters(path: &[u8]) -> Vec<u8> {
     join(segments(path).map(|segment| up_to(segment, b";")))
 }
 
-/// Parsers of URLs read `//host/admin` as the path `/admin` on a host.
-fn strip_authority(path: &[u8]) -> Vec<u8> {
-    match path {
-        [b'/', b'/', rest @ ..] => {
-            let end = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
-            rest[end..].to_vec()
-        }
-        _ => path.to_vec(),
+/// Parsers of URLs read `//host/admin` as the path `/admin` on a host; those of browsers and Node
+/// skip any number of slashes before it, and take backslashes for slashes.
+pub(super) fn strip_authority(path: &[u8]) -> Vec<u8> {
+    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
+    let slashes = path.iter().take_while(|byte| is_slash(byte)).count();
+    if slashes < 2 {
+        return path.to_vec();
     }
+    let rest = &path[slashes..];
+    let end = rest.iter().position(|byte| is_slash(byte)).unwrap_or(rest.len());
+    rest[end..].to_vec()
 }
 
 /// Parsers of URLs look for query and fragment in what others have decoded; C ends at a NUL.

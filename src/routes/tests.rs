@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use super::reading::{backslashes_to_slashes, strip_parameters};
+use super::reading::{backslashes_to_slashes, strip_authority, strip_parameters, strip_script};
 use super::*;
 use proptest::prelude::*;
 
@@ -161,6 +161,26 @@ fn every_reading_of_a_server_counts() {
         "/admin%3fx",
         "/admin%00x",
         "/static/../admin%00.css",
+        // A host behind any number of slashes.
+        "///x/admin",
+        "/\\/x/admin",
+        "/\\\\x\\admin",
+        // Control bytes, and what is no UTF-8.
+        "/admin%0a",
+        "/static/x%0d",
+        "/static/%250a",
+        "/admin%ff",
+        "/static/%e9",
+        "/static/x%7f",
+        // Front controllers.
+        "/index.php/admin",
+        "/static/Index.PHP/admin/x",
+        "/a.cgi/b.aspx/admin",
+        // Cases.
+        "/ADMIN",
+        "/Admin/x",
+        "/%41dmin",
+        "/static/..;/ADMIN",
         // No leading slash.
         "admin/x",
         "../admin",
@@ -173,10 +193,12 @@ fn every_reading_of_a_server_counts() {
 fn malformed_escapes_stay_literally() {
     let site = site();
     assert_all(&site, &required("/login"), &["/admin/%", "/admin/%zz", "/admin/%2"]);
-    assert_all(&site, &Access::Open, &["/admin%", "/admin%zz", "/%6", "/%admin"]);
+    assert_all(&site, &Access::Open, &["/admin%", "/admin%zz", "/%6"]);
+    // An escape of a byte that is no UTF-8.
+    assert_all(&site, &required("/login"), &["/%admin"]);
     assert_all(&site, &Access::Off, &["/static/100%", "/static/%zz"]);
     assert_eq!(site.access(b"/admin/\xff%ff"), &required("/login"));
-    assert_eq!(site.access(b"/\xff/admin"), &Access::Open);
+    assert_eq!(site.access(b"/\xff/admin"), &required("/login"));
 }
 
 #[test]
@@ -289,13 +311,44 @@ fn as_servers_read_it(path: &[u8]) -> Vec<Vec<u8>> {
         resolve_dots(&merge_slashes(&backslashes_to_slashes(&decode(path, Keep::Nothing))));
     let twice = resolve_dots(&decode(&nginx, Keep::Nothing));
     let late = strip_parameters(&decode(&resolve_dots(path), Keep::Nothing));
-    vec![path.to_vec(), nginx, tomcat, windows, twice, late]
+    let node = strip_authority(path);
+    let php = strip_script(&nginx);
+    let express = nginx.to_ascii_lowercase();
+    // The end of a line for that of the path; and bytes that are no UTF-8 dropped.
+    let starlette = nginx.strip_suffix(b"\n").unwrap_or(&nginx).to_vec();
+    let bottle = String::from_utf8_lossy(&nginx).replace('\u{fffd}', "").into_bytes();
+    vec![path.to_vec(), nginx, tomcat, windows, twice, late, node, php, express, starlette, bottle]
 }
 
 fn odd_path() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "/", "/", "//", "admin", "static", "x", "..", ".", "/../", "%2e", "%2F", "%5c", "\\", ";",
-        ";x=1", "%3b", "%25", "%61dmin", "%252f", "#", "%00", "%",
+        "/",
+        "/",
+        "//",
+        "admin",
+        "static",
+        "x",
+        "..",
+        ".",
+        "/../",
+        "%2e",
+        "%2F",
+        "%5c",
+        "\\",
+        ";",
+        ";x=1",
+        "%3b",
+        "%25",
+        "%61dmin",
+        "%252f",
+        "#",
+        "%00",
+        "%",
+        "ADMIN",
+        "%0a",
+        "%ff",
+        "index.php",
+        "\\/",
     ]);
     prop::collection::vec(piece, 0..10).prop_map(|pieces| format!("/{}", pieces.concat()))
 }

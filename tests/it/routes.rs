@@ -138,6 +138,13 @@ fn no_spelling_of_a_path_gets_around_a_requirement() {
         "/admin/.",
         "/admin/./",
         "/admin/x/..",
+        "///x/admin",
+        "/\\/x/admin",
+        "/admin%0a",
+        "/static/a%ff",
+        "/index.php/admin",
+        "/ADMIN",
+        "/aDmin/x",
         "http://app.test/admin/",
         "http://app.test//admin/",
     ] {
