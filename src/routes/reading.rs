@@ -160,7 +160,7 @@ pub(super) fn strip_authority(path: &[u8]) -> Vec<u8> {
         return path.to_vec();
     }
     let rest = &path[slashes..];
-    let end = rest.iter().position(|byte| is_slash(byte)).unwrap_or(rest.len());
+    let end = rest.iter().position(is_slash).unwrap_or(rest.len());
     rest[end..].to_vec()
 }
 
