@@ -24,7 +24,8 @@ pub(super) struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the file and all that it names.
+    /// Reads the file and the keys that it names. A fault in any other file must not stand in the
+    /// way of a leaked key's end.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let unreadable = |error: io::Error| {
             let fault = Fault::new(path, 1, format!("cannot be read: {error}"));
@@ -39,9 +40,7 @@ impl Configuration {
             listen: vec!["127.0.0.1:0".into()],
             backend: Some("http://127.0.0.1:5000".into()),
         };
-        let mut config =
-            file::parse(&text, path, &overrides).map_err(Failure::Configuration)?.config;
-        config.read_revoked().map_err(Failure::Configuration)?;
+        let config = file::parse(&text, path, &overrides).map_err(Failure::Configuration)?.config;
         let keys = source::load(&config.keys, path).map_err(Failure::Configuration)?;
         Ok(Self { path: path.to_owned(), config, text, keys })
     }
