@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod health;
 mod key;
+mod key_folder;
 mod keygen;
 mod run;
 mod token;

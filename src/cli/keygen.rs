@@ -1,8 +1,9 @@
 //! `cloakroom keygen`: a new random secret, or a new key pair.
 
-use std::fs::OpenOptions;
+use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::fchown;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,6 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::key_folder::Folder;
 use crate::keys::{Algorithm, Family};
 
 /// Makes a new key.
@@ -33,7 +35,7 @@ pub(crate) struct KeygenArgs {
 pub(crate) fn run(args: &KeygenArgs) -> Result<ExitCode, String> {
     let key = KeyText::new(args.algorithm)?;
     match &args.out {
-        Some(path) => key.write(path)?,
+        Some(path) => key.write(path)?.keep(),
         None => {
             let mut out = std::io::stdout().lock();
             out.write_all(key.private.as_bytes())
@@ -64,13 +66,70 @@ impl KeyText {
 
     /// Writes it to `path`, with mode 0600, and a public half to `path` with `.pub` behind it.
     /// Neither may exist; where it fails, neither is left.
-    pub(super) fn write(&self, path: &Path) -> Result<(), String> {
-        write_new(path, self.private.as_bytes(), 0o600)?;
-        let Some(public) = &self.public else { return Ok(()) };
-        write_new(&public_path(path), public.as_bytes(), 0o644).inspect_err(|_| {
-            // A private key that nobody was told of. What went wrong first is what counts.
-            let _ = std::fs::remove_file(path);
-        })
+    pub(super) fn write(&self, path: &Path) -> Result<KeyFiles, String> {
+        let failed = |error| format!("{}: {error}", path.display());
+        let (folder, name) = Folder::of(path).map_err(failed)?;
+        let mut files = KeyFiles { folder, files: Vec::new(), kept: false };
+        files.add(path, name.clone(), self.private.as_bytes(), 0o600)?;
+        if let Some(public) = &self.public {
+            let path = public_path(path);
+            let name = public_path(Path::new(&name)).into_os_string();
+            files.add(&path, name, public.as_bytes(), 0o644)?;
+        }
+        Ok(files)
+    }
+}
+
+/// New files of a key; gone with this value unless they are kept.
+#[derive(Debug)]
+pub(super) struct KeyFiles {
+    folder: Folder,
+    files: Vec<(OsString, File)>,
+    kept: bool,
+}
+
+impl KeyFiles {
+    fn add(
+        &mut self,
+        path: &Path,
+        name: OsString,
+        content: &[u8],
+        mode: u32,
+    ) -> Result<(), String> {
+        let explain = |error: std::io::Error| match error.kind() {
+            // An overwritten key ends every session that it signed.
+            std::io::ErrorKind::AlreadyExists => {
+                format!("{} exists and is not overwritten", path.display())
+            }
+            _ => format!("{}: {error}", path.display()),
+        };
+        let mut file = self.folder.create(&name, mode).map_err(explain)?;
+        let written = file.write_all(content).and_then(|()| file.sync_all());
+        // Half a secret must not be found by the next start: it is removed with the others.
+        self.files.push((name, file));
+        written.map_err(explain)
+    }
+
+    /// Gives them to another user, where this one may: only root may.
+    pub(super) fn give_to(&self, user: u32, group: u32) {
+        for (_, file) in &self.files {
+            // Where others run this, they run the sidecar, too.
+            let _ = fchown(file, Some(user), Some(group));
+        }
+    }
+
+    /// Leaves them where they are.
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for KeyFiles {
+    fn drop(&mut self) {
+        if !self.kept {
+            // What went wrong before is what counts.
+            self.files.iter().for_each(|(name, _)| drop(self.folder.remove(name)));
+        }
     }
 }
 
@@ -131,30 +190,13 @@ fn secret_line(algorithm: Algorithm) -> Result<Zeroizing<String>, String> {
     Ok(line)
 }
 
-fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), String> {
-    let explain = |error: std::io::Error| match error.kind() {
-        // An overwritten key ends every session that it signed.
-        std::io::ErrorKind::AlreadyExists => {
-            format!("{} exists and is not overwritten", path.display())
-        }
-        _ => format!("{}: {error}", path.display()),
-    };
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(explain)?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(|error| {
-        // Half a secret must not be found by the next start. What went wrong first is what counts.
-        let _ = std::fs::remove_file(path);
-        explain(error)
-    })
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
     use crate::keys::source::Source;
     use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     #[test]
     fn a_secret_is_long_enough_for_its_algorithm() {
@@ -181,16 +223,52 @@ mod tests {
     fn a_file_is_made_for_its_owner_only_and_never_overwritten() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
-        write_new(&path, b"first\n", 0o600).unwrap();
+        let key = KeyText::new(Algorithm::Hs256).unwrap();
+        key.write(&path).unwrap().keep();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let again = write_new(&path, b"second\n", 0o600).unwrap_err();
+        let again = KeyText::new(Algorithm::Hs256).unwrap().write(&path).unwrap_err();
         assert!(again.ends_with("exists and is not overwritten"), "{again}");
-        assert_eq!(fs::read(&path).unwrap(), b"first\n");
-        assert!(
-            write_new(&directory.path().join("no/such"), b"", 0o600)
-                .unwrap_err()
-                .contains("no/such")
-        );
+        assert_eq!(fs::read(&path).unwrap(), key.private.as_bytes());
+        let nowhere = key.write(&directory.path().join("no/such")).unwrap_err();
+        assert!(nowhere.contains("no/such"), "{nowhere}");
+    }
+
+    /// The owner of the directory puts symlinks in the way as soon as the files are there.
+    #[test]
+    fn nothing_beyond_a_symlink_is_given_away_or_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        for folder in ["keys", "other"] {
+            fs::create_dir(at(folder)).unwrap();
+        }
+        for file in ["other/key", "other/key.pub", "victim"] {
+            fs::write(at(file), "untouched").unwrap();
+        }
+        let owner = fs::metadata(at("victim")).unwrap().uid();
+        let key = KeyText::new(Algorithm::EdDsa).unwrap();
+        let files = key.write(&at("keys/key")).unwrap();
+        fs::rename(at("keys/key"), at("keys/moved")).unwrap();
+        symlink(at("victim"), at("keys/key")).unwrap();
+        fs::rename(at("keys"), at("renamed")).unwrap();
+        symlink(at("other"), at("keys")).unwrap();
+        files.give_to(owner + 1000, owner + 1000);
+        if nix::unistd::geteuid().is_root() {
+            for own in ["renamed/moved", "renamed/key.pub"] {
+                assert_eq!(fs::metadata(at(own)).unwrap().uid(), owner + 1000, "{own}");
+            }
+        }
+        drop(files);
+        for file in ["other/key", "other/key.pub", "victim"] {
+            assert_eq!(fs::read(at(file)).unwrap(), b"untouched", "{file}");
+            assert_eq!(fs::metadata(at(file)).unwrap().uid(), owner, "{file}");
+        }
+        assert!(fs::symlink_metadata(at("renamed/key")).is_err());
+        assert!(!at("renamed/key.pub").exists());
+
+        symlink(at("nowhere"), at("link")).unwrap();
+        let refused = key.write(&at("link")).unwrap_err();
+        assert!(refused.ends_with("link exists and is not overwritten"), "{refused}");
+        assert!(!at("nowhere").exists());
     }
 
     #[test]

@@ -310,6 +310,21 @@ fn faulty_configuration_is_left_alone() {
     assert!(house.refused(&["rotate"]).contains("cannot be read"));
 }
 
+/// In an incident, what is wrong with another file must not keep a key in use.
+#[test]
+fn faulty_file_that_is_no_key_is_not_read() {
+    for content in [None, Some("no-session-id at all\n")] {
+        let house =
+            House::new("http://127.0.0.1:1", FILE, "[session]\nrevoked_file = \"revoked\"\n");
+        if let Some(content) = content {
+            fs::write(house.path("revoked"), content).unwrap();
+        }
+        house.done(&["rotate", "--id", "new"]);
+        house.done(&["retire", "2"]);
+        assert_eq!(house.ids(), ["new"]);
+    }
+}
+
 #[test]
 fn what_goes_wrong_later_leaves_nothing_behind() {
     // As a directory that cannot be written to, which root would not notice.

@@ -1,11 +1,13 @@
 //! The configuration that is changed: sound before and after, and replaced at once or not at all.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::cli::Failure;
+use crate::cli::key_folder::Folder;
 use crate::config::Config;
 use crate::config::error::Fault;
 use crate::config::file::{self, Overrides};
@@ -22,7 +24,8 @@ pub(super) struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the file and all that it names.
+    /// Reads the file and the keys that it names. A fault in any other file must not stand in the
+    /// way of a leaked key's end.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let unreadable = |error: io::Error| {
             let fault = Fault::new(path, 1, format!("cannot be read: {error}"));
@@ -37,9 +40,7 @@ impl Configuration {
             listen: vec!["127.0.0.1:0".into()],
             backend: Some("http://127.0.0.1:5000".into()),
         };
-        let mut config =
-            file::parse(&text, path, &overrides).map_err(Failure::Configuration)?.config;
-        config.read_revoked().map_err(Failure::Configuration)?;
+        let config = file::parse(&text, path, &overrides).map_err(Failure::Configuration)?.config;
         let keys = source::load(&config.keys, path).map_err(Failure::Configuration)?;
         Ok(Self { path: path.to_owned(), config, text, keys })
     }
@@ -71,28 +72,35 @@ impl Configuration {
     fn replace(&self, text: &str) -> io::Result<()> {
         // The link stays, what it leads to is replaced.
         let path = fs::canonicalize(&self.path)?;
-        if fs::read(&path)? != self.text.as_bytes() {
+        let (folder, name) = Folder::of(&path)?;
+        let mut old = folder.open(&name)?;
+        let metadata = old.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no file"));
+        }
+        let mut content = Vec::new();
+        old.read_to_end(&mut content)?;
+        if content != self.text.as_bytes() {
             return Err(io::Error::other("somebody else changed it at this moment; try again"));
         }
-        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-            return Err(io::Error::other("it is no file"));
-        };
-        let name = name.to_string_lossy();
-        let temporary = directory.join(format!(".{name}.{}", std::process::id()));
-        let new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        fill(new, text, &path).and_then(|()| fs::rename(&temporary, &path)).inspect_err(|_| {
-            // What went wrong before is what counts.
-            let _ = fs::remove_file(&temporary);
-        })?;
+        let mut temporary = OsString::from(".");
+        temporary.push(&name);
+        temporary.push(format!(".{}", std::process::id()));
+        let new = folder.create(&temporary, 0o600)?;
+        fill(new, text, &metadata).and_then(|()| folder.rename(&temporary, &name)).inspect_err(
+            |_| {
+                // What went wrong before is what counts.
+                let _ = folder.remove(&temporary);
+            },
+        )?;
         // It is in force; whether it would be so after a power failure changes nothing any more.
-        let _ = File::open(directory).and_then(|directory| directory.sync_all());
+        let _ = folder.sync();
         Ok(())
     }
 }
 
 /// Writes the text, for those who could read and write the old file.
-fn fill(mut new: File, text: &str, old: &Path) -> io::Result<()> {
-    let old = fs::metadata(old)?;
+fn fill(mut new: File, text: &str, old: &Metadata) -> io::Result<()> {
     new.write_all(text.as_bytes())?;
     // Only root may give a file away.
     let _ = fchown(&new, Some(old.uid()), Some(old.gid()));

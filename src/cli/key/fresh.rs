@@ -1,17 +1,17 @@
 //! A new key in a file of its own, for a configuration that is still to be written.
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::{MetadataExt as _, chown};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use crate::cli::keygen::{KeyText, public_path};
+use crate::cli::keygen::{KeyFiles, KeyText, public_path};
 use crate::keys::{Algorithm, Family};
 
 /// A key file, and that of its public half; gone with this value unless it is kept.
 pub(super) struct FreshKey {
     pub(super) path: PathBuf,
     algorithm: Algorithm,
-    kept: bool,
+    files: KeyFiles,
 }
 
 impl FreshKey {
@@ -22,15 +22,11 @@ impl FreshKey {
         algorithm: Algorithm,
         old: Option<&Metadata>,
     ) -> Result<Self, String> {
-        KeyText::new(algorithm)?.write(&path)?;
-        let key = Self { path, algorithm, kept: false };
+        let files = KeyText::new(algorithm)?.write(&path)?;
         if let Some(old) = old {
-            for file in key.files() {
-                // Only root may; where others run this, they run the sidecar, too.
-                let _ = chown(file, Some(old.uid()), Some(old.gid()));
-            }
+            files.give_to(old.uid(), old.gid());
         }
-        Ok(key)
+        Ok(Self { path, algorithm, files })
     }
 
     /// What stands in its `[[keys]]`.
@@ -40,8 +36,8 @@ impl FreshKey {
     }
 
     /// Leaves the files where they are.
-    pub(super) fn keep(mut self) {
-        self.kept = true;
+    pub(super) fn keep(self) {
+        self.files.keep();
     }
 
     /// The file with the public half.
@@ -51,18 +47,5 @@ impl FreshKey {
 
     fn is_pair(&self) -> bool {
         self.algorithm.family() != Family::Hmac
-    }
-
-    fn files(&self) -> impl Iterator<Item = PathBuf> {
-        [self.path.clone()].into_iter().chain(self.public())
-    }
-}
-
-impl Drop for FreshKey {
-    fn drop(&mut self) {
-        if !self.kept {
-            // What went wrong before is what counts.
-            self.files().for_each(|file| drop(fs::remove_file(file)));
-        }
     }
 }

@@ -1,0 +1,61 @@
+//! A directory in which files are made, replaced and removed. It is held by its descriptor: its
+//! owner may be another user than the one who runs the command (root, as a rule), and whoever puts
+//! a symlink in the place of the directory or of a file must not direct what is written, given away
+//! or removed to something else.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+/// An open directory.
+#[derive(Debug)]
+pub(super) struct Folder(File);
+
+impl Folder {
+    /// The directory of a file, and the file's name in it.
+    pub(super) fn of(file: &Path) -> io::Result<(Self, OsString)> {
+        let name = file.file_name().ok_or_else(|| io::Error::other("names no file"))?;
+        let parent = match file.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        Ok((Self(File::open(parent)?), name.to_owned()))
+    }
+
+    /// Makes a file. Nothing of its name may exist, not even a symlink that leads nowhere.
+    pub(super) fn create(&self, name: &OsStr, mode: u32) -> io::Result<File> {
+        let new = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+        self.open_with(name, new | OFlag::O_NOFOLLOW, Mode::from_bits_truncate(mode))
+    }
+
+    /// Opens a file to read it. A symlink is refused.
+    pub(super) fn open(&self, name: &OsStr) -> io::Result<File> {
+        // A FIFO in its place must not hold the command up.
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        self.open_with(name, flags, Mode::empty())
+    }
+
+    fn open_with(&self, name: &OsStr, flags: OFlag, mode: Mode) -> io::Result<File> {
+        Ok(openat(&self.0, name, flags | OFlag::O_CLOEXEC, mode)?.into())
+    }
+
+    /// Puts one file in the place of another.
+    pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.0, from, &self.0, to)?)
+    }
+
+    /// Removes a file, or a symlink and not what it leads to.
+    pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// Waits until names that came and went are on the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}
