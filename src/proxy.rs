@@ -134,9 +134,14 @@ impl ProxyHttp for Proxy {
         &self,
         session: &mut Session,
         body: &mut Option<bytes::Bytes>,
-        _: bool,
+        end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
+        // An empty piece, written as a chunk, would be a last chunk before the last chunk: the app
+        // would read the second one as the start of the next request.
+        if end && body.as_ref().is_some_and(bytes::Bytes::is_empty) {
+            *body = None;
+        }
         ctx.body_bytes += body.as_ref().map_or(0, bytes::Bytes::len);
         match ctx.state.config.limits.body_bytes {
             Some(most) if ctx.body_bytes > most && !session.was_upgraded() => {

@@ -1,6 +1,9 @@
 //! Bodies pass through untouched, whatever happens to the session.
 
-use crate::support::{Answer, Backend, Gate, Protocol, Request, SetCookie, Sidecar, mint, token};
+use crate::support::frames::{self, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS};
+use crate::support::{
+    Answer, Backend, Direct, Gate, Protocol, Request, SetCookie, Sidecar, mint, token,
+};
 
 const SAVE: (&str, &str) = ("X-Session-Save", r#"{"n":2}"#);
 
@@ -110,5 +113,50 @@ fn words_right_behind_a_switch_of_protocols_arrive() {
         assert_eq!(client.take(5), b"hello");
         client.send("bye");
         assert_eq!(client.take(3), b"bye");
+    }
+}
+
+#[test]
+fn a_body_ends_once_however_its_stream_does() {
+    let plain: &[(&[u8], &[u8])] = &[
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":authority", b"app.test"),
+        (b":path", b"/up"),
+    ];
+    let counted = [plain, &[(b"content-length", b"5")]].concat();
+    let trailers = frames::block(&[(b"x-sum", b"1")]);
+    let trailers = (HEADERS, END_HEADERS | END_STREAM, trailers.as_slice());
+    let hello: (u8, u8, &[u8]) = (DATA, 0, b"hello");
+    let empty: (u8, u8, &[u8]) = (DATA, END_STREAM, b"");
+    let pause: (u8, u8, &[u8]) = (DATA, 0, b"");
+    let chunks = "5\r\nhello\r\n0\r\n\r\n";
+    let app = Direct::listen();
+    let sidecar = app.behind().start();
+    for (fields, rest, expected) in [
+        (plain, vec![(DATA, END_STREAM, hello.2)], chunks),
+        (plain, vec![hello, empty], chunks),
+        (plain, vec![pause, hello, pause, empty], chunks),
+        (plain, vec![hello, trailers], chunks),
+        (plain, vec![empty], "0\r\n\r\n"),
+        (&counted, vec![(DATA, END_STREAM, hello.2)], "hello"),
+        (&counted, vec![hello, empty], "hello"),
+        (&counted, vec![hello, trailers], "hello"),
+    ] {
+        let mut bytes = PREFACE.to_vec();
+        frames::frame(&mut bytes, SETTINGS, 0, 0, &[]);
+        frames::frame(&mut bytes, HEADERS, END_HEADERS, 1, &frames::block(fields));
+        for (kind, flags, payload) in &rest {
+            frames::frame(&mut bytes, *kind, *flags, 1, payload);
+        }
+        let address = sidecar.address();
+        let client = std::thread::spawn(move || frames::speak(address, &bytes));
+        let mut backend = app.accept();
+        backend.until("\r\n\r\n");
+        assert_eq!(backend.take(expected.len()), expected.as_bytes(), "{rest:?}");
+        // The answer ends the connection: what else the sidecar wrote comes before its end.
+        backend.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(backend.rest(), b"", "after the body of {rest:?}");
+        assert!(client.join().unwrap(), "{rest:?}");
     }
 }

@@ -39,9 +39,15 @@ pub fn exchange(
     if !trailers.is_empty() {
         frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, 1, &block(trailers));
     }
+    speak(address, &bytes)
+}
+
+/// Sends these bytes, of which one request is a part, and waits until it is answered or refused:
+/// whether it was answered with a head.
+pub fn speak(address: SocketAddr, bytes: &[u8]) -> bool {
     let mut stream = TcpStream::connect_timeout(&address, WAIT).expect("the sidecar listens");
     stream.set_read_timeout(Some(WAIT)).unwrap();
-    stream.write_all(&bytes).unwrap();
+    stream.write_all(bytes).unwrap();
     let mut answered = false;
     loop {
         let mut head = [0; 9];
