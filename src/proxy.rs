@@ -164,12 +164,12 @@ impl ProxyHttp for Proxy {
     fn fail_to_connect(
         &self,
         _: &mut Session,
-        _: &HttpPeer,
+        peer: &HttpPeer,
         ctx: &mut Box<Context>,
         mut e: Box<Error>,
     ) -> Box<Error> {
         // Nothing has been sent: another address may be tried.
-        e.set_retry(ctx.state.upstream.missed(ctx.attempts) && ctx.attempts < MAX_ATTEMPTS);
+        e.set_retry(ctx.state.upstream.missed(peer, ctx.attempts) && ctx.attempts < MAX_ATTEMPTS);
         e
     }
 

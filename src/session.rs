@@ -36,6 +36,11 @@ pub struct VerifiedToken {
     dict: Dict,
     key: KeyIndex,
     lineage: Lineage,
+    /// Its `exp`, in seconds since 1970.
+    expires: Option<f64>,
+    /// The token itself: before anything is issued for it, it is verified once more if other keys
+    /// or revocations are in force by then.
+    text: Box<[u8]>,
 }
 
 /// What ties a token to others.
@@ -110,7 +115,13 @@ pub fn open_token(
         Some(managed) => Lineage::Managed(managed),
         None => Lineage::Foreign(SessionId::from_bytes(signed.mark)),
     };
-    let token = VerifiedToken { dict: reading.dict, key: signed.key, lineage };
+    let token = VerifiedToken {
+        dict: reading.dict,
+        key: signed.key,
+        lineage,
+        expires: reading.expires,
+        text: token.into(),
+    };
     if policy.revocations.revokes(token.id(), issued, now) {
         return Err(Rejection::Revoked);
     }
@@ -191,6 +202,32 @@ impl Opened {
     #[must_use]
     pub fn token(&self) -> Option<&VerifiedToken> {
         self.token.as_ref()
+    }
+
+    /// Checks once more what the request began with, before anything is issued for it: a request
+    /// that is held open must not outlive a revocation, a key or its session's end.
+    ///
+    /// `changed` are the keys and the policy in force now, where they are not those that the
+    /// session was opened with.
+    ///
+    /// # Errors
+    /// Why the session is not good any more. A request without one has nothing to lose.
+    pub fn check_again(
+        &self,
+        changed: Option<(&KeyRing, &Policy)>,
+        opened_by: &Policy,
+        now: Timestamp,
+    ) -> Result<(), Rejection> {
+        let Some(token) = &self.token else {
+            return Ok(());
+        };
+        if let Some((keys, policy)) = changed {
+            return open_token(&token.text, keys, policy, now).map(|_| ());
+        }
+        let is_past = token.expires.is_some_and(|exp| claims::is_past(exp, opened_by, now));
+        let is_over =
+            token.managed().is_some_and(|managed| lifetime::is_over(opened_by, managed, now));
+        if is_past || is_over { Err(Rejection::Expired) } else { Ok(()) }
     }
 
     /// Says how the request came, which an answer to it has to regard: in the clear unless it is
@@ -358,7 +395,10 @@ fn issue(
     now: Timestamp,
     fresh_id: impl FnOnce() -> SessionId,
 ) -> Result<Issued, Broken> {
-    let previous = opened.token.as_ref().and_then(VerifiedToken::managed);
+    // An empty dict ends what was there: its id and its own lifetime do not pass to whoever logs
+    // in next.
+    let is_end = kind != IssueKind::Refreshed && dict.members().next().is_none();
+    let previous = opened.token.as_ref().and_then(VerifiedToken::managed).filter(|_| !is_end);
     let stamp = Stamp::new(policy, previous, own_max_age, now, fresh_id);
     let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
     let max_age = stamp.as_ref().and_then(|stamp| stamp.max_age);

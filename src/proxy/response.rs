@@ -1,5 +1,6 @@
 //! The way out: what the backend says of the session is carried out and goes no further.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ use crate::session::directive::{self, Broken, Control, Directive};
 use crate::session::lifetime::SessionId;
 use crate::session::recent::REMEMBERED;
 use crate::session::time::Timestamp;
-use crate::session::{self, CookieAction, IssueKind, Opened};
+use crate::session::{self, CookieAction, IssueKind, Opened, Outcome, Policy, VerifiedToken};
 
 /// Refuses an answer whose length is said twice, even if it is said alike: who is in front may read
 /// one of them (RFC 9112 section 6.3).
@@ -114,9 +115,39 @@ pub(super) fn close_session(
     if config.vary {
         vary_by_cookie(response)?;
     }
-    let action = match directive {
-        Directive::Keep => Ok(refresh(shared, &state, request, response, opened, ctx.begun)),
-        directive => write(shared, &state, directive, opened),
+    let now = clock::now();
+    // What is issued is issued by the keys and revocations in force now.
+    let current = shared.state.load_full();
+    let changed =
+        (!Arc::ptr_eq(&current, &state)).then_some((&current.keys, &current.config.session));
+    let still_good = opened.check_again(changed, &config.session, now);
+    // The cookie is the one that the request came with.
+    let policy = match changed {
+        None => Cow::Borrowed(&config.session),
+        Some((_, current)) => Cow::Owned(Policy {
+            cookie: config.session.cookie.clone(),
+            accept_names: config.session.accept_names.clone(),
+            ..current.clone()
+        }),
+    };
+    let action = match (directive, still_good) {
+        (directive @ (Directive::Broken(_) | Directive::Delete { .. }), _)
+        | (directive @ Directive::Save(_), Ok(())) => {
+            write(shared, &current, &policy, directive, opened, now)
+        }
+        (Directive::Keep, Ok(())) => {
+            Ok(refresh(shared, &current, &policy, request, response, opened, ctx.begun, now))
+        }
+        (Directive::Keep, Err(_)) => Ok(Done::NOTHING),
+        (Directive::Save(_), Err(rejection)) => {
+            shared.metrics.session_written(Action::Rejected);
+            log::warn!(
+                reason = Outcome::Rejected(rejection).label(),
+                path = super::access::path(request).as_str(), request_id = ctx.id();
+                "the session ended while the request was under way: its save is dropped"
+            );
+            Ok(Done { action: Some(Action::Rejected), set_cookie: None })
+        }
     };
     match action {
         Ok(done) => {
@@ -199,30 +230,31 @@ impl Done {
 fn write(
     shared: &Shared,
     state: &State,
+    policy: &Policy,
     directive: Directive,
     opened: &Opened,
+    now: Timestamp,
 ) -> Result<Done, Broken> {
     if let Directive::Delete { beside_a_save: true } = directive {
         log::warn!("the backend saves and deletes the session in one answer: it is deleted");
     }
-    let policy = &state.config.session;
-    let now = clock::now();
     let action = session::close(opened, directive, &state.keys, policy, now, fresh_id)?;
-    Ok(carry_out(shared, state, opened, action, now))
+    Ok(carry_out(shared, state, opened, action, now, None))
 }
 
+#[allow(clippy::too_many_arguments, reason = "each is asked whether this answer renews the token")]
 /// Renews a token that is due, unless the answer is no sign of somebody using the app, or a newer
 /// write of the same session would be undone.
 fn refresh(
     shared: &Shared,
     state: &State,
+    policy: &Policy,
     request: &RequestHeader,
     response: &ResponseHeader,
     opened: &Opened,
     begun: Instant,
+    now: Timestamp,
 ) -> Done {
-    let policy = &state.config.session;
-    let now = clock::now();
     if !opened.is_due(policy, now) || response.status.as_u16() >= 400 || is_sub_resource(request) {
         return Done::NOTHING;
     }
@@ -232,11 +264,11 @@ fn refresh(
     // What was written since a request of more than a minute began is not remembered any more.
     let is_forgotten = begun.elapsed() > REMEMBERED;
     if is_forgotten || shared.recent.lock().is_newer(token.id(), token.issued(), now) {
-        shared.metrics.session_written(Action::RefreshSkipped);
-        return Done { action: Some(Action::RefreshSkipped), set_cookie: None };
+        return skipped(shared);
     }
     match session::refresh(opened, &state.keys, policy, now, fresh_id) {
-        Ok(action) => carry_out(shared, state, opened, action, now),
+        // Signing takes a while: whether the session was written is asked for once more.
+        Ok(action) => carry_out(shared, state, opened, action, now, Some(token)),
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.
         Err(broken) => {
             log::warn!(reason = broken.reason.as_str(), bytes = broken.bytes; "the session could not be refreshed");
@@ -245,21 +277,30 @@ fn refresh(
     }
 }
 
+fn skipped(shared: &Shared) -> Done {
+    shared.metrics.session_written(Action::RefreshSkipped);
+    Done { action: Some(Action::RefreshSkipped), set_cookie: None }
+}
+
 /// Counts and remembers what is about to be sent, at the moment that stands in it: signing takes a
 /// while, and a token must not look older than its own writing.
+///
+/// A refresh names the token that it replaces, and nothing is sent if its session was written since:
+/// looking at the record and writing to it is one step, so that no refresh follows a delete.
 fn carry_out(
     shared: &Shared,
     state: &State,
     opened: &Opened,
     action: CookieAction,
     now: Timestamp,
+    replaces: Option<&VerifiedToken>,
 ) -> Done {
+    let mut cookie_bytes = None;
     let (action, session, set_cookie) = match action {
         CookieAction::Keep => return Done::NOTHING,
         CookieAction::Expire { set_cookie, session } => (Action::Deleted, session, set_cookie),
         CookieAction::Issue(issued) => {
-            state.key_uses.signed();
-            shared.metrics.cookie_issued(issued.cookie_bytes);
+            cookie_bytes = Some(issued.cookie_bytes);
             let action = match issued.kind {
                 IssueKind::Saved => Action::Saved,
                 IssueKind::Merged => Action::Merged,
@@ -270,16 +311,21 @@ fn carry_out(
     };
     // Whether tokens are refreshed or not: after a reload they may be. The token that came and the
     // one that goes can have different ids, where the one that came was not ours.
-    let came = opened
-        .token()
-        .map(session::VerifiedToken::id)
-        .filter(|came| session.as_ref() != Some(*came));
+    let came = opened.token().map(VerifiedToken::id).filter(|came| session.as_ref() != Some(*came));
     let mut recent = shared.recent.lock();
+    if replaces.is_some_and(|token| recent.is_newer(token.id(), token.issued(), now)) {
+        drop(recent);
+        return skipped(shared);
+    }
     for session in came.into_iter().chain(&session) {
         let evicted = recent.note(session.clone(), now);
         shared.metrics.recent_writes_evicted.inc_by(evicted as u64);
     }
     drop(recent);
+    if let Some(bytes) = cookie_bytes {
+        state.key_uses.signed();
+        shared.metrics.cookie_issued(bytes);
+    }
     shared.metrics.session_written(action);
     Done { action: Some(action), set_cookie: Some(set_cookie) }
 }

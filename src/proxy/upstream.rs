@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pingora_core::upstreams::peer::{HttpPeer, PeerOptions};
+use pingora_core::upstreams::peer::{HttpPeer, Peer as _, PeerOptions};
 use pingora_core::{Error, ErrorType, Result};
 
 mod names;
@@ -117,10 +117,12 @@ impl Upstream {
 
     /// Notes that a connection could not be made. Returns whether another attempt is worth it: at
     /// the next of several addresses, or at the one that the name stands for by now.
-    pub(crate) fn missed(&self, attempts: usize) -> bool {
+    pub(crate) fn missed(&self, peer: &HttpPeer, attempts: usize) -> bool {
         match &self.name {
             Some(name) => {
-                name.suspect();
+                if let Some(address) = peer.address().as_inet() {
+                    name.missed(*address);
+                }
                 attempts < name.count().max(2)
             }
             None => false,

@@ -8,12 +8,14 @@ use super::time::Timestamp;
 use super::token::Rejection;
 
 /// What a payload says besides the dict.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reading {
     /// The claim `cr`, where the sidecar manages the token's lifetime.
     pub(super) managed: Option<Managed>,
     /// The claim `iat`, where it is a moment.
     pub(super) issued: Option<Timestamp>,
+    /// The claim `exp`, in seconds since 1970.
+    pub(super) expires: Option<f64>,
     /// The payload without the sidecar's own claims.
     pub(super) dict: Dict,
 }
@@ -75,6 +77,7 @@ pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Rea
         return Err(Rejection::Expired);
     }
     let issued = claims.iat.and_then(|iat| numeric_date(iat).ok()).and_then(moment);
+    let expires = claims.exp.and_then(|exp| numeric_date(exp).ok());
     let own = Own { lifetime: policy.lifetime().is_some() || managed.is_some(), policy };
     let hides = own.are_any() && payload.members().any(|(key, _)| own.contains(key));
     let dict = if hides {
@@ -82,7 +85,7 @@ pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Rea
     } else {
         payload
     };
-    Ok(Reading { managed, issued, dict })
+    Ok(Reading { managed, issued, expires, dict })
 }
 
 /// Whether a dict that is to be saved would come back: what it says of `exp`, `nbf` and `aud` is
@@ -141,15 +144,18 @@ impl Own<'_> {
 fn check_times(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(), Rejection> {
     let exp = claims.exp.map(numeric_date).transpose()?;
     let nbf = claims.nbf.map(numeric_date).transpose()?;
-    let now = now.as_secs_f64();
-    let leeway = policy.leeway.as_secs_f64();
-    if exp.is_some_and(|exp| exp <= now - leeway) {
+    if exp.is_some_and(|exp| is_past(exp, policy, now)) {
         return Err(Rejection::Expired);
     }
-    if nbf.is_some_and(|nbf| nbf > now + leeway) {
+    if nbf.is_some_and(|nbf| nbf > now.as_secs_f64() + policy.leeway.as_secs_f64()) {
         return Err(Rejection::NotYetValid);
     }
     Ok(())
+}
+
+/// Whether a token with this `exp` has expired.
+pub(super) fn is_past(exp: f64, policy: &Policy, now: Timestamp) -> bool {
+    exp <= now.as_secs_f64() - policy.leeway.as_secs_f64()
 }
 
 /// Compared as f64, forwarded as text: the digits do not pass through here.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::dict::{Dict, members, unescape, write_object};
 
@@ -16,10 +17,23 @@ pub(super) fn merge(target: &Dict, patch: &Dict) -> Dict {
 
 type Members<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
-/// Recursion ends where the patch does, at [`super::dict::MAX_DEPTH`].
+/// Recursion ends where the patch does, at [`super::dict::MAX_DEPTH`]. Each key is looked up once:
+/// the work grows with the lengths of both texts and not with their product.
 fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
-    let mut merged: Members<'a> = members(target).map(|(key, value)| (key, value.into())).collect();
-    // Below the top a key may repeat, in the patch as in the target: the last one counts.
+    let mut merged: Vec<Option<(&'a str, Cow<'a, str>)>> = Vec::new();
+    // Below the top a key may repeat, in the patch as in the target: the last one counts, in the
+    // place of the first.
+    let mut places: HashMap<Cow<'a, [u8]>, Place> = HashMap::new();
+    for (index, (key, value)) in members(target).enumerate() {
+        merged.push(Some((key, value.into())));
+        let place = Place { first: index, repeats: Vec::new() };
+        match places.entry(unescape(key)) {
+            Entry::Vacant(entry) => {
+                entry.insert(place);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().repeats.push(index),
+        }
+    }
     let names = members(patch).map(|(key, _)| unescape(key));
     let last: HashMap<_, usize> = names.zip(0..).collect();
     for (index, (key, value)) in members(patch).enumerate() {
@@ -27,23 +41,34 @@ fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
         if last.get(&name) != Some(&index) {
             continue;
         }
-        let is_same = |(other, _): &(&str, Cow<'_, str>)| unescape(other) == name;
-        let place = merged.iter().position(is_same);
-        // Of those only one may be left.
-        let old = merged.iter().rposition(is_same).map(|last| merged[last].1.clone());
-        merged.retain(|member| !is_same(member));
+        let place = places.get(&name);
+        let mut old = place.and_then(|place| merged[place.first].take());
+        for &repeat in place.into_iter().flat_map(|place| &place.repeats) {
+            old = merged[repeat].take();
+        }
         if value == "null" {
             continue;
         }
         let value = if value.starts_with('{') {
-            let old = old.filter(|old| old.starts_with('{')).unwrap_or(Cow::Borrowed("{}"));
+            let old = old.map(|(_, value)| value).filter(|old| old.starts_with('{'));
+            let old = old.unwrap_or(Cow::Borrowed("{}"));
             Cow::Owned(write_object(as_texts(&merge_objects(&old, value))))
         } else {
             Cow::Borrowed(value)
         };
-        merged.insert(place.unwrap_or(merged.len()), (key, value));
+        match place {
+            Some(place) => merged[place.first] = Some((key, value)),
+            None => merged.push(Some((key, value))),
+        }
     }
-    merged
+    merged.into_iter().flatten().collect()
+}
+
+/// Where a key stands in an object.
+struct Place {
+    first: usize,
+    /// Where it stands once more.
+    repeats: Vec<usize>,
 }
 
 fn as_texts<'a>(members: &'a Members<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {

@@ -10,6 +10,9 @@ use super::time::Timestamp;
 /// How long a write is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(60);
 
+/// How many old writes a call forgets at most: more than the one that it may add.
+const FORGOTTEN_AT_ONCE: usize = 8;
+
 /// How many writes are remembered at most: about 10 MB.
 pub const CAPACITY: usize = 65_536;
 
@@ -45,8 +48,8 @@ impl RecentWrites {
         self.order.push_back((now, session));
         let mut early = 0;
         while self.order.len() > self.capacity {
+            early += usize::from(self.oldest_is_old(now) == Some(false));
             self.pop();
-            early += 1;
         }
         early
     }
@@ -54,13 +57,22 @@ impl RecentWrites {
     /// Whether the session was written since a token of it was issued.
     pub fn is_newer(&mut self, session: &SessionId, issued: Timestamp, now: Timestamp) -> bool {
         self.forget_old(now);
-        self.last.get(session).is_some_and(|&written| written > issued)
+        let last = self.last.get(session);
+        last.is_some_and(|&written| written > issued && !is_old(written, now))
     }
 
+    /// A few at a time: after a busy minute one write would hold the lock for all of them.
     fn forget_old(&mut self, now: Timestamp) {
-        while self.order.front().is_some_and(|(written, _)| written.plus(REMEMBERED) < now) {
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if self.oldest_is_old(now) != Some(true) {
+                return;
+            }
             self.pop();
         }
+    }
+
+    fn oldest_is_old(&self, now: Timestamp) -> Option<bool> {
+        self.order.front().map(|&(written, _)| is_old(written, now))
     }
 
     fn pop(&mut self) {
@@ -70,6 +82,10 @@ impl RecentWrites {
             self.last.remove(&session);
         }
     }
+}
+
+fn is_old(written: Timestamp, now: Timestamp) -> bool {
+    written.plus(REMEMBERED) < now
 }
 
 #[cfg(test)]
@@ -111,5 +127,21 @@ mod tests {
         assert_eq!(recent.note(id(3), NOW), 1);
         let newer = [1, 2, 3].map(|byte| recent.is_newer(&id(byte), before, NOW));
         assert_eq!(newer, [false, true, true]);
+    }
+
+    #[test]
+    fn old_writes_are_forgotten_a_few_at_a_time_and_count_no_more() {
+        let mut recent = RecentWrites::with_capacity(100);
+        let before = Timestamp::from_secs(999);
+        for byte in 0..100 {
+            recent.note(id(byte), NOW);
+        }
+        let later = NOW.plus(Duration::from_secs(61));
+        assert!(!recent.is_newer(&id(99), before, later));
+        assert_eq!(recent.order.len(), 100 - FORGOTTEN_AT_ONCE);
+        // None of those that go is remembered any more: nothing is forgotten before its time.
+        let early: usize = (100..=255).map(|byte| recent.note(id(byte), later)).sum();
+        assert_eq!(early, 56);
+        assert!(recent.is_newer(&id(255), before, later));
     }
 }

@@ -3,6 +3,8 @@
 
 use std::thread;
 
+use jsonwebtoken::Algorithm;
+
 use crate::support::{
     Answer, Backend, Builder, Gate, Message, Protocol, Request, SECRET, SetCookie, Sidecar, Volume,
     Way, eventually, mint, token,
@@ -13,6 +15,8 @@ const FAILURE: &str = r#"cloakroom_config_reloads_total{outcome="failure"}"#;
 const WHEN: &str = "cloakroom_config_last_reload_success_timestamp_seconds";
 const FILE: &str = "cloakroom.toml";
 const SAVE: &str = r#"{"n":2}"#;
+const NEW_SECRET: &str = "another secret of the tests, which is long enough";
+const NEW_HEADER: &str = r#"{"typ":"JWT","alg":"HS256","kid":"new"}"#;
 
 fn saving() -> Backend {
     Backend::new(Answer::ok(&[("X-Session-Save", SAVE)]))
@@ -82,8 +86,7 @@ fn request_under_way_keeps_the_state_it_began_with() {
         };
         let (sidecar, mut volume) = start(named(&backend, "one"));
         let new = named(&backend, "two").keys(&format!(
-            "[[keys]]\nid = \"new\"\nsecret = \"another secret of the tests, which is long enough\"\n\n\
-             [[keys]]\nid = \"old\"\nsecret = \"{SECRET}\""
+            "[[keys]]\nid = \"new\"\nsecret = \"{NEW_SECRET}\"\n\n[[keys]]\nid = \"old\"\nsecret = \"{SECRET}\""
         ));
         let new = new.with("[headers]\nsession = \"X-Other\"");
         thread::scope(|scope| {
@@ -95,7 +98,9 @@ fn request_under_way_keeps_the_state_it_began_with() {
             gate.open();
             let answer = slow.join().expect("an answer");
             assert_eq!(answer.status(), 200);
-            assert_eq!(token::payload(&SetCookie::named("one", &answer).unwrap().value), SAVE);
+            // Signed by the key that signs by now.
+            let signed = SetCookie::named("one", &answer).unwrap().value;
+            assert_eq!(token::payload_as(&signed, NEW_HEADER, NEW_SECRET, Algorithm::HS256), SAVE);
             assert_eq!(sets(&answer), ["one"]);
         });
         assert_eq!(backend.received()[0].values("X-Session"), ["{}"]);
@@ -283,4 +288,75 @@ fn write_begun_before_there_were_refreshes_is_not_undone_by_one() {
         read.open();
         assert_eq!(SetCookie::of(&reads.join().expect("an answer")), None);
     });
+}
+
+/// A request that is held open until `after` has been taken into use: what the app's merge sets.
+fn merged_across_a_reload(
+    before: &Builder,
+    files: &[(&str, &str)],
+    after: &Builder,
+) -> (Option<SetCookie>, f64) {
+    let mut volume = Volume::of(Way::Rename, FILE, &before.text());
+    let gate = Gate::default();
+    let backend = {
+        let gate = gate.clone();
+        Backend::by(move |request| match request.target() {
+            "/slow" => Answer::default()
+                .hold(&gate)
+                .and(Answer::ok(&[("X-Session-Merge", r#"{"more":1}"#)])),
+            _ => Answer::ok(&[("X-Session-Save", SAVE)]),
+        })
+    };
+    let at = |builder: &Builder| {
+        builder
+            .text()
+            .replace("http://app.invalid:1", backend.url())
+            .replace("REVOKED", &volume.name("revoked"))
+    };
+    let (old, new) = (at(before), at(after));
+    volume.put(&[(FILE, &old), ("revoked", "")]);
+    let sidecar = Builder::new(backend.url()).file(volume.path(FILE)).start();
+    let session = SetCookie::token(&sidecar.get("/", None));
+    let answer = thread::scope(|scope| {
+        let slow = scope.spawn(|| sidecar.get("/slow", Some(&session)));
+        backend.wait_for(2);
+        let id = serde_json::from_str::<serde_json::Value>(&token::payload(&session)).unwrap();
+        let id = id["cr"]["id"].as_str().unwrap_or_default().to_owned();
+        let files: Vec<(&str, String)> =
+            files.iter().map(|(name, text)| (*name, text.replace("ID", &id))).collect();
+        let mut put: Vec<(&str, &str)> =
+            files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        put.push((FILE, &new));
+        volume.put(&put);
+        sidecar.signal("HUP");
+        sidecar.wait_for_log("reloaded", 0);
+        gate.open();
+        slow.join().expect("an answer")
+    });
+    assert_eq!(answer.status(), 200, "the app's answer passes");
+    let rejected = sidecar.count(r#"cloakroom_session_writes_total{action="rejected"}"#);
+    (SetCookie::of(&answer), rejected)
+}
+
+#[test]
+fn a_request_that_is_held_open_does_not_outlive_its_session() {
+    let app = || Builder::new("http://app.invalid:1");
+    let managed = || app().with("[session]\nttl = \"1h\"\nrevoked_file = \"REVOKED\"");
+    let other = &format!("[[keys]]\nid = \"new\"\nsecret = \"{NEW_SECRET}\"\n");
+    for (name, files, after) in [
+        ("not_before", &[][..], managed().with("not_before = 2999-01-01T00:00:00Z")),
+        ("revoked_file", &[("revoked", "ID\n")][..], managed().with("leeway = \"1s\"")),
+        ("a retired key", &[][..], managed().keys(other)),
+    ] {
+        let (cookie, rejected) = merged_across_a_reload(&managed(), files, &after);
+        assert!(cookie.is_none(), "{name}: a token was issued");
+        assert_eq!(rejected, 1.0, "{name}");
+    }
+    // A key that went to the second place still verifies; the first one signs.
+    let both = format!("{other}\n[[keys]]\nsecret = \"{SECRET}\"");
+    let (cookie, rejected) = merged_across_a_reload(&managed(), &[], &managed().keys(&both));
+    let token = cookie.expect("a session that is still good is written").value;
+    let payload = token::payload_as(&token, NEW_HEADER, NEW_SECRET, Algorithm::HS256);
+    assert!(payload.contains(r#""more":1"#), "{payload}");
+    assert_eq!(rejected, 0.0);
 }

@@ -1,40 +1,51 @@
 //! The addresses behind the backend's name: looked up in the background while they are in use, and
-//! at once when none of them answers any more.
+//! at once when one of them stops answering. An address that takes no connection is left out until
+//! it does again.
 
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 /// How long addresses are used before they are looked up again.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// How often an address that took no connection is tried again, beside the requests.
+const PROBE: Duration = Duration::from_secs(1);
+
 type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+/// What a look-up found, for all who wait for it: `io::Error` cannot be copied.
+type Found = Result<Arc<Known>, (io::ErrorKind, String)>;
 
 /// A name, and what it stood for when it was last looked up.
 pub(super) struct Name {
     look_up: Box<dyn Fn() -> Answer + Send + Sync>,
     patience: Duration,
     fresh: Duration,
+    probe: Duration,
     known: ArcSwapOption<Known>,
-    /// Somebody looks it up.
-    looking: AtomicBool,
+    /// The look-up that is under way: whoever needs one meanwhile waits for it.
+    looking: Mutex<Option<watch::Receiver<Option<Found>>>>,
     /// No connection could be made to what is known.
     suspect: AtomicBool,
+    /// The addresses that took no connection when they were last tried.
+    dead: Mutex<Dead>,
 }
 
-/// Somebody who looks a name up, also where the request goes away meanwhile.
-struct Looking(Arc<Name>);
-
-impl Drop for Looking {
-    fn drop(&mut self) {
-        self.0.looking.store(false, Ordering::Release);
-    }
+#[derive(Default)]
+struct Dead {
+    addresses: Vec<SocketAddr>,
+    /// [`probe`] runs.
+    is_probed: bool,
 }
 
 struct Known {
@@ -52,48 +63,52 @@ impl Name {
                 Ok(tokio::net::lookup_host((&*host, port)).await?.collect::<Vec<_>>())
             })
         };
-        Self::with(look_up, patience, FRESH)
+        Self::with(look_up, patience, FRESH, PROBE)
     }
 
     fn with(
         look_up: impl Fn() -> Answer + Send + Sync + 'static,
         patience: Duration,
         fresh: Duration,
+        probe: Duration,
     ) -> Self {
         Self {
             look_up: Box::new(look_up),
             patience,
             fresh,
+            probe,
             known: ArcSwapOption::empty(),
-            looking: AtomicBool::new(false),
+            looking: Mutex::new(None),
             suspect: AtomicBool::new(false),
+            dead: Mutex::default(),
         }
     }
 
-    /// The address for an attempt, counted from 0: each takes the next one.
+    /// The address for an attempt, counted from 0: each takes the next one of those that are not
+    /// known to be dead, or of all where all are.
     ///
     /// # Errors
     /// The name cannot be looked up, and never could.
     pub(super) async fn address(self: &Arc<Self>, attempt: usize) -> io::Result<SocketAddr> {
         let known = match self.known.load_full() {
-            Some(known) if self.suspect.swap(false, Ordering::AcqRel) => match self.begin() {
-                Some(_looking) => self.look_up().await.unwrap_or(known),
-                None => known,
-            },
+            Some(known) if self.suspect.swap(false, Ordering::AcqRel) => {
+                self.look_up().await.unwrap_or(known)
+            }
             Some(known) => {
-                if known.at.elapsed() > self.fresh
-                    && let Some(looking) = self.begin()
-                {
-                    tokio::spawn(async move {
-                        // A name that cannot be looked up now keeps the addresses it had.
-                        let _ = looking.0.look_up().await;
-                    });
+                if known.at.elapsed() > self.fresh {
+                    // A name that cannot be looked up now keeps the addresses it had.
+                    drop(self.join_look_up());
                 }
                 known
             }
             None => self.look_up().await?,
         };
-        let address = known.addresses.get(attempt % known.addresses.len().max(1));
+        let dead = self.dead.lock();
+        let alive = || known.addresses.iter().filter(|address| !dead.addresses.contains(address));
+        let address = match alive().count() {
+            0 => known.addresses.get(attempt % known.addresses.len().max(1)),
+            count => alive().nth(attempt % count),
+        };
         address.copied().ok_or_else(nowhere)
     }
 
@@ -102,26 +117,80 @@ impl Name {
         self.known.load().as_ref().map_or(1, |known| known.addresses.len())
     }
 
-    /// Says that a connection could not be made: the next attempt looks the name up.
-    pub(super) fn suspect(&self) {
+    /// Says that no connection could be made to an address: the next attempt looks the name up,
+    /// and requests take the other addresses until this one answers again.
+    pub(super) fn missed(self: &Arc<Self>, address: SocketAddr) {
         self.suspect.store(true, Ordering::Release);
+        let mut dead = self.dead.lock();
+        if !dead.addresses.contains(&address) {
+            dead.addresses.push(address);
+        }
+        if !std::mem::replace(&mut dead.is_probed, true) {
+            tokio::spawn(probe(Arc::downgrade(self), self.probe, self.patience));
+        }
     }
 
-    /// None where somebody looks it up already: while a backend is away, each request would.
-    fn begin(self: &Arc<Self>) -> Option<Looking> {
-        let is_free = !self.looking.swap(true, Ordering::AcqRel);
-        is_free.then(|| Looking(Arc::clone(self)))
+    /// Waits for the look-up that is under way, or for a new one, but not longer than `patience`.
+    async fn look_up(self: &Arc<Self>) -> io::Result<Arc<Known>> {
+        let mut looking = self.join_look_up();
+        let found = tokio::time::timeout(self.patience, looking.wait_for(Option::is_some)).await;
+        let found = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
+        let found = found.ok().and_then(|found| found.clone()).unwrap_or_else(|| {
+            Err((io::ErrorKind::Interrupted, "the look-up was interrupted".to_owned()))
+        });
+        found.map_err(|(kind, text)| io::Error::new(kind, text))
     }
 
-    async fn look_up(&self) -> io::Result<Arc<Known>> {
-        let found = tokio::time::timeout(self.patience, (self.look_up)()).await;
-        let addresses = found.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    /// One at a time: each takes a thread for as long as the resolver needs, also when nobody waits
+    /// for it any more.
+    fn join_look_up(self: &Arc<Self>) -> watch::Receiver<Option<Found>> {
+        let mut looking = self.looking.lock();
+        if let Some(under_way) = &*looking
+            && under_way.has_changed().is_ok()
+        {
+            return under_way.clone();
+        }
+        let (tell, told) = watch::channel(None);
+        *looking = Some(told.clone());
+        let name = Arc::clone(self);
+        tokio::spawn(async move {
+            let found = (name.look_up)().await.and_then(|addresses| name.learn(addresses));
+            *name.looking.lock() = None;
+            tell.send_replace(Some(found.map_err(|error| (error.kind(), error.to_string()))));
+        });
+        told
+    }
+
+    fn learn(&self, addresses: Vec<SocketAddr>) -> io::Result<Arc<Known>> {
         if addresses.is_empty() {
             return Err(nowhere());
         }
+        self.dead.lock().addresses.retain(|address| addresses.contains(address));
         let known = Arc::new(Known { addresses, at: Instant::now() });
         self.known.store(Some(Arc::clone(&known)));
         Ok(known)
+    }
+}
+
+/// Tries the dead addresses again and again, so that no request has to, until none is left.
+async fn probe(name: Weak<Name>, every: Duration, patience: Duration) {
+    loop {
+        tokio::time::sleep(every).await;
+        let Some(dead) = name.upgrade().map(|name| name.dead.lock().addresses.clone()) else {
+            return;
+        };
+        for address in dead {
+            let connected = tokio::time::timeout(patience, TcpStream::connect(address)).await;
+            if let (Ok(Ok(_)), Some(name)) = (connected, name.upgrade()) {
+                name.dead.lock().addresses.retain(|other| *other != address);
+            }
+        }
+        let Some(name) = name.upgrade() else { return };
+        let mut dead = name.dead.lock();
+        if dead.addresses.is_empty() {
+            dead.is_probed = false;
+            return;
+        }
     }
 }
 
@@ -132,8 +201,6 @@ fn nowhere() -> io::Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
-    use parking_lot::Mutex;
-
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
@@ -147,6 +214,10 @@ mod tests {
 
     impl Zone {
         fn new(fresh: Duration, ports: &[u16]) -> Self {
+            Self::probed(fresh, HOUR, ports)
+        }
+
+        fn probed(fresh: Duration, probe: Duration, ports: &[u16]) -> Self {
             let answer = Arc::new(Mutex::new(Some(ports.to_vec())));
             let asked = Arc::new(Mutex::new(0));
             let look_up = {
@@ -156,12 +227,11 @@ mod tests {
                     let found = answer.lock().clone();
                     Box::pin(async move {
                         let ports = found.ok_or(io::ErrorKind::HostUnreachable)?;
-                        let address = |port: &u16| SocketAddr::from(([127, 0, 0, 1], *port));
-                        Ok(ports.iter().map(address).collect())
+                        Ok(ports.into_iter().map(at).collect())
                     })
                 }
             };
-            Self { answer, asked, name: Arc::new(Name::with(look_up, HOUR, fresh)) }
+            Self { answer, asked, name: Arc::new(Name::with(look_up, HOUR, fresh, probe)) }
         }
 
         fn becomes(&self, ports: Option<&[u16]>) {
@@ -175,6 +245,10 @@ mod tests {
         fn asked(&self) -> usize {
             *self.asked.lock()
         }
+    }
+
+    fn at(port: u16) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], port))
     }
 
     fn run(test: impl Future<Output = ()>) {
@@ -199,7 +273,7 @@ mod tests {
             assert_eq!(zone.port(0).await, Some(1));
             zone.becomes(Some(&[2]));
             assert_eq!(zone.port(0).await, Some(1));
-            zone.name.suspect();
+            zone.name.missed(at(1));
             assert_eq!(zone.port(1).await, Some(2));
             assert_eq!(zone.port(0).await, Some(2));
             assert_eq!(zone.asked(), 2);
@@ -228,13 +302,74 @@ mod tests {
             assert_eq!(zone.port(0).await, Some(1));
             for broken in [None, Some(&[][..])] {
                 zone.becomes(broken);
-                zone.name.suspect();
+                zone.name.missed(at(1));
                 assert_eq!(zone.port(0).await, Some(1));
             }
             let never = Zone::new(HOUR, &[]);
             assert_eq!(never.port(0).await, None);
             never.becomes(Some(&[3]));
             assert_eq!(never.port(0).await, Some(3));
+        });
+    }
+
+    #[test]
+    fn a_dead_address_is_tried_by_one_request_and_then_left_out() {
+        run(async {
+            let zone = Zone::new(HOUR, &[1, 2, 3]);
+            assert_eq!(zone.port(0).await, Some(1));
+            zone.name.missed(at(1));
+            for (attempt, port) in [(0, 2), (1, 3), (2, 2), (0, 2)] {
+                assert_eq!(zone.port(attempt).await, Some(port), "{attempt}");
+            }
+            zone.name.missed(at(2));
+            assert_eq!((zone.port(0).await, zone.port(1).await), (Some(3), Some(3)));
+            // Where all are dead, each is as good as the others.
+            zone.name.missed(at(3));
+            assert_eq!((zone.port(0).await, zone.port(1).await), (Some(1), Some(2)));
+        });
+    }
+
+    #[test]
+    fn an_address_that_answers_again_is_used_again() {
+        run(async {
+            let back = tokio::net::TcpListener::bind(at(0)).await.unwrap();
+            let port = back.local_addr().unwrap().port();
+            let zone = Zone::probed(HOUR, Duration::from_millis(1), &[port, 1]);
+            assert_eq!(zone.port(0).await, Some(port));
+            zone.name.missed(at(port));
+            assert_eq!(zone.port(0).await, Some(1));
+            while zone.port(0).await != Some(port) {
+                tokio::task::yield_now().await;
+            }
+        });
+    }
+
+    #[test]
+    fn an_address_that_the_name_has_no_more_is_forgotten() {
+        run(async {
+            let zone = Zone::new(HOUR, &[1, 2]);
+            assert_eq!(zone.port(0).await, Some(1));
+            zone.becomes(Some(&[2]));
+            zone.name.missed(at(1));
+            assert_eq!(zone.port(0).await, Some(2));
+            assert!(zone.name.dead.lock().addresses.is_empty());
+        });
+    }
+
+    #[test]
+    fn requests_that_come_before_the_first_answer_share_one_look_up() {
+        run(async {
+            let zone = Zone::new(HOUR, &[1]);
+            let requests: Vec<_> = (0..300)
+                .map(|_| {
+                    let name = Arc::clone(&zone.name);
+                    tokio::spawn(async move { name.address(0).await.unwrap() })
+                })
+                .collect();
+            for request in requests {
+                assert_eq!(request.await.unwrap(), at(1));
+            }
+            assert_eq!(zone.asked(), 1);
         });
     }
 }

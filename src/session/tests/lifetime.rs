@@ -26,10 +26,10 @@ fn a_ttl_bounds_the_token_and_hides_its_claims() {
 fn nothing_extends_a_session_past_its_absolute_end() {
     let second = Duration::from_secs(1);
     let policy = Policy { ttl: Some(second * 100), absolute_ttl: Some(second * 150), ..policy() };
-    let first = issued(&nobody(), save("{}"), &policy, NOW);
+    let first = issued(&nobody(), save("{\"n\":1}"), &policy, NOW);
     let later = NOW.plus(second * 90);
     let opened = open_cookie(&policy, &token_of(&first), later);
-    let again = issued(&opened, save("{}"), &policy, later);
+    let again = issued(&opened, save("{\"n\":2}"), &policy, later);
     assert!(again.set_cookie.ends_with("; Max-Age=60"), "{}", again.set_cookie);
     let over = open_cookie(&policy, &token_of(&again), NOW.plus(second * 150));
     assert_eq!(over.outcome(), Outcome::Rejected(Rejection::Expired));
@@ -60,6 +60,44 @@ fn remember_me_is_the_sessions_own_lifetime_and_stays_with_it() {
             "{}",
             count.set_cookie
         );
+    }
+}
+
+#[test]
+fn an_empty_dict_ends_a_login_and_nothing_of_it_passes_to_the_next() {
+    let policy = Policy { ttl: Some(Duration::from_secs(3600)), ..policy() };
+    let first = issued(&nobody(), save_for("{\"user\":1}", Some(34_560_000)), &policy, NOW);
+    let opened = open_cookie(&policy, &token_of(&first), NOW);
+    let patch = Dict::parse(br#"{"user":null}"#).unwrap();
+    let merge = Directive::Save(Save { dict: None, patch: Some(patch), max_age: None });
+    for directive in [save("{}"), merge] {
+        let ended = issued(&opened, directive, &policy, NOW);
+        assert!(ended.set_cookie.contains("; Max-Age=3600"), "{}", ended.set_cookie);
+        let opened = open_cookie(&policy, &token_of(&ended), NOW);
+        let next = issued(&opened, save("{\"user\":2}"), &policy, NOW);
+        assert!(next.set_cookie.contains("; Max-Age=3600"), "{}", next.set_cookie);
+        assert_eq!(opened.token().unwrap().managed().unwrap().own_max_age, None);
+    }
+    // A lifetime beside the empty dict is the next session's own.
+    let asked = issued(&opened, save_for("{}", Some(60)), &policy, NOW);
+    assert!(asked.set_cookie.contains("; Max-Age=60"), "{}", asked.set_cookie);
+}
+
+#[test]
+fn members_of_cr_that_a_later_version_writes_are_ignored() {
+    let policy = Policy { absolute_ttl: Some(Duration::from_secs(50)), ..policy() };
+    let cr = r#"{"id":"AQEBAQEBAQEBAQEBAQEBAQ","new":{"x":[1]},"start":1000,"ms":1000000}"#;
+    let managed = lifetime::Managed::parse(cr).unwrap();
+    assert_eq!(
+        (managed.start, managed.issued),
+        (Timestamp::from_secs(1000), Timestamp::from_secs(1000))
+    );
+    let payload = format!(r#"{{"n":1,"iat":1000,"exp":99999999999,"cr":{cr}}}"#);
+    for (now, outcome) in [(1049, "valid"), (1050, "expired")] {
+        let token = token(&payload);
+        let opened = open_cookie(&policy, &token, Timestamp::from_secs(now));
+        assert_eq!(opened.outcome().label(), outcome);
+        assert!(opened.token().is_none_or(|token| token.dict().as_str() == "{\"n\":1}"));
     }
 }
 
