@@ -1,7 +1,10 @@
 //! Name and attributes of the session cookie, as `Set-Cookie` writes and expires it (RFC 6265bis
 //! section 4.1).
 
+use std::time::Duration;
+
 use super::{CookieName, name_and_value};
+use crate::session::time::Timestamp;
 
 /// The `SameSite` attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -128,13 +131,23 @@ impl CookieAttributes {
     }
 
     /// The `Set-Cookie` value that hands `token` to the client for `max_age` seconds, or until
-    /// the browser ends.
+    /// the browser ends. Clients of Java read a cookie with `Max-Age` and without `Expires` as one
+    /// of RFC 2965, and send it back in that form.
     #[must_use]
-    pub fn issue(&self, token: &str, max_age: Option<u64>, transport: Transport) -> String {
+    pub fn issue(
+        &self,
+        token: &str,
+        max_age: Option<u64>,
+        now: Timestamp,
+        transport: Transport,
+    ) -> String {
         let name = &self.name;
         let suffix = self.suffix(transport);
         match max_age {
-            Some(seconds) => format!("{name}={token}{suffix}; Max-Age={seconds}"),
+            Some(seconds) => {
+                let expires = now.plus(Duration::from_secs(seconds)).to_http_date();
+                format!("{name}={token}{suffix}; Max-Age={seconds}; Expires={expires}")
+            }
             None => format!("{name}={token}{suffix}"),
         }
     }

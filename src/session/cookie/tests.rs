@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::session::time::Timestamp;
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn name() -> CookieName {
     CookieName::parse("session").unwrap()
@@ -94,8 +97,11 @@ fn it_is_deleted_with_the_attributes_it_is_set_with() {
     let attributes =
         "; Path=/app; Domain=example.org; Secure; HttpOnly; SameSite=None; Partitioned";
     for over in [Transport::Clear, Transport::Tls] {
-        assert_eq!(cookie.issue("t", Some(60), over), format!("sid=t{attributes}; Max-Age=60"));
-        assert_eq!(cookie.issue("t", None, over), format!("sid=t{attributes}"));
+        assert_eq!(
+            cookie.issue("t", Some(60), NOW, over),
+            format!("sid=t{attributes}; Max-Age=60; Expires=Fri, 15 Jan 2027 08:01:00 GMT")
+        );
+        assert_eq!(cookie.issue("t", None, NOW, over), format!("sid=t{attributes}"));
         assert_eq!(
             cookie.expire(over),
             format!("sid={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
@@ -103,7 +109,7 @@ fn it_is_deleted_with_the_attributes_it_is_set_with() {
     }
     let plain = CookieParts { http_only: false, same_site: SameSite::Unset, ..parts("sid") };
     let plain = CookieAttributes::new(plain).unwrap();
-    assert_eq!(plain.issue("t", None, Transport::Tls), "sid=t; Path=/");
+    assert_eq!(plain.issue("t", None, NOW, Transport::Tls), "sid=t; Path=/");
 }
 
 #[test]
@@ -111,7 +117,7 @@ fn secure_follows_the_transport_where_it_is_asked_to() {
     let auto = CookieParts { secure: Secure::Auto, ..parts("sid") };
     let cookie = CookieAttributes::new(auto).unwrap();
     for (over, expected) in [(Transport::Clear, false), (Transport::Tls, true)] {
-        for set_cookie in [cookie.issue("t", None, over), cookie.expire(over)] {
+        for set_cookie in [cookie.issue("t", None, NOW, over), cookie.expire(over)] {
             assert_eq!(set_cookie.contains("; Secure;"), expected, "{set_cookie}");
         }
     }
