@@ -146,6 +146,87 @@ fn combinations_that_browsers_refuse_are_refused_all_at_once() {
 }
 
 #[test]
+fn prefixes_compare_without_regard_to_case() {
+    let keys = |name: &str, secure, http_only| -> Vec<&str> {
+        let domain = Some("example.org".to_owned());
+        let parts = CookieParts { domain, path: "/a".into(), secure, http_only, ..parts(name) };
+        CookieAttributes::new(parts)
+            .map_or_else(|faults| faults.iter().map(|fault| fault.key).collect(), |_| vec![])
+    };
+    for (name, insecure, scripted) in [
+        ("__Host-s", &["secure", "domain", "path"][..], &["domain", "path"][..]),
+        ("__Secure-s", &["secure"], &[]),
+        ("__Http-s", &["secure", "http_only"], &["http_only"]),
+        (
+            "__Host-Http-s",
+            &["secure", "http_only", "domain", "path"],
+            &["http_only", "domain", "path"],
+        ),
+        ("__Hosts-s", &[], &[]),
+        ("_Http-s", &[], &[]),
+        ("s__Http-", &[], &[]),
+    ] {
+        for name in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+            assert_eq!(keys(&name, Secure::Never, false), insecure, "{name}");
+            assert_eq!(keys(&name, Secure::Always, false), scripted, "{name}");
+        }
+    }
+    assert_eq!(keys("__http-s", Secure::Always, true), [""; 0]);
+}
+
+#[test]
+fn a_domain_that_no_browser_takes_is_refused_with_a_remedy() {
+    let fault = |domain: &str| {
+        let parts = CookieParts { domain: Some(domain.to_owned()), ..parts("s") };
+        CookieAttributes::new(parts).err().map(|faults| {
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].key, "domain");
+            faults[0].message.clone()
+        })
+    };
+    for good in [
+        "example.com",
+        ".example.com",
+        "localhost",
+        "EXAMPLE.com",
+        "a-b.example.com",
+        "xn--bcher-kva.example",
+        "my_host.example",
+        "127.0.0.1",
+    ] {
+        assert_eq!(fault(good), None, "{good}");
+    }
+    for (bad, said) in [
+        ("", "empty"),
+        ("https://example.com", "scheme"),
+        ("//example.com", "path"),
+        ("example.com:8080", "port"),
+        ("127.0.0.1:80", "port"),
+        ("example.com/", "path"),
+        ("example.com/app", "path"),
+        ("*.example.com", "wildcard"),
+        ("*", "wildcard"),
+        ("example..com", "dot too many"),
+        ("..example.com", "dot too many"),
+        ("example.com.", "dot too many"),
+        (".", "dot too many"),
+        (".127.0.0.1", "IP address"),
+        ("::1", "IPv6"),
+        ("[::1]", "IPv6"),
+        (".::1", "IPv6"),
+        (" example.com", "white space"),
+        ("example.com ", "white space"),
+        ("a.example b.example", "white space"),
+        ("user@example.com", "user name"),
+        ("a;b", "\";\""),
+        ("b\u{fc}cher.example", "ASCII"),
+    ] {
+        let message = fault(bad).unwrap_or_default();
+        assert!(message.contains(said), "{bad:?}: {message:?}");
+    }
+}
+
+#[test]
 fn a_set_cookie_of_our_name_is_known_by_its_name() {
     let cookie = CookieAttributes::new(parts("session")).unwrap();
     for (set_cookie, ours) in [
