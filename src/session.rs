@@ -403,7 +403,7 @@ fn issue(
     let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
     let max_age = stamp.as_ref().and_then(|stamp| stamp.max_age);
     Ok(Issued {
-        set_cookie: policy.cookie.issue(&token, max_age, opened.transport),
+        set_cookie: policy.cookie.issue(&token, max_age, now, opened.transport),
         cookie_bytes: policy.cookie.bytes_with(token.as_bytes()),
         session: stamp.map(|stamp| stamp.managed.id),
         kind,

@@ -27,22 +27,34 @@ where
     Some(value)
 }
 
-/// The `Vary` of an answer on a route with sessions: None where it already has `Cookie` or `*`.
-pub(super) fn vary_by_cookie<'a, I>(fields: impl Fn() -> I) -> Option<Vec<u8>>
+/// The `Vary` of an answer: None where it stays as it is. Members that name a field of the
+/// sidecar's own are right towards a cache between it and the app; outside, the fields come from
+/// the cookie. With `add`, on routes with sessions, `Cookie` is there in any case.
+pub(super) fn vary<'a, I>(
+    fields: impl Fn() -> I,
+    is_own: impl Fn(&[u8]) -> bool,
+    add: bool,
+) -> Option<Vec<u8>>
 where
     I: Iterator<Item = &'a [u8]>,
 {
     let covers = |member: &[u8]| member == b"*" || member.eq_ignore_ascii_case(b"cookie");
-    if fields().flat_map(directives).any(covers) {
+    let members = || fields().flat_map(directives);
+    let has_own = members().any(&is_own);
+    let is_covered = members().any(covers);
+    if !has_own && (is_covered || !add) {
         return None;
     }
-    let mut value = Vec::new();
-    for member in fields().flat_map(directives) {
-        value.extend_from_slice(member);
-        value.extend_from_slice(b", ");
-    }
-    value.extend_from_slice(b"Cookie");
-    Some(value)
+    let cookie = (!is_covered).then_some(&b"Cookie"[..]);
+    let all: Vec<&[u8]> = members().filter(|member| !is_own(member)).chain(cookie).collect();
+    Some(all.join(&b", "[..]))
+}
+
+/// Whether a field of that name, in lower case, says to a shared cache what `Cache-Control` does
+/// not: `Surrogate-Control`, and the targeted ones of RFC 9213, which CDNs name after themselves.
+pub(super) fn is_targeted(name: &str) -> bool {
+    matches!(name, "surrogate-control" | "cdn-cache-control")
+        || name.ends_with("-cdn-cache-control")
 }
 
 fn directives(field: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -58,8 +70,9 @@ mod tests {
             .map(|value| String::from_utf8_lossy(&value).into_owned())
     }
 
-    fn vary_of(fields: &[&str]) -> Option<String> {
-        vary_by_cookie(|| fields.iter().map(|field| field.as_bytes()))
+    fn vary_of(fields: &[&str], add: bool) -> Option<String> {
+        let is_own = |name: &[u8]| name.to_ascii_lowercase().starts_with(b"x-session");
+        vary(|| fields.iter().map(|field| field.as_bytes()), is_own, add)
             .map(|value| String::from_utf8_lossy(&value).into_owned())
     }
 
@@ -91,7 +104,24 @@ mod tests {
             (&["*"], None),
             (&["X-Cookie"], Some("X-Cookie, Cookie")),
         ] {
-            assert_eq!(vary_of(fields).as_deref(), expected, "{fields:?}");
+            assert_eq!(vary_of(fields, true).as_deref(), expected, "{fields:?}");
         }
+    }
+
+    #[test]
+    fn own_fields_become_cookie_once() {
+        for (fields, expected) in [
+            (&["X-Session"][..], "Cookie"),
+            (&["x-session, Accept, X-Session-Save"], "Accept, Cookie"),
+            (&["X-Session", "Origin"], "Origin, Cookie"),
+            (&["cookie, X-Session"], "cookie"),
+            (&["X-Session, *"], "*"),
+        ] {
+            for add in [true, false] {
+                assert_eq!(vary_of(fields, add).as_deref(), Some(expected), "{fields:?}");
+            }
+        }
+        assert_eq!(vary_of(&["Origin"], false), None);
+        assert_eq!(vary_of(&[], false), None);
     }
 }

@@ -240,7 +240,7 @@ pub(super) fn insert_session(
         upstream.insert_header(status.to_wire(), opened.outcome().label())?;
     }
     if let Some(token) = token {
-        insert_claims(shared, upstream, &names.claims, token.dict())?;
+        insert_claims(shared, upstream, &names.claims, token.dict(), ctx.id())?;
     }
     debug_assert!(token.is_some() || opened.outcome() != Outcome::Valid);
     Ok(())
@@ -252,11 +252,19 @@ fn insert_claims(
     upstream: &mut RequestHeader,
     claims: &[Claim],
     dict: &Dict,
+    id: &str,
 ) -> Result<()> {
     for claim in claims {
         match claim.value(dict) {
             ClaimValue::Absent => {}
-            ClaimValue::Unfit => shared.metrics.claim_headers_skipped.inc(),
+            ClaimValue::Unfit => {
+                shared.metrics.claim_headers_skipped.inc();
+                // The value is part of the session: it is not logged.
+                log::warn!(
+                    header = claim.field.as_str(), request_id = id;
+                    "a claim header was left out: no header can carry its value unchanged"
+                );
+            }
             ClaimValue::Value(value) => upstream.insert_header(claim.field.to_wire(), value)?,
         }
     }

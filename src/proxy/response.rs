@@ -110,14 +110,12 @@ pub(super) fn close_session(
     remove(response, own);
     drop_foreign_cookie(shared, response, config)?;
     let Session::Open(opened) = &ctx.session else {
-        return Ok(());
+        return vary_by_cookie(response, config, false);
     };
-    if config.vary {
-        vary_by_cookie(response)?;
-    }
+    vary_by_cookie(response, config, config.vary)?;
     let now = clock::now();
     // What is issued is issued by the keys and revocations in force now.
-    let current = shared.state.load_full();
+    let current = shared.state.load();
     let changed =
         (!Arc::ptr_eq(&current, &state)).then_some((&current.keys, &current.config.session));
     let still_good = opened.check_again(changed, &config.session, now);
@@ -178,12 +176,14 @@ pub(super) fn close_session(
     }
 }
 
-/// Says that the answer depends on the cookie.
-fn vary_by_cookie(response: &mut ResponseHeader) -> Result<()> {
+/// Says that the answer depends on the cookie, if `add`, and names no field that is the sidecar's.
+fn vary_by_cookie(response: &mut ResponseHeader, config: &Config, add: bool) -> Result<()> {
     let value = match response.headers.contains_key(VARY) {
-        false => Some(HeaderValue::from_static("Cookie")),
+        false => add.then(|| HeaderValue::from_static("Cookie")),
         true => {
-            caching::vary_by_cookie(|| values(&response.headers, &VARY)).map(header_value_from_raw)
+            let is_own = |name: &[u8]| config.headers.is_spoofed(name);
+            caching::vary(|| values(&response.headers, &VARY), is_own, add)
+                .map(header_value_from_raw)
         }
     };
     match value {
@@ -336,8 +336,9 @@ fn set(response: &mut ResponseHeader, set_cookie: &str) -> Result<()> {
     if let Some(value) = caching::private(|| values(&response.headers, &CACHE_CONTROL)) {
         response.insert_header("Cache-Control", header_value_from_raw(value))?;
     }
-    response.remove_header("Surrogate-Control");
-    response.remove_header("CDN-Cache-Control");
+    let targeted = response.headers.keys().filter(|name| caching::is_targeted(name.as_str()));
+    let targeted = targeted.cloned().collect();
+    remove(response, targeted);
     Ok(())
 }
 

@@ -171,7 +171,8 @@ pub fn encode(dict: &Dict, encoding: Encoding) -> String {
 pub enum ClaimValue {
     /// Nothing there, or null, an object or an array: no header.
     Absent,
-    /// A string with something but printable ASCII in it: no header, counted.
+    /// A string with something but printable ASCII in it, or with a space at either end, which
+    /// servers cut off: no header, counted. ` admin` would be read as `admin`.
     Unfit,
     /// The header's value: a string as it is, a number or a boolean as JSON text.
     Value(String),
@@ -186,7 +187,9 @@ impl Claim {
             Some(json) if json == "null" || json.starts_with(['{', '[']) => ClaimValue::Absent,
             Some(json) if json.starts_with('"') => {
                 match String::from_utf8(unescape(json).into_owned()) {
-                    Ok(text) if is_printable(&text) => ClaimValue::Value(text),
+                    Ok(text) if is_printable(&text) && text.trim_ascii() == text => {
+                        ClaimValue::Value(text)
+                    }
                     _ => ClaimValue::Unfit,
                 }
             }

@@ -22,7 +22,7 @@ const VALUES: [(&str, &str, &str); 36] = [
     ("", "trusted_proxies", "'10.0.0.0/8' | ['intranet'] | ['10.0.0.0/33'] | [1]"),
     ("cookie", "name", "'' | 'a b' | 'a;b' | '__Host-a' | '__Secure-a' | 1"),
     ("cookie", "path", "'/;' | 1 | \"/\\n\""),
-    ("cookie", "domain", "'a;b' | 1 | true"),
+    ("cookie", "domain", "'a;b' | 'https://a.example' | 'a.example:80' | '*.a.example' | 1 | true"),
     ("cookie", "secure", "'true' | 1 | ture"),
     ("cookie", "http_only", "'no' | 0"),
     ("cookie", "same_site", "'sometimes' | 'none' | 1"),

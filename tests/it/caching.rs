@@ -1,6 +1,6 @@
 //! A shared cache never keeps an answer that sets the cookie, and knows that answers differ by it.
 
-use crate::support::{Answer, Backend, Sidecar};
+use crate::support::{Answer, Backend, Protocol, Request, Sidecar};
 
 const SAVE: (&str, &str) = ("X-Session-Save", r#"{"n":2}"#);
 const DELETE: (&str, &str) = ("X-Session-Delete", "1");
@@ -79,11 +79,23 @@ fn orders_for_other_caches_go_in_any_case() {
                 ("Surrogate-Control", "max-age=5"),
                 ("surrogate-control", "max-age=7"),
                 ("CDN-Cache-Control", "max-age=6"),
+                ("Cloudflare-CDN-Cache-Control", "max-age=8"),
+                ("vercel-cdn-cache-control", "max-age=9"),
+                ("X-CDN-Cache-Control-Not", "kept"),
                 write,
             ]));
-            let response = sidecar.get("/", None);
-            assert_eq!(response.values("Surrogate-Control"), [""; 0]);
-            assert_eq!(response.values("CDN-Cache-Control"), [""; 0]);
+            for protocol in [Protocol::Http11, Protocol::H2c] {
+                let response = sidecar.send_over(protocol, &Request::get("/"));
+                for name in [
+                    "Surrogate-Control",
+                    "CDN-Cache-Control",
+                    "Cloudflare-CDN-Cache-Control",
+                    "Vercel-CDN-Cache-Control",
+                ] {
+                    assert_eq!(response.values(name), [""; 0], "{name} {protocol:?}");
+                }
+                assert_eq!(response.values("X-CDN-Cache-Control-Not"), ["kept"]);
+            }
         }
     }
 }
@@ -120,4 +132,29 @@ fn vary_can_be_left_alone() {
     assert_eq!(sidecar.get("/", None).values("Vary"), [""; 0]);
     backend.will(Answer::ok(&[("Vary", "Origin"), SAVE]));
     assert_eq!(sidecar.get("/", None).values("Vary"), ["Origin"]);
+}
+
+#[test]
+fn own_fields_in_vary_are_the_cookie_to_the_client() {
+    let backend = Backend::plain();
+    let claims = "[headers]\nstatus = \"X-Seen\"\n[headers.claims]\n\"X-Remote-User\" = \"user\"\n";
+    let off = "[[routes]]\npath = \"/off/\"\nsession = \"off\"";
+    for vary in ["", "[session]\nvary = false"] {
+        let sidecar = Sidecar::before(&backend).with(claims).with(vary).with(off).start();
+        for (sent, expected) in [
+            (&["X-Session"][..], "Cookie"),
+            (&["x-session", "X-Session-Save, X-Seen"], "Cookie"),
+            (&["X-Remote-User, Origin"], "Origin, Cookie"),
+            (&["Cookie, X-Session"], "Cookie"),
+        ] {
+            let fields: Vec<_> = sent.iter().map(|value| ("Vary", *value)).collect();
+            backend.will(Answer::ok(&fields));
+            for target in ["/", "/off/"] {
+                for protocol in [Protocol::Http11, Protocol::H2c] {
+                    let response = sidecar.send_over(protocol, &Request::get(target));
+                    assert_eq!(response.values("Vary"), [expected], "{sent:?} {target} {vary}");
+                }
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Single values of the dict in headers that an app already reads.
 
-use crate::support::{Backend, Builder, Request, Sidecar, contains, mint};
+use crate::support::{Backend, Builder, Protocol, Request, Sidecar, contains, mint};
 
 const CLAIMS: &str = r#"
 [headers.claims]
@@ -73,6 +73,12 @@ fn value_that_no_header_can_carry_is_skipped_and_counted() {
         r#""tab\there""#,
         r#""\ud800""#,
         r#""😀""#,
+        // Servers cut these off: what is left could be somebody else's name.
+        r#"" ann""#,
+        r#""ann ""#,
+        r#""\tann""#,
+        r#""ann\u0009""#,
+        r#"" ""#,
     ];
     for level in levels {
         sidecar.get("/", Some(&mint(format!(r#"{{"level":{level},"user":{{"name":"ann"}}}}"#))));
@@ -81,6 +87,34 @@ fn value_that_no_header_can_carry_is_skipped_and_counted() {
         assert_eq!(received.values("X-Remote-User"), ["ann"], "{level}");
     }
     sidecar.counts("cloakroom_claim_headers_skipped_total", levels.len() as f64);
+}
+
+#[test]
+fn header_that_is_left_out_is_named_in_the_log_and_its_value_is_not() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend);
+    let token = mint(r#"{"level":" classified","user":{"name":"ann"}}"#);
+    let message = "a claim header was left out: no header can carry its value unchanged";
+    for (number, protocol) in [Protocol::Http11, Protocol::H2c].into_iter().enumerate() {
+        sidecar.send_over(protocol, &Request::get("/").session(&token));
+        assert_eq!(backend.last().values("X-Level"), [""; 0], "{protocol:?}");
+        let line = sidecar.wait_for_log(message, number);
+        assert_eq!((&line["level"], &line["header"]), (&"warn".into(), &"X-Level".into()));
+        assert!(line["request_id"].is_string(), "{line}");
+    }
+    assert!(!sidecar.log().contains("classified"), "{}", sidecar.log());
+    assert!(!sidecar.log().contains("X-Remote-User"), "{}", sidecar.log());
+}
+
+#[test]
+fn empty_value_and_spaces_within_are_carried() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend);
+    for (level, expected) in [(r#""""#, ""), (r#""a  b""#, "a  b")] {
+        sidecar.get("/", Some(&mint(format!(r#"{{"level":{level}}}"#))));
+        assert_eq!(backend.last().values("X-Level"), [expected]);
+    }
+    sidecar.counts("cloakroom_claim_headers_skipped_total", 0.0);
 }
 
 #[test]

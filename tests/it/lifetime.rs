@@ -25,6 +25,8 @@ fn issued(cookie: &SetCookie) -> Issued {
     let issued = Issued::of(&cookie.value);
     let max_age = issued.lifetime().to_string();
     assert_eq!(cookie.attribute("Max-Age"), Some(max_age.as_str()), "{cookie:?}");
+    let expires = cookie.expires().expect("Expires stands beside Max-Age");
+    assert_eq!(expires, issued.exp, "{cookie:?}");
     issued
 }
 

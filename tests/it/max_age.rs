@@ -31,6 +31,9 @@ fn cookie_and_token_end_together() {
             let (cookie, seconds) = save(&sidecar, &backend, asked);
             assert_eq!(cookie.attribute("Max-Age"), Some(given.to_string().as_str()), "{asked}");
             assert!((seconds - f64::from(given)).abs() <= 1.0, "{asked}: {seconds}");
+            // Clients of Java read Max-Age alone as a cookie of RFC 2965.
+            let expires = cookie.expires().expect("Expires stands beside Max-Age");
+            assert_eq!(expires, Issued::of(&cookie.value).exp, "{cookie:?}");
         }
     }
 }

@@ -108,6 +108,8 @@ fn wrong_types_and_values_are_named_with_their_line() {
         ("[session]\nmax_cookie_bytes = \"many\"", "max_cookie_bytes"),
         ("[session]\non_bad_save = \"shrug\"", "on_bad_save"),
         ("[cookie]\nsecure = \"yes\"", "secure"),
+        ("[cookie]\ndomain = \"https://example.com\"", "domain"),
+        ("[cookie]\nhttp_only = false\nname = \"__http-s\"\nsecure = true", "http_only"),
         ("[cookie]\nsame_site = \"none\"", "same_site"),
         ("[cookie]\npartitioned = true", "partitioned"),
         ("[cookie]\nname = \"__Host-s\"", "name"),

@@ -1,7 +1,12 @@
 //! Name and attributes of the session cookie, as `Set-Cookie` writes and expires it (RFC 6265bis
 //! section 4.1).
 
+// Addresses as values: the core has no sockets.
+use core::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
 use super::{CookieName, name_and_value};
+use crate::session::time::Timestamp;
 
 /// The `SameSite` attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -128,13 +133,23 @@ impl CookieAttributes {
     }
 
     /// The `Set-Cookie` value that hands `token` to the client for `max_age` seconds, or until
-    /// the browser ends.
+    /// the browser ends. Clients of Java read a cookie with `Max-Age` and without `Expires` as one
+    /// of RFC 2965, and send it back in that form.
     #[must_use]
-    pub fn issue(&self, token: &str, max_age: Option<u64>, transport: Transport) -> String {
+    pub fn issue(
+        &self,
+        token: &str,
+        max_age: Option<u64>,
+        now: Timestamp,
+        transport: Transport,
+    ) -> String {
         let name = &self.name;
         let suffix = self.suffix(transport);
         match max_age {
-            Some(seconds) => format!("{name}={token}{suffix}; Max-Age={seconds}"),
+            Some(seconds) => {
+                let expires = now.plus(Duration::from_secs(seconds)).to_http_date();
+                format!("{name}={token}{suffix}; Max-Age={seconds}; Expires={expires}")
+            }
             None => format!("{name}={token}{suffix}"),
         }
     }
@@ -200,18 +215,19 @@ fn faults(parts: &CookieParts) -> Vec<CookieFault> {
     // Browsers compare the prefixes without regard to case (RFC 6265bis section 5.7).
     let name = parts.name.as_str();
     let lower = name.to_ascii_lowercase();
-    if lower.starts_with("__host-") {
-        if !secure {
-            fault("secure", format!("a cookie named {name:?} needs cookie.secure = true"));
-        }
-        if parts.domain.is_some() {
-            fault("domain", format!("a cookie named {name:?} must not have a domain"));
-        }
-        if parts.path != "/" {
-            fault("path", format!("a cookie named {name:?} needs cookie.path = \"/\""));
-        }
-    } else if lower.starts_with("__secure-") && !secure {
+    let is_http = lower.starts_with("__http-") || lower.starts_with("__host-http-");
+    let is_host = lower.starts_with("__host-");
+    if (is_host || is_http || lower.starts_with("__secure-")) && !secure {
         fault("secure", format!("a cookie named {name:?} needs cookie.secure = true"));
+    }
+    if is_http && !parts.http_only {
+        fault("http_only", format!("a cookie named {name:?} needs cookie.http_only = true"));
+    }
+    if is_host && parts.domain.is_some() {
+        fault("domain", format!("a cookie named {name:?} must not have a domain"));
+    }
+    if is_host && parts.path != "/" {
+        fault("path", format!("a cookie named {name:?} needs cookie.path = \"/\""));
     }
     if parts.same_site == SameSite::None && !secure {
         fault("same_site", "cookie.same_site = \"none\" needs cookie.secure = true".into());
@@ -225,16 +241,44 @@ fn faults(parts: &CookieParts) -> Vec<CookieFault> {
     if let Some(reason) = unfit(&parts.path) {
         fault("path", format!("{:?} {reason}", parts.path));
     }
-    match parts.domain.as_deref() {
-        Some("") => fault("domain", "a host name, not an empty string; leave the key out".into()),
-        Some(domain) => {
-            if let Some(reason) = unfit(domain) {
-                fault("domain", format!("{domain:?} {reason}"));
-            }
-        }
-        None => {}
+    if let Some(message) = parts.domain.as_deref().and_then(domain_fault) {
+        fault("domain", message);
     }
     faults
+}
+
+/// Why no browser takes a cookie of that `Domain` (RFC 6265bis sections 5.1.2 and 5.7), and what
+/// to write instead: the browser drops the cookie and says nothing, and nobody stays logged in.
+fn domain_fault(domain: &str) -> Option<String> {
+    if domain.is_empty() {
+        return Some("a host name, not an empty string; leave the key out".into());
+    }
+    let host = domain.strip_prefix('.').unwrap_or(domain);
+    let ip = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let reason = if let Some(reason) = unfit(domain) {
+        reason
+    } else if domain.contains(char::is_whitespace) {
+        "contains white space: write the host name alone"
+    } else if domain.contains("://") {
+        "has a scheme: write the host name alone, as in \"example.com\""
+    } else if domain.contains(['/', '?', '#', '\\']) {
+        "has a path: write the host name alone, and the path as cookie.path"
+    } else if domain.contains('*') {
+        "has a wildcard: write \"example.com\", which includes every host below it"
+    } else if ip.parse::<Ipv6Addr>().is_ok() {
+        "is an IPv6 address, which browsers do not take here: remove the key"
+    } else if domain.starts_with('.') && ip.parse::<Ipv4Addr>().is_ok() {
+        "is an IP address with a dot before it: nothing is below an address; remove the key"
+    } else if domain.contains(':') {
+        "has a port: write the host name alone; cookies are the same on every port"
+    } else if domain.contains('@') {
+        "has a user name: write the host name alone"
+    } else if host.is_empty() || host.split('.').any(str::is_empty) {
+        "has a dot too many: write a host name as in \"example.com\""
+    } else {
+        return None;
+    };
+    Some(format!("{domain:?} {reason}"))
 }
 
 /// Why a text cannot be the value of a cookie attribute.

@@ -3,6 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::session::time::Timestamp;
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn name() -> CookieName {
     CookieName::parse("session").unwrap()
@@ -94,8 +97,11 @@ fn it_is_deleted_with_the_attributes_it_is_set_with() {
     let attributes =
         "; Path=/app; Domain=example.org; Secure; HttpOnly; SameSite=None; Partitioned";
     for over in [Transport::Clear, Transport::Tls] {
-        assert_eq!(cookie.issue("t", Some(60), over), format!("sid=t{attributes}; Max-Age=60"));
-        assert_eq!(cookie.issue("t", None, over), format!("sid=t{attributes}"));
+        assert_eq!(
+            cookie.issue("t", Some(60), NOW, over),
+            format!("sid=t{attributes}; Max-Age=60; Expires=Fri, 15 Jan 2027 08:01:00 GMT")
+        );
+        assert_eq!(cookie.issue("t", None, NOW, over), format!("sid=t{attributes}"));
         assert_eq!(
             cookie.expire(over),
             format!("sid={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
@@ -103,7 +109,7 @@ fn it_is_deleted_with_the_attributes_it_is_set_with() {
     }
     let plain = CookieParts { http_only: false, same_site: SameSite::Unset, ..parts("sid") };
     let plain = CookieAttributes::new(plain).unwrap();
-    assert_eq!(plain.issue("t", None, Transport::Tls), "sid=t; Path=/");
+    assert_eq!(plain.issue("t", None, NOW, Transport::Tls), "sid=t; Path=/");
 }
 
 #[test]
@@ -111,7 +117,7 @@ fn secure_follows_the_transport_where_it_is_asked_to() {
     let auto = CookieParts { secure: Secure::Auto, ..parts("sid") };
     let cookie = CookieAttributes::new(auto).unwrap();
     for (over, expected) in [(Transport::Clear, false), (Transport::Tls, true)] {
-        for set_cookie in [cookie.issue("t", None, over), cookie.expire(over)] {
+        for set_cookie in [cookie.issue("t", None, NOW, over), cookie.expire(over)] {
             assert_eq!(set_cookie.contains("; Secure;"), expected, "{set_cookie}");
         }
     }
@@ -137,6 +143,87 @@ fn combinations_that_browsers_refuse_are_refused_all_at_once() {
     assert_eq!(keys(CookieParts { path: "/;a".into(), ..parts("s") }), ["path"]);
     assert_eq!(keys(CookieParts { path: "/\n".into(), ..parts("s") }), ["path"]);
     assert_eq!(keys(CookieParts { domain: Some("a;b".into()), ..parts("s") }), ["domain"]);
+}
+
+#[test]
+fn prefixes_compare_without_regard_to_case() {
+    let keys = |name: &str, secure, http_only| -> Vec<&str> {
+        let domain = Some("example.org".to_owned());
+        let parts = CookieParts { domain, path: "/a".into(), secure, http_only, ..parts(name) };
+        CookieAttributes::new(parts)
+            .map_or_else(|faults| faults.iter().map(|fault| fault.key).collect(), |_| vec![])
+    };
+    for (name, insecure, scripted) in [
+        ("__Host-s", &["secure", "domain", "path"][..], &["domain", "path"][..]),
+        ("__Secure-s", &["secure"], &[]),
+        ("__Http-s", &["secure", "http_only"], &["http_only"]),
+        (
+            "__Host-Http-s",
+            &["secure", "http_only", "domain", "path"],
+            &["http_only", "domain", "path"],
+        ),
+        ("__Hosts-s", &[], &[]),
+        ("_Http-s", &[], &[]),
+        ("s__Http-", &[], &[]),
+    ] {
+        for name in [name.to_owned(), name.to_ascii_lowercase(), name.to_ascii_uppercase()] {
+            assert_eq!(keys(&name, Secure::Never, false), insecure, "{name}");
+            assert_eq!(keys(&name, Secure::Always, false), scripted, "{name}");
+        }
+    }
+    assert_eq!(keys("__http-s", Secure::Always, true), [""; 0]);
+}
+
+#[test]
+fn a_domain_that_no_browser_takes_is_refused_with_a_remedy() {
+    let fault = |domain: &str| {
+        let parts = CookieParts { domain: Some(domain.to_owned()), ..parts("s") };
+        CookieAttributes::new(parts).err().map(|faults| {
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            assert_eq!(faults[0].key, "domain");
+            faults[0].message.clone()
+        })
+    };
+    for good in [
+        "example.com",
+        ".example.com",
+        "localhost",
+        "EXAMPLE.com",
+        "a-b.example.com",
+        "xn--bcher-kva.example",
+        "my_host.example",
+        "127.0.0.1",
+    ] {
+        assert_eq!(fault(good), None, "{good}");
+    }
+    for (bad, said) in [
+        ("", "empty"),
+        ("https://example.com", "scheme"),
+        ("//example.com", "path"),
+        ("example.com:8080", "port"),
+        ("127.0.0.1:80", "port"),
+        ("example.com/", "path"),
+        ("example.com/app", "path"),
+        ("*.example.com", "wildcard"),
+        ("*", "wildcard"),
+        ("example..com", "dot too many"),
+        ("..example.com", "dot too many"),
+        ("example.com.", "dot too many"),
+        (".", "dot too many"),
+        (".127.0.0.1", "IP address"),
+        ("::1", "IPv6"),
+        ("[::1]", "IPv6"),
+        (".::1", "IPv6"),
+        (" example.com", "white space"),
+        ("example.com ", "white space"),
+        ("a.example b.example", "white space"),
+        ("user@example.com", "user name"),
+        ("a;b", "\";\""),
+        ("b\u{fc}cher.example", "ASCII"),
+    ] {
+        let message = fault(bad).unwrap_or_default();
+        assert!(message.contains(said), "{bad:?}: {message:?}");
+    }
 }
 
 #[test]

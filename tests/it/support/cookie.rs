@@ -48,6 +48,14 @@ impl SetCookie {
         })
     }
 
+    /// The moment that `Expires` says, in seconds since the epoch.
+    pub fn expires(&self) -> Option<u64> {
+        let text = self.attribute("Expires")?;
+        let moment = httpdate::parse_http_date(text).expect("a date of RFC 9110");
+        assert_eq!(httpdate::fmt_http_date(moment), text, "not the form of RFC 9110");
+        Some(moment.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs())
+    }
+
     /// Whether it takes the cookie away from the client.
     pub fn deletes(&self) -> bool {
         let expires = self.attribute("Expires").unwrap_or_default();
