@@ -59,6 +59,8 @@ fn shown(loaded: &Loaded) -> String {
         on_bad_save,
         routes,
         trusted_proxies,
+        strip,
+        odd_header_names,
         admin,
         log,
         limits,
@@ -84,7 +86,7 @@ fn shown(loaded: &Loaded) -> String {
         (
             (keys, listen, backend, headers, session, routes),
             (revoked_file, forward_cookie, vary, on_bad_save),
-            (trusted_proxies, admin, log, limits, timeouts),
+            (trusted_proxies, strip, odd_header_names, admin, log, limits, timeouts),
             (shutdown_timeout, workers),
             (tls, backend_tls, health_check, socket_mode, upgrade_socket),
         )

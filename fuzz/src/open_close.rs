@@ -120,7 +120,9 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
                 let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
                 assert_eq!(cookie.len(), issued.cookie_bytes);
                 let token = cookie.strip_prefix("session=").expect("the session's cookie");
-                let managed = alive.as_ref().and_then(|jar| jar.managed);
+                // An empty dict ends a login, and with it its own lifetime.
+                let is_end = issued.kind != session::IssueKind::Refreshed && dict.is_empty();
+                let managed = alive.as_ref().and_then(|jar| jar.managed).filter(|_| !is_end);
                 let kept = kept(token, dict, managed, max_age, &policy, now);
                 let max_age = issued.set_cookie.split("; Max-Age=").nth(1);
                 let max_age = max_age.and_then(|rest| rest.split("; ").next()).map(str::to_owned);

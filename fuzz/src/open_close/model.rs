@@ -91,6 +91,10 @@ impl Object {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it has a key that means something in a token: it may be refused.
     pub(super) fn has_a_claim(&self) -> bool {
         self.0.iter().any(|(key, _)| CLAIMS.contains(&key.name))
