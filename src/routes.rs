@@ -168,6 +168,7 @@ impl Routes {
         }
         exact
     }
+
     /// The strictest of `found` and what holds for the readings and all that follow from them:
     /// each step that some server takes, in any order, any number of times.
     ///

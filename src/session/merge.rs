@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use super::dict::{Dict, members, unescape, write_object};
 
@@ -17,58 +16,56 @@ pub(super) fn merge(target: &Dict, patch: &Dict) -> Dict {
 
 type Members<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
-/// Recursion ends where the patch does, at [`super::dict::MAX_DEPTH`]. Each key is looked up once:
-/// the work grows with the lengths of both texts and not with their product.
+/// Recursion ends where the patch does, at [`super::dict::MAX_DEPTH`]. Each key is looked up among
+/// those of the patch: the work grows with the lengths of both texts and not with their product.
 fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
-    let mut merged: Vec<Option<(&'a str, Cow<'a, str>)>> = Vec::new();
     // Below the top a key may repeat, in the patch as in the target: the last one counts, in the
     // place of the first.
-    let mut places: HashMap<Cow<'a, [u8]>, Place> = HashMap::new();
-    for (index, (key, value)) in members(target).enumerate() {
-        merged.push(Some((key, value.into())));
-        let place = Place { first: index, repeats: Vec::new() };
-        match places.entry(unescape(key)) {
-            Entry::Vacant(entry) => {
-                entry.insert(place);
+    let mut changes: HashMap<Cow<'a, [u8]>, Change<'a>> = HashMap::new();
+    for (index, (key, _)) in members(patch).enumerate() {
+        changes.entry(unescape(key)).or_default().last = index;
+    }
+    let mut merged: Vec<Option<(&'a str, Cow<'a, str>)>> = Vec::new();
+    for (key, value) in members(target) {
+        match changes.get_mut(unescape(key).as_ref()) {
+            None => merged.push(Some((key, value.into()))),
+            Some(change) => {
+                if change.place.is_none() {
+                    change.place = Some(merged.len());
+                    merged.push(None);
+                }
+                change.old = Some(value);
             }
-            Entry::Occupied(mut entry) => entry.get_mut().repeats.push(index),
         }
     }
-    let names = members(patch).map(|(key, _)| unescape(key));
-    let last: HashMap<_, usize> = names.zip(0..).collect();
     for (index, (key, value)) in members(patch).enumerate() {
-        let name = unescape(key);
-        if last.get(&name) != Some(&index) {
+        let change = changes.get(unescape(key).as_ref());
+        let Some(change) = change.filter(|change| change.last == index && value != "null") else {
             continue;
-        }
-        let place = places.get(&name);
-        let mut old = place.and_then(|place| merged[place.first].take());
-        for &repeat in place.into_iter().flat_map(|place| &place.repeats) {
-            old = merged[repeat].take();
-        }
-        if value == "null" {
-            continue;
-        }
+        };
         let value = if value.starts_with('{') {
-            let old = old.map(|(_, value)| value).filter(|old| old.starts_with('{'));
-            let old = old.unwrap_or(Cow::Borrowed("{}"));
-            Cow::Owned(write_object(as_texts(&merge_objects(&old, value))))
+            let old = change.old.filter(|old| old.starts_with('{')).unwrap_or("{}");
+            Cow::Owned(write_object(as_texts(&merge_objects(old, value))))
         } else {
             Cow::Borrowed(value)
         };
-        match place {
-            Some(place) => merged[place.first] = Some((key, value)),
+        match change.place {
+            Some(place) => merged[place] = Some((key, value)),
             None => merged.push(Some((key, value))),
         }
     }
     merged.into_iter().flatten().collect()
 }
 
-/// Where a key stands in an object.
-struct Place {
-    first: usize,
-    /// Where it stands once more.
-    repeats: Vec<usize>,
+/// What a key of the patch changes.
+#[derive(Default)]
+struct Change<'a> {
+    /// The last of the patch's members of this key.
+    last: usize,
+    /// Where the target has it first.
+    place: Option<usize>,
+    /// The target's value.
+    old: Option<&'a str>,
 }
 
 fn as_texts<'a>(members: &'a Members<'_>) -> impl Iterator<Item = (&'a str, &'a str)> {

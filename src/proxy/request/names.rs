@@ -17,9 +17,20 @@ const FRAMING: [&str; 10] = [
     "proxy-connection",
 ];
 
+/// Which bytes are letters, digits or hyphens: each byte of each name is looked up here.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < u8::MAX {
+        plain[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-';
+        byte += 1;
+    }
+    plain
+};
+
 /// Whether a name has anything in it but letters, digits and hyphens.
 pub(super) fn is_odd(name: &[u8]) -> bool {
-    !name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+    !name.iter().all(|&byte| PLAIN[usize::from(byte)])
 }
 
 /// Whether a server may read a name as one of framing or connection. Who does sees another body
