@@ -22,8 +22,9 @@ fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
     // Below the top a key may repeat, in the patch as in the target: the last one counts, in the
     // place of the first.
     let mut changes: HashMap<Cow<'a, [u8]>, Change<'a>> = HashMap::new();
-    for (index, (key, _)) in members(patch).enumerate() {
-        changes.entry(unescape(key)).or_default().last = index;
+    for (index, (key, value)) in members(patch).enumerate() {
+        let change = changes.entry(unescape(key)).or_default();
+        (change.last, change.key, change.value) = (index, key, value);
     }
     let mut merged: Vec<Option<(&'a str, Cow<'a, str>)>> = Vec::new();
     for (key, value) in members(target) {
@@ -38,18 +39,20 @@ fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
             }
         }
     }
-    for (index, (key, value)) in members(patch).enumerate() {
-        let change = changes.get(unescape(key).as_ref());
-        let Some(change) = change.filter(|change| change.last == index && value != "null") else {
+    // In the order of the patch.
+    let mut changes: Vec<Change<'a>> = changes.into_values().collect();
+    changes.sort_unstable_by_key(|change| change.last);
+    for Change { key, value, place, old, .. } in changes {
+        if value == "null" {
             continue;
-        };
+        }
         let value = if value.starts_with('{') {
-            let old = change.old.filter(|old| old.starts_with('{')).unwrap_or("{}");
+            let old = old.filter(|old| old.starts_with('{')).unwrap_or("{}");
             Cow::Owned(write_object(as_texts(&merge_objects(old, value))))
         } else {
             Cow::Borrowed(value)
         };
-        match change.place {
+        match place {
             Some(place) => merged[place] = Some((key, value)),
             None => merged.push(Some((key, value))),
         }
@@ -60,8 +63,11 @@ fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
 /// What a key of the patch changes.
 #[derive(Default)]
 struct Change<'a> {
-    /// The last of the patch's members of this key.
+    /// Where the patch has it last.
     last: usize,
+    /// The key and the value as they are written there.
+    key: &'a str,
+    value: &'a str,
     /// Where the target has it first.
     place: Option<usize>,
     /// The target's value.
