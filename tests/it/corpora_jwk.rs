@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::corpora::corpus;
 use crate::support::jwk::pem;
 
 /// What becomes of a token under a set of keys.
@@ -26,8 +27,7 @@ const NOT_A_QUESTION_HERE: [(&str, u64, &str); 3] = [
 ];
 
 fn groups(file: &str) -> Vec<Value> {
-    let Some(folder) = std::env::var_os("CLOAKROOM_CORPORA") else { return Vec::new() };
-    let path = Path::new(&folder).join(format!("wycheproof/json_web_{file}_test.json"));
+    let path = corpus(&format!("wycheproof/json_web_{file}_test.json"));
     let text = std::fs::read_to_string(path).expect("the corpus is there");
     let mut vectors: Value = serde_json::from_str(&text).unwrap();
     let Value::Array(groups) = vectors["testGroups"].take() else { panic!("no groups") };
@@ -120,13 +120,15 @@ fn judge(file: &str) -> usize {
 }
 
 #[test]
+#[ignore = "reads the folder that CLOAKROOM_CORPORA names"]
 fn corpora_jwk_sets_are_taken_where_they_are_good() {
     let tried = judge("key");
-    assert!(tried == 25 || groups("key").is_empty(), "{tried} tried");
+    assert_eq!(tried, 25);
 }
 
 #[test]
+#[ignore = "reads the folder that CLOAKROOM_CORPORA names"]
 fn corpora_jose_verifies_where_it_is_valid_and_nowhere_else() {
     let tried = judge("crypto");
-    assert!(tried == 49 || groups("crypto").is_empty(), "{tried} tried");
+    assert_eq!(tried, 49);
 }
