@@ -10,8 +10,8 @@ use cloakroom::session::dict::Dict;
 use cloakroom::session::directive::{Directive, Save};
 use cloakroom::session::header::{self, Encoding};
 use cloakroom::session::lifetime::SessionId;
-use cloakroom::session::time::Timestamp;
 use cloakroom::session::{self, Opened, Policy};
+use cloakroom::time::Timestamp;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 
-use crate::proxy::Shared;
+use crate::state::Shared;
 
 /// What the admin listener serves.
 pub(crate) struct Admin {

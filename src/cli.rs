@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::error::Fault;
+use crate::fault::Fault;
 
 mod check;
 mod demo;

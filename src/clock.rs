@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::session::time::Timestamp;
+use crate::time::Timestamp;
 
 /// What time it is now.
 #[must_use]

@@ -3,16 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use error::Fault;
-
+use crate::fault::Fault;
 use crate::keys::source::KeySpec;
-use crate::proxy::forwarded::TrustedProxies;
 use crate::routes::Routes;
 use crate::session::Policy;
 use crate::session::cookie::Transport;
 use crate::session::header::{FieldName, HeaderNames};
+use crate::visit::forwarded::TrustedProxies;
 
-pub mod error;
 pub mod file;
 
 mod address;

@@ -14,6 +14,10 @@ pub mod config;
 pub mod server;
 
 pub mod proxy;
+mod state;
+mod upstream;
+pub mod visit;
+
 pub mod routes;
 
 pub mod keys;
@@ -21,5 +25,7 @@ pub mod session;
 
 pub mod admin;
 pub mod clock;
+pub mod fault;
 pub mod logging;
 pub mod metrics;
+pub mod time;

@@ -20,7 +20,7 @@ pub(crate) use writer::dropped;
 
 use crate::clock;
 use crate::config::{Log, LogFormat};
-use crate::session::time::Timestamp;
+use crate::time::Timestamp;
 
 /// Where the access lines come from; `log.access` switches them, `log.level` does not.
 const ACCESS: &str = "cloakroom::access";

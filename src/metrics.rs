@@ -11,7 +11,7 @@ use prometheus::{
 
 use crate::keys::{KeyIndex, KeyRing};
 use crate::session::Outcome;
-use crate::session::time::Timestamp;
+use crate::time::Timestamp;
 
 mod families;
 

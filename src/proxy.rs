@@ -3,65 +3,29 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
-use parking_lot::Mutex;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorType, Result};
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use crate::config::Config;
-use crate::keys::KeyRing;
-use crate::metrics::{KeyUses, Metrics};
-use crate::session::recent::RecentWrites;
+use crate::state::Shared;
+use crate::visit::forwarded::Scheme;
+use crate::visit::{HeadFull, Reply, request, request_id};
 
 mod access;
-mod caching;
 mod context;
-mod drain;
 mod failure;
-pub mod forwarded;
-mod health;
-mod list;
+mod head;
 mod refused;
-mod reply;
-mod request;
-mod request_id;
 mod response;
-mod upgrade;
-pub(crate) mod upstream;
+mod send;
 
 pub(crate) use access::Refusal;
 use context::Context;
-pub(crate) use drain::Drain;
 pub(crate) use failure::cause;
-pub(crate) use health::Health;
-pub(crate) use reply::Reply;
-use tokio_rustls::rustls::ServerConfig;
-use upstream::Upstream;
-
-/// Configuration and keys: replaced as a whole, never changed.
-pub(crate) struct State {
-    pub(crate) config: Config,
-    pub(crate) keys: KeyRing,
-    pub(crate) key_uses: KeyUses,
-    pub(crate) upstream: Arc<Upstream>,
-    /// What clients are shown, where there are listeners of TLS.
-    pub(crate) tls: Option<Arc<ServerConfig>>,
-}
-
-/// What all requests have in common.
-pub(crate) struct Shared {
-    pub(crate) state: ArcSwap<State>,
-    pub(crate) metrics: Metrics,
-    pub(crate) recent: Mutex<RecentWrites>,
-    pub(crate) drain: Drain,
-    pub(crate) health: Health,
-    /// The most connections of clients that there are descriptors for.
-    pub(crate) room: usize,
-}
+use send::send;
 
 /// How often a request is tried at most: each address of the backend, or a fresh connection after
 /// one that had gone stale.
@@ -108,23 +72,26 @@ impl ProxyHttp for Proxy {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<bool> {
         // First, before any answer of our own: whatever speaks in the sidecar's name goes.
-        let odd = request::strip(&self.0, session, ctx);
+        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|at| at.ip());
+        let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+        let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
+        let odd = request::strip(&self.0, session.req_header_mut(), peer, scheme, ctx);
         if let Some(reply) = refused::reply(session, &ctx.state.config.limits).or(odd) {
             // Where its body ends is anybody's guess: nothing more is read from this client.
             session.set_keepalive(None);
-            reply.send(session, ctx.id()).await?;
+            send(&reply, session, ctx.id()).await?;
             return Ok(true);
         }
         if self.0.drain.is_late() {
             session.set_keepalive(None);
-            Reply::STOPPING.send(session, ctx.id()).await?;
+            send(&Reply::STOPPING, session, ctx.id()).await?;
             return Ok(true);
         }
         if refused::is_last_of_connection(session.req_header()) {
             session.set_keepalive(None);
         }
         if let Some(reply) = request::open_session(&self.0, session.req_header_mut(), ctx) {
-            reply.send(session, ctx.id()).await?;
+            send(&reply, session, ctx.id()).await?;
             return Ok(true);
         }
         Ok(false)
@@ -181,8 +148,8 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // Here and not earlier: pingora has dropped what `Connection` named by now, and a retry
         // comes by again.
-        request::insert_forwarded(upstream, ctx)?;
-        request::insert_session(&self.0, upstream, ctx)?;
+        request::insert_forwarded(upstream, ctx).map_err(head_full)?;
+        request::insert_session(&self.0, upstream, ctx).map_err(head_full)?;
         // pingora makes HTTP/1.1 of it, which without a Host is no request.
         if !upstream.headers.contains_key(http::header::HOST) {
             upstream.set_version(http::Version::HTTP_10);
@@ -218,7 +185,7 @@ impl ProxyHttp for Proxy {
         if self.0.drain.has_begun() {
             session.set_keepalive(None);
         }
-        response::close_session(&self.0, session.req_header(), response, ctx)
+        response::close_session(&self.0, session.req_header(), response, &mut ctx.visit)
     }
 
     async fn response_trailer_filter(
@@ -249,7 +216,7 @@ impl ProxyHttp for Proxy {
         if let Some(reply) = failure.reply.filter(|_| !begun) {
             error_code = reply.status;
             session.set_keepalive(None);
-            if let Err(e) = reply.send(session, ctx.id()).await {
+            if let Err(e) = send(&reply, session, ctx.id()).await {
                 log::debug!(cause = failure::cause(&e).as_str(); "the client is gone");
             }
         }
@@ -280,4 +247,9 @@ impl ProxyHttp for Proxy {
     fn request_summary(&self, session: &Session, _: &Box<Context>) -> String {
         session.req_header().method.to_string()
     }
+}
+
+/// More fields than a head can have.
+fn head_full(_: HeadFull) -> Box<Error> {
+    Error::create(ErrorType::InternalError, ErrorSource::Internal, None, None)
 }

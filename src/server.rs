@@ -21,20 +21,21 @@ use tokio::sync::watch;
 use crate::admin::Admin;
 use crate::clock;
 use crate::config::Config;
-use crate::config::error::Fault;
+use crate::fault::Fault;
 use crate::keys::reload::Watch;
 use crate::metrics::Metrics;
-use crate::proxy::upstream::Upstream;
-use crate::proxy::{Drain, Health, MAX_ATTEMPTS, Shared, State};
+use crate::proxy::MAX_ATTEMPTS;
 use crate::session::cookie::Transport;
 use crate::session::recent::RecentWrites;
+use crate::state::{BackendHealth, Drain, Shared, State};
+use crate::upstream::Upstream;
 
 mod connection;
 mod descriptors;
 mod handover;
 mod head;
-mod health;
 mod listener;
+mod probe;
 mod reload;
 mod services;
 mod silence;
@@ -94,7 +95,7 @@ impl Server {
             metrics,
             recent: Mutex::new(RecentWrites::default()),
             drain: Drain::default(),
-            health: Health::default(),
+            health: BackendHealth::default(),
             room: room.connections,
         });
         let (apps, origin) = (Vec::new(), None);
@@ -164,7 +165,7 @@ impl Server {
         }
         let conf = Arc::new(self.pingora_conf());
         let options = ConnectorOptions::from_server_conf(&conf);
-        tokio::spawn(health::watch(Arc::clone(&self.shared), options));
+        tokio::spawn(probe::watch(Arc::clone(&self.shared), options));
         let (stop_proxy, proxy_stops) = watch::channel(false);
         // Metrics and health can be asked for until the very end.
         let (stop_rest, rest_stops) = watch::channel(false);

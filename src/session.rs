@@ -17,7 +17,6 @@ mod merge;
 mod policy;
 pub mod recent;
 pub mod revocation;
-pub mod time;
 pub mod token;
 
 use cookie::{Found, OldNames, Transport};
@@ -25,10 +24,11 @@ use dict::Dict;
 use directive::{Broken, Directive, Save};
 use lifetime::{Managed, SessionId, Stamp};
 pub use policy::Policy;
-use time::Timestamp;
+
 use token::Rejection;
 
 use crate::keys::{KeyIndex, KeyRing};
+use crate::time::Timestamp;
 
 /// A dict whose token has been verified. Only [`open_token`] makes one.
 #[derive(Clone, Debug)]

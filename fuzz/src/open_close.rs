@@ -10,7 +10,7 @@ use cloakroom::session::cookie::{Rest, find};
 use cloakroom::session::directive::{Control, Directive, read};
 use cloakroom::session::header::{Encoding, encode};
 use cloakroom::session::lifetime::{LONGEST, SessionId};
-use cloakroom::session::time::Timestamp;
+use cloakroom::time::Timestamp;
 use cloakroom::session::token::Rejection;
 use cloakroom::session::{self, CookieAction, Opened, Outcome, Policy};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cloakroom::session::Policy;
 use cloakroom::session::cookie::{CookieAttributes, CookieName, CookieParts};
 use cloakroom::session::revocation::Revocations;
-use cloakroom::session::time::Timestamp;
+use cloakroom::time::Timestamp;
 
 /// Not a whole second: rounding has to go the right way.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_300);

@@ -5,8 +5,8 @@ use std::path::Path;
 use clap::Args;
 
 use super::{ConfigArgs, Failure, print};
-use crate::config::error::Fault;
 use crate::config::file::{self, Overrides, Reading};
+use crate::fault::Fault;
 use crate::keys::source;
 use crate::server;
 

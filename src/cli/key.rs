@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::keys::Algorithm;
 use crate::keys::source::KeySpec;
 use crate::session::lifetime::LONGEST;
-use crate::session::time::Timestamp;
+use crate::time::Timestamp;
 
 mod configuration;
 mod edit;

@@ -12,8 +12,8 @@ use crate::keys::{KeyRing, source};
 use crate::session::cookie::{CookieAttributes, CookieName, CookieParts};
 use crate::session::dict::Dict;
 use crate::session::lifetime::SessionId;
-use crate::session::time::Timestamp;
 use crate::session::{self, Policy};
+use crate::time::Timestamp;
 
 mod explain;
 
@@ -116,7 +116,7 @@ fn load_config(file: &Path) -> Result<(KeyRing, Policy), String> {
         listen: vec!["127.0.0.1:8080".into()],
         backend: Some("http://127.0.0.1:5000".into()),
     };
-    let join = |faults: Vec<crate::config::error::Fault>| {
+    let join = |faults: Vec<crate::fault::Fault>| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         faults.join("\n")
     };

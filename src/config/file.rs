@@ -6,10 +6,10 @@ use std::thread::available_parallelism;
 use toml::de::DeTable;
 use zeroize::Zeroizing;
 
-use super::error::Fault;
 use super::reader::{Document, Place, Read, Table, line_of};
 use super::value::{duration, from_text, whole};
 use super::{Backend, Config, Listen, Tls, section};
+use crate::fault::Fault;
 use crate::keys::source::KeySpec;
 use crate::session::Policy;
 use crate::session::cookie::Secure;

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use super::error::Fault;
 use super::nearest;
+use crate::fault::Fault;
 
 mod plain;
 mod table;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::file::{Loaded, Overrides, parse};
 use super::{Backend, Listen, OnBadSave};
-use crate::config::error::Fault;
+use crate::fault::Fault;
 use crate::keys::source::Source;
 use crate::routes::Access;
 

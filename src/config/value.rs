@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use toml::Value;
 
-use crate::session::time::Timestamp;
+use crate::time::Timestamp;
 
 /// A string.
 pub(super) fn text(value: &Value) -> Result<String, String> {

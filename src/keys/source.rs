@@ -12,7 +12,7 @@ use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurp
 use zeroize::Zeroizing;
 
 use super::{Algorithm, Key, KeyRing};
-use crate::config::error::Fault;
+use crate::fault::Fault;
 
 /// One `[[keys]]` table.
 #[derive(Clone, Debug)]

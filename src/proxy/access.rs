@@ -9,13 +9,12 @@ use pingora_core::Error;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session as ProxySession;
 
-use super::Shared;
 use super::context::Context;
 use super::failure::{self, Failure};
-use super::reply::{Form, Reply};
-use super::request_id;
 use crate::logging::{self, AccessLine};
 use crate::metrics::Action;
+use crate::state::Shared;
+use crate::visit::{Form, Reply, request_id};
 
 /// The status that stands for a client that went away before there was an answer, as in nginx.
 const CLIENT_CLOSED: u16 = 499;

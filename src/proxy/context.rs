@@ -1,81 +1,36 @@
-//! What a request carries from phase to phase.
+//! What pingora carries from phase to phase: a visit, and what concerns pingora alone.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::forwarded::Forwarding;
-use super::request_id::RequestId;
-use super::{Shared, State};
-use crate::metrics::Action;
-use crate::session::Opened;
+use crate::state::Shared;
+use crate::visit::Visit;
 
 /// One request's state.
 pub(crate) struct Context {
-    /// Configuration and keys as they were when the request began: a reload does not touch it.
-    pub(super) state: Arc<State>,
-    pub(super) begun: Instant,
-    /// What the request is called in logs: `X-Request-Id`.
-    pub(super) id: Option<RequestId>,
-    /// What the backend is told about where the request comes from.
-    pub(super) forwarding: Option<Forwarding>,
-    pub(super) session: Session,
+    pub(super) visit: Visit,
     /// How often a connection to the backend was tried.
     pub(super) attempts: usize,
     /// How much of the request's body has come by.
     pub(super) body_bytes: usize,
-    /// When the request was handed to the backend.
-    pub(super) handed_on: Option<Instant>,
-    /// How long the backend took to answer.
-    pub(super) backend_took: Option<Duration>,
-    /// What became of the session, for the access line.
-    pub(super) action: Option<Action>,
-    _in_flight: InFlight,
-}
-
-/// How far the sidecar has got with a request's session.
-pub(super) enum Session {
-    /// Not looked at, or none of the sidecar's business on this route.
-    Off,
-    /// Opened.
-    Open(Opened),
 }
 
 impl Context {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        shared.metrics.request_begun();
-        Self {
-            state: shared.state.load_full(),
-            begun: Instant::now(),
-            id: None,
-            forwarding: None,
-            session: Session::Off,
-            attempts: 0,
-            body_bytes: 0,
-            handed_on: None,
-            backend_took: None,
-            action: None,
-            _in_flight: InFlight(Arc::clone(shared)),
-        }
-    }
-
-    /// The name, as it stands in logs.
-    pub(super) fn id(&self) -> &str {
-        self.id.as_ref().map_or("-", RequestId::as_str)
-    }
-
-    pub(super) fn opened(&self) -> Option<&Opened> {
-        match &self.session {
-            Session::Off => None,
-            Session::Open(opened) => Some(opened),
-        }
+        Self { visit: Visit::new(shared), attempts: 0, body_bytes: 0 }
     }
 }
 
-/// Counts a request as under way for as long as it lives.
-struct InFlight(Arc<Shared>);
+impl Deref for Context {
+    type Target = Visit;
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.metrics.request_ended();
+    fn deref(&self) -> &Visit {
+        &self.visit
+    }
+}
+
+impl DerefMut for Context {
+    fn deref_mut(&mut self) -> &mut Visit {
+        &mut self.visit
     }
 }

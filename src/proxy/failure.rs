@@ -3,8 +3,8 @@
 
 use pingora_core::{Error, ErrorSource, ErrorType};
 
-use super::reply::Reply;
 use crate::metrics::BackendError;
+use crate::visit::Reply;
 
 /// The mark of a save that could not be carried out, on its way through pingora's errors.
 pub(super) const BAD_SAVE: ErrorType = ErrorType::new("BadSave");

@@ -8,8 +8,8 @@ use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v1::server::HttpSession;
 use pingora_http::RequestHeader;
 
-use super::reply::Reply;
 use crate::config::Limits;
+use crate::visit::Reply;
 
 /// The answer to a request that is refused; None for one that may go on.
 ///

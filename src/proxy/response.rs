@@ -11,16 +11,17 @@ use http::{HeaderMap, HeaderValue};
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader, header_value_from_raw};
 
-use super::context::{Context, Session};
-use super::{Shared, State, caching, failure};
+use super::failure;
 use crate::clock;
 use crate::config::{Config, OnBadSave};
 use crate::metrics::Action;
 use crate::session::directive::{self, Broken, Control, Directive};
 use crate::session::lifetime::SessionId;
 use crate::session::recent::REMEMBERED;
-use crate::session::time::Timestamp;
 use crate::session::{self, CookieAction, IssueKind, Opened, Outcome, Policy, VerifiedToken};
+use crate::state::{Shared, State};
+use crate::time::Timestamp;
+use crate::visit::{Stay, Visit, caching};
 
 /// Refuses an answer whose length is said twice, even if it is said alike: who is in front may read
 /// one of them (RFC 9112 section 6.3).
@@ -100,7 +101,7 @@ pub(super) fn close_session(
     shared: &Shared,
     request: &RequestHeader,
     response: &mut ResponseHeader,
-    ctx: &mut Context,
+    ctx: &mut Visit,
 ) -> Result<()> {
     let state = Arc::clone(&ctx.state);
     let config = &state.config;
@@ -109,7 +110,7 @@ pub(super) fn close_session(
     let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
     remove(response, own);
     drop_foreign_cookie(shared, response, config)?;
-    let Session::Open(opened) = &ctx.session else {
+    let Stay::Open(opened) = &ctx.stay else {
         return vary_by_cookie(response, config, false);
     };
     vary_by_cookie(response, config, config.vary)?;

@@ -23,8 +23,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 use super::head::{self, Progress, Scan};
 use super::silence::Silence;
 use super::tls::{self, TlsStream};
-use crate::proxy::{Refusal, Reply, Shared};
+use crate::proxy::Refusal;
 use crate::session::cookie::Transport;
+use crate::state::Shared;
+use crate::visit::Reply;
 
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

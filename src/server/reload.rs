@@ -10,13 +10,13 @@ use tokio::signal::unix::Signal;
 use super::tls;
 use crate::clock;
 use crate::config::Config;
-use crate::config::error::Fault;
 use crate::config::file::{self, Loaded, Overrides};
+use crate::fault::Fault;
 use crate::keys::KeyRing;
 use crate::keys::reload::Watch;
 use crate::keys::source::{self, KeySpec};
-use crate::proxy::upstream::Upstream;
-use crate::proxy::{Shared, State};
+use crate::state::{Shared, State};
+use crate::upstream::Upstream;
 use tokio_rustls::rustls::ServerConfig;
 
 /// How often the files are looked at.

@@ -15,8 +15,9 @@ use tokio::task::JoinHandle;
 
 use super::connection::Connections;
 use super::listener::Bound;
-use crate::proxy::{Proxy, Shared};
+use crate::proxy::Proxy;
 use crate::session::cookie::Transport;
+use crate::state::Shared;
 
 /// The proxy as services of pingora's, one for the listeners in the clear and one for those of TLS.
 pub(super) fn start_proxies(

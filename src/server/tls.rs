@@ -22,8 +22,8 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::error::Fault;
 use crate::config::{Config, TlsFiles};
+use crate::fault::Fault;
 
 /// RFC 9113 section 3.1, the name in ALPN.
 const HTTP_2: &[u8] = b"h2";

@@ -4,8 +4,8 @@
 use super::Policy;
 use super::dict::{Dict, elements, unescape};
 use super::lifetime::{self, Managed};
-use super::time::Timestamp;
 use super::token::Rejection;
+use crate::time::Timestamp;
 
 /// What a payload says besides the dict.
 #[derive(Clone, Debug, Default, PartialEq)]

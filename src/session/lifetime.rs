@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Policy;
 use super::dict::members;
 use super::dict::unescape;
-use super::time::Timestamp;
+use crate::time::Timestamp;
 
 /// The longest lifetime of a cookie: the 400 days of RFC 6265bis section 5.5.
 pub const LONGEST: Duration = Duration::from_secs(34_560_000);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::lifetime::SessionId;
-use super::time::Timestamp;
+use crate::time::Timestamp;
 
 /// How long a write is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::lifetime::SessionId;
-use super::time::Timestamp;
+use crate::time::Timestamp;
 
 /// What is revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::cli::Failure;
 use crate::cli::key_folder::Folder;
 use crate::config::Config;
-use crate::config::error::Fault;
 use crate::config::file::{self, Overrides};
+use crate::fault::Fault;
 use crate::keys::source::{self, KeySpec};
 use crate::keys::{Key, KeyIndex, KeyRing};
 

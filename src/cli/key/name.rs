@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{NewKey, moment};
 use crate::cli::keygen;
 use crate::keys::source::{KeySpec, Source};
-use crate::session::time::Timestamp;
+use crate::time::Timestamp;
 
 /// The id and the file of a new key.
 pub(super) fn of_new_key(

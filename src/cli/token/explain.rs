@@ -9,9 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::keys::KeyRing;
 use crate::session::dict::Dict;
 use crate::session::lifetime::Managed;
-use crate::session::time::Timestamp;
 use crate::session::token::Rejection;
 use crate::session::{self, Outcome, Policy};
+use crate::time::Timestamp;
 
 /// What is to be said of a token, a line each, and whether it is accepted.
 pub(super) fn explain(

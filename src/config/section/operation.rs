@@ -5,8 +5,8 @@ use log::LevelFilter;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, from_text, seconds, some_time, text, truth, whole};
 use crate::config::{Limits, Listen, Log, LogFormat, OddNames, Timeouts};
-use crate::proxy::forwarded::TrustedProxies;
 use crate::session::header::FieldName;
+use crate::visit::forwarded::TrustedProxies;
 
 pub(in crate::config) fn trusted_proxies(table: &mut Table<'_, '_>) -> Read<TrustedProxies> {
     let entries =

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::OnBadSave;
 use crate::config::reader::{Read, Table};
 use crate::config::value::{choice, duration, moment, seconds, some_time, truth, whole, word};
-use crate::session::time::Timestamp;
+use crate::time::Timestamp;
 
 /// `[session]`, less what it shares with `[cookie]`.
 pub(in crate::config) struct Session {

@@ -6,7 +6,7 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::{CookieName, name_and_value};
-use crate::session::time::Timestamp;
+use crate::time::Timestamp;
 
 /// The `SameSite` attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::Scheme;
-use crate::proxy::list;
 use crate::session::cookie::is_token_byte;
+use crate::visit::list;
 
 /// What one proxy says of the request that it got.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use super::*;
+use http::HeaderMap;
 use proptest::prelude::*;
 
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
@@ -17,7 +18,7 @@ fn forward(
 ) -> Forwarding {
     // What is no value does not get as far.
     let host = host.and_then(|host| HeaderValue::from_bytes(host).ok());
-    super::forward(trusted, peer, scheme, host, received)
+    super::forward(trusted, peer, scheme, host, Some(received))
 }
 
 fn trusted(entries: &[&str]) -> TrustedProxies {

@@ -1,32 +1,29 @@
 //! The answers that the sidecar makes itself. None of them ever sets or deletes the cookie.
 
-use bytes::Bytes;
+use http::StatusCode;
 use http::header::ACCEPT;
-use http::{HeaderMap, Method, StatusCode};
-use pingora_core::Result;
-use pingora_core::protocols::http::ServerSession;
-use pingora_http::ResponseHeader;
 
+use super::fields::Fields;
 use super::request_id;
 
 /// An answer of the sidecar's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
-    pub(super) status: u16,
+    pub(crate) status: u16,
     text: &'static str,
     /// Where a 303 leads.
     location: Option<String>,
 }
 
 impl Reply {
-    pub(super) const BAD_REQUEST: Self = Self::new(400, "The request is malformed.");
-    pub(super) const UNAUTHORIZED: Self = Self::new(401, "This needs a session; please log in.");
-    pub(super) const METHOD_NOT_ALLOWED: Self = Self::new(405, "This method is not allowed.");
-    pub(super) const STOPPING: Self =
+    pub(crate) const BAD_REQUEST: Self = Self::new(400, "The request is malformed.");
+    pub(crate) const UNAUTHORIZED: Self = Self::new(401, "This needs a session; please log in.");
+    pub(crate) const METHOD_NOT_ALLOWED: Self = Self::new(405, "This method is not allowed.");
+    pub(crate) const STOPPING: Self =
         Self::new(503, "The service is restarting; please try again.");
     pub(crate) const WANTS_TLS: Self = Self::new(400, "This port speaks HTTPS, not HTTP.");
 
-    pub(super) const fn new(status: u16, text: &'static str) -> Self {
+    pub(crate) const fn new(status: u16, text: &'static str) -> Self {
         Self { status, text, location: None }
     }
 
@@ -43,11 +40,11 @@ impl Reply {
         Self::new(status, text)
     }
 
-    pub(super) fn see_other(location: String) -> Self {
+    pub(crate) fn see_other(location: String) -> Self {
         Self { location: Some(location), ..Self::new(303, "Please log in.") }
     }
 
-    pub(super) fn body(&self, form: Form, id: &str) -> String {
+    pub(crate) fn body(&self, form: Form, id: &str) -> String {
         let Self { status, text, .. } = self;
         match form {
             Form::Text => format!("{status} {text}\nrequest {id}\n"),
@@ -66,7 +63,7 @@ impl Reply {
     }
 
     /// The whole answer, for a connection that ends with it.
-    pub(super) fn to_http1(&self, id: &str) -> Vec<u8> {
+    pub(crate) fn to_http1(&self, id: &str) -> Vec<u8> {
         let (status, reason) = (self.status, self.reason());
         let body = self.body(Form::Text, id);
         let (length, media_type, name) = (body.len(), Form::Text.media_type(), request_id::NAME);
@@ -78,38 +75,35 @@ impl Reply {
         .into_bytes()
     }
 
-    /// Sends it. The connection is closed behind it where a body was not read.
-    pub(super) async fn send(&self, session: &mut ServerSession, id: &str) -> Result<()> {
-        let form = Form::wanted(&session.req_header().headers);
+    /// The fields of the answer, and its body.
+    pub(crate) fn render(&self, form: Form, id: &str) -> (Vec<(&'static str, String)>, String) {
         let body = self.body(form, id);
-        let mut header = ResponseHeader::build(self.status, Some(7))?;
-        header.insert_header("Content-Type", form.media_type())?;
-        header.insert_header("Content-Length", body.len())?;
-        header.insert_header("Cache-Control", "no-store")?;
-        header.insert_header(request_id::NAME, id)?;
+        let mut fields = vec![
+            ("Content-Type", form.media_type().to_owned()),
+            ("Content-Length", body.len().to_string()),
+            ("Cache-Control", "no-store".to_owned()),
+            (request_id::NAME, id.to_owned()),
+        ];
         match self.status {
             // RFC 9110 section 15.5.2 wants a challenge.
-            401 => header.insert_header("WWW-Authenticate", "Cookie realm=\"session\"")?,
-            405 => header.insert_header("Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH")?,
-            503 => header.insert_header("Retry-After", "1")?,
+            401 => fields.push(("WWW-Authenticate", "Cookie realm=\"session\"".to_owned())),
+            405 => fields.push(("Allow", ALLOWED.to_owned())),
+            503 => fields.push(("Retry-After", "1".to_owned())),
             _ => {}
         }
         if let Some(location) = &self.location {
-            header.insert_header("Location", location.as_str())?;
+            fields.push(("Location", location.clone()));
         }
-        let head_only = session.req_header().method == Method::HEAD;
-        session.write_response_header(Box::new(header)).await?;
-        if head_only {
-            session.finish_body().await
-        } else {
-            session.write_response_body(Bytes::from(body), true).await
-        }
+        (fields, body)
     }
 }
 
+/// The methods that are passed on.
+const ALLOWED: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";
+
 /// How an answer says what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// In a sentence.
     Text,
     /// As a JSON object, with the members of RFC 9457.
@@ -120,10 +114,10 @@ pub(super) enum Form {
 
 impl Form {
     /// Text, unless the client takes JSON and no HTML: programs do, browsers do not.
-    fn wanted(headers: &HeaderMap) -> Self {
+    pub(crate) fn wanted(head: &impl Fields) -> Self {
         let mut form = Self::Text;
-        for accept in headers.get_all(ACCEPT) {
-            for media_type in media_types(accept.as_bytes()) {
+        for accept in head.all(&ACCEPT) {
+            for media_type in media_types(accept) {
                 match media_type {
                     range if range.eq_ignore_ascii_case(b"text/html") => return Self::Text,
                     range if range.eq_ignore_ascii_case(b"application/problem+json") => {
@@ -159,6 +153,8 @@ fn media_types(accept: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,7 @@ use super::list;
 /// The `Cache-Control` of an answer that sets or deletes the cookie, given the fields it came
 /// with: None where they already forbid a shared cache to keep it, else `private` and all that
 /// stood there but `public` and `s-maxage`.
-pub(super) fn private<'a, I>(fields: impl Fn() -> I) -> Option<Vec<u8>>
+pub(crate) fn private<'a, I>(fields: impl Fn() -> I) -> Option<Vec<u8>>
 where
     I: Iterator<Item = &'a [u8]>,
 {
@@ -30,7 +30,7 @@ where
 /// The `Vary` of an answer: None where it stays as it is. Members that name a field of the
 /// sidecar's own are right towards a cache between it and the app; outside, the fields come from
 /// the cookie. With `add`, on routes with sessions, `Cookie` is there in any case.
-pub(super) fn vary<'a, I>(
+pub(crate) fn vary<'a, I>(
     fields: impl Fn() -> I,
     is_own: impl Fn(&[u8]) -> bool,
     add: bool,
@@ -52,7 +52,7 @@ where
 
 /// Whether a field of that name, in lower case, says to a shared cache what `Cache-Control` does
 /// not: `Surrogate-Control`, and the targeted ones of RFC 9213, which CDNs name after themselves.
-pub(super) fn is_targeted(name: &str) -> bool {
+pub(crate) fn is_targeted(name: &str) -> bool {
     matches!(name, "surrogate-control" | "cdn-cache-control")
         || name.ends_with("-cdn-cache-control")
 }

@@ -4,11 +4,13 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
+
+use super::fields::Fields;
 
 use crate::session::header::folds_to;
 
-pub(super) const NAME: &str = "X-Request-Id";
+pub(crate) const NAME: &str = "X-Request-Id";
 const LOWER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What a request is called: a word of ASCII by construction.
@@ -49,10 +51,12 @@ const LONGEST: usize = 128;
 
 /// The client's own, where it is one word that cannot be mistaken for anything else in a log; or a
 /// fresh one.
-pub(super) fn take_or_make(headers: &HeaderMap) -> RequestId {
-    let mut sent = headers.get_all(LOWER).iter();
+pub(super) fn take_or_make(head: &impl Fields) -> RequestId {
+    let mut sent = head.all(&LOWER);
     match (sent.next(), sent.next()) {
-        (Some(id), None) if id.to_str().is_ok_and(is_one) => RequestId::Taken(id.clone()),
+        (Some(id), None) if str::from_utf8(id).is_ok_and(is_one) => {
+            HeaderValue::from_bytes(id).map_or_else(|_| fresh(), RequestId::Taken)
+        }
         _ => fresh(),
     }
 }
@@ -64,7 +68,7 @@ fn is_one(id: &str) -> bool {
 
 /// One that no other request of any sidecar has: what is random is drawn once, since a request must
 /// not wait for it.
-pub(super) fn fresh() -> RequestId {
+pub(crate) fn fresh() -> RequestId {
     static PROCESS: OnceLock<u64> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let process = PROCESS.get_or_init(|| {
@@ -89,6 +93,8 @@ fn write_hex(digits: &mut [u8], number: u64) {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     #[test]

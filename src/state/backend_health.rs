@@ -8,9 +8,9 @@ const UNHEALTHY: u8 = 2;
 
 /// The verdict of the health checks, where there are any.
 #[derive(Debug, Default)]
-pub(crate) struct Health(AtomicU8);
+pub(crate) struct BackendHealth(AtomicU8);
 
-impl Health {
+impl BackendHealth {
     /// Returns whether that is news.
     pub(crate) fn note(&self, healthy: bool) -> bool {
         let now = if healthy { HEALTHY } else { UNHEALTHY };

@@ -5,8 +5,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use elements::Element;
-use http::header::{FORWARDED, HeaderMap, HeaderName, HeaderValue};
+use http::header::{FORWARDED, HeaderName, HeaderValue};
 use ipnet::IpNet;
+
+use super::fields::Fields;
 
 use crate::session::header::{folds_to, starts_with_folded};
 
@@ -137,21 +139,22 @@ pub fn forward(
     peer: Option<IpAddr>,
     scheme: Scheme,
     host: Option<HeaderValue>,
-    received: &HeaderMap,
+    received: Option<&impl Fields>,
 ) -> Forwarding {
     let believed = trusted.trusts(peer);
     let peer = peer.map(|address| address.to_canonical());
     let host = host.filter(|host| is_host(host.as_bytes()));
     let received_one = |name| {
-        if believed { only_value(received, name) } else { None }
+        if believed { only_value(received?, &name) } else { None }
     };
     // A proxy uses one or the other: beside X-Forwarded, which it has set, a Forwarded is the
     // client's.
     let uses_x = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST]
         .iter()
-        .any(|name| received.contains_key(name));
-    let values = || received.get_all(FORWARDED).iter().map(HeaderValue::as_bytes);
-    let uses_forwarded = believed && !uses_x && received.contains_key(FORWARDED);
+        .any(|name| received.is_some_and(|received| received.has(name)));
+    let values = || received.into_iter().flat_map(|received| received.all(&FORWARDED));
+    let uses_forwarded =
+        believed && !uses_x && received.is_some_and(|received| received.has(&FORWARDED));
     let elements = if uses_forwarded { elements::read(values()) } else { None };
     let first = elements.as_ref().and_then(|elements| elements.first());
 
@@ -169,8 +172,8 @@ pub fn forward(
             elements.iter().filter_map(Element::client).for_each(|client| add(client.as_bytes()));
         }
         None if believed => {
-            let values = received.get_all(X_FORWARDED_FOR).iter();
-            values.for_each(|value| add(value.as_bytes().trim_ascii()));
+            let values = received.into_iter().flat_map(|received| received.all(&X_FORWARDED_FOR));
+            values.for_each(|value| add(value.trim_ascii()));
         }
         None => {}
     }
@@ -186,7 +189,8 @@ pub fn forward(
     };
     let forwarded = elements.is_some().then(|| {
         let own = elements::own(peer, scheme, host.as_ref().map(HeaderValue::as_bytes));
-        let all: Vec<&[u8]> = values().chain(std::iter::once(&own[..])).collect();
+        let mut all: Vec<&[u8]> = values().collect();
+        all.push(&own);
         HeaderValue::from_bytes(&all.join(&b", "[..])).ok()
     });
     let scheme = received_one(X_FORWARDED_PROTO)
@@ -248,10 +252,10 @@ pub fn is_httpoxy(name: &[u8]) -> bool {
 }
 
 /// The value of a field that must not be repeated: of two, neither is to be believed.
-fn only_value(fields: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
-    let mut values = fields.get_all(name).iter();
+fn only_value<'a>(fields: &'a impl Fields, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut values = fields.all(name);
     match (values.next(), values.next()) {
-        (Some(value), None) => Some(value.as_bytes().trim_ascii()),
+        (Some(value), None) => Some(value.trim_ascii()),
         _ => None,
     }
 }

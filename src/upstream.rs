@@ -10,10 +10,10 @@ use pingora_core::upstreams::peer::{HttpPeer, Peer as _, PeerOptions};
 use pingora_core::{Error, ErrorType, Result};
 
 mod names;
+mod upgrade;
 
 use names::Name;
 
-use super::upgrade;
 use crate::config::{Backend, Config};
 
 /// Keeps the connections for upgrades apart from the others in pingora's pool.

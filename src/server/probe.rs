@@ -10,7 +10,7 @@ use pingora_core::{Error, Result};
 use pingora_http::RequestHeader;
 
 use crate::config::{Config, HealthCheck};
-use crate::proxy::Shared;
+use crate::state::Shared;
 
 /// How long after a reload it is noticed that there is something to ask.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,0 +1,62 @@
+//! pingora's heads, as visits see them.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method};
+use pingora_http::{RequestHeader, ResponseHeader};
+
+use crate::visit::{Fields, HeadFull, RequestHead};
+
+/// Both kinds of head keep the case of names beside a map, and change both by functions of the same
+/// names, which are no trait's.
+macro_rules! fields {
+    ($head:ty) => {
+        impl Fields for $head {
+            fn names(&self) -> impl Iterator<Item = &[u8]> {
+                self.headers.names()
+            }
+
+            fn all<'a>(
+                &'a self,
+                name: &HeaderName,
+            ) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {
+                self.headers.all(name)
+            }
+
+            fn remove(&mut self, name: &[u8]) -> usize {
+                let Ok(name) = HeaderName::from_bytes(name) else { return 0 };
+                let fields = self.headers.get_all(&name).iter().count();
+                self.remove_header(&name);
+                fields
+            }
+
+            fn set(&mut self, name: Bytes, value: HeaderValue) -> Result<(), HeadFull> {
+                self.insert_header(name, value).map_err(|_| HeadFull)
+            }
+
+            fn append(&mut self, name: Bytes, value: HeaderValue) -> Result<(), HeadFull> {
+                self.append_header(name, value).map(|_| ()).map_err(|_| HeadFull)
+            }
+
+            fn has(&self, name: &HeaderName) -> bool {
+                self.headers.contains_key(name)
+            }
+        }
+    };
+}
+
+fields!(RequestHeader);
+fields!(ResponseHeader);
+
+impl RequestHead for RequestHeader {
+    fn method(&self) -> &Method {
+        &self.method
+    }
+
+    fn target(&self) -> &[u8] {
+        self.raw_path()
+    }
+
+    fn authority(&self) -> Option<&str> {
+        self.uri.authority().map(http::uri::Authority::as_str)
+    }
+}

@@ -1,0 +1,92 @@
+//! One request's stay: all that is decided on a request and on the app's answer, whoever carries them.
+//!
+//! The rules know heads as names and values ([`Fields`]), and neither sockets nor a proxy framework:
+//! a carrier brings a request, sends on what it is told to, and does the same with the answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::metrics::Action;
+use crate::session::Opened;
+use crate::state::{Shared, State};
+
+pub(crate) mod caching;
+mod fields;
+pub mod forwarded;
+mod list;
+mod reply;
+pub(crate) mod request;
+pub(crate) mod request_id;
+
+pub(crate) use fields::RequestHead;
+pub use fields::{Fields, HeadFull};
+pub(crate) use reply::{Form, Reply};
+
+use forwarded::Forwarding;
+use request_id::RequestId;
+
+/// What one request needs from its first byte to the last of its answer.
+pub(crate) struct Visit {
+    /// Configuration and keys as they were when the request began: a reload does not touch it. What
+    /// is issued at its end goes by those in force then.
+    pub(crate) state: Arc<State>,
+    pub(crate) begun: Instant,
+    /// The request's name in logs: `X-Request-Id`.
+    pub(crate) id: Option<RequestId>,
+    /// What the app is told about where the request comes from.
+    pub(crate) forwarding: Option<Forwarding>,
+    pub(crate) stay: Stay,
+    /// When the request was handed to the app.
+    pub(crate) handed_on: Option<Instant>,
+    /// How long the app took to answer.
+    pub(crate) backend_took: Option<Duration>,
+    /// What became of the session, for the access line.
+    pub(crate) action: Option<Action>,
+    _in_flight: InFlight,
+}
+
+/// How far the sidecar has got with a request's session.
+pub(crate) enum Stay {
+    /// Not looked at yet, or none of the sidecar's business on this route.
+    Off,
+    /// Opened.
+    Open(Opened),
+}
+
+impl Visit {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        shared.metrics.request_begun();
+        Self {
+            state: shared.state.load_full(),
+            begun: Instant::now(),
+            id: None,
+            forwarding: None,
+            stay: Stay::Off,
+            handed_on: None,
+            backend_took: None,
+            action: None,
+            _in_flight: InFlight(Arc::clone(shared)),
+        }
+    }
+
+    /// The request's name, as it stands in logs.
+    pub(crate) fn id(&self) -> &str {
+        self.id.as_ref().map_or("-", RequestId::as_str)
+    }
+
+    pub(crate) fn opened(&self) -> Option<&Opened> {
+        match &self.stay {
+            Stay::Off => None,
+            Stay::Open(opened) => Some(opened),
+        }
+    }
+}
+
+/// Counts a request as under way for as long as it lives.
+struct InFlight(Arc<Shared>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.metrics.request_ended();
+    }
+}

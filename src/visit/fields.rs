@@ -1,0 +1,80 @@
+//! The fields of a head, in whatever form a carrier keeps them.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+
+/// A head whose fields can be read and changed.
+///
+/// Names to look up are in lower case, as [`HeaderName`] has them; those to write are in the case in
+/// which they are sent.
+pub trait Fields {
+    /// The name of each field, in lower case; of one that is repeated, once or more.
+    fn names(&self) -> impl Iterator<Item = &[u8]>;
+
+    /// The values of the fields of that name, in their order.
+    fn all<'a>(
+        &'a self,
+        name: &HeaderName,
+    ) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a, Self>;
+
+    /// Removes all fields of that name, and says how many they were.
+    fn remove(&mut self, name: &[u8]) -> usize;
+
+    /// Puts one field in the place of all of that name.
+    fn set(&mut self, name: Bytes, value: HeaderValue) -> Result<(), HeadFull>;
+
+    /// Adds a field, whether there is one of that name or not.
+    fn append(&mut self, name: Bytes, value: HeaderValue) -> Result<(), HeadFull>;
+
+    /// Whether there is a field of that name.
+    fn has(&self, name: &HeaderName) -> bool {
+        self.first(name).is_some()
+    }
+
+    /// The value of the first field of that name.
+    fn first(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.all(name).next()
+    }
+}
+
+/// A head has no room for another field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadFull;
+
+/// The head of a request.
+pub(crate) trait RequestHead: Fields {
+    fn method(&self) -> &Method;
+
+    /// The target as it was sent: path and query, or `*`.
+    fn target(&self) -> &[u8];
+
+    /// The authority of an absolute target, or `:authority`.
+    fn authority(&self) -> Option<&str>;
+}
+
+impl Fields for HeaderMap {
+    fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.keys().map(|name| name.as_str().as_bytes())
+    }
+
+    fn all<'a>(&'a self, name: &HeaderName) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {
+        self.get_all(name).into_iter().map(HeaderValue::as_bytes)
+    }
+
+    fn remove(&mut self, name: &[u8]) -> usize {
+        let Ok(name) = HeaderName::from_bytes(name) else { return 0 };
+        let fields = self.get_all(&name).iter().count();
+        HeaderMap::remove(self, &name);
+        fields
+    }
+
+    fn set(&mut self, name: Bytes, value: HeaderValue) -> Result<(), HeadFull> {
+        let name = HeaderName::from_bytes(&name).map_err(|_| HeadFull)?;
+        self.try_insert(name, value).map(|_| ()).map_err(|_| HeadFull)
+    }
+
+    fn append(&mut self, name: Bytes, value: HeaderValue) -> Result<(), HeadFull> {
+        let name = HeaderName::from_bytes(&name).map_err(|_| HeadFull)?;
+        self.try_append(name, value).map(|_| ()).map_err(|_| HeadFull)
+    }
+}
