@@ -34,6 +34,7 @@ mod descriptors;
 mod handover;
 mod head;
 mod health;
+mod http2;
 mod listener;
 mod reload;
 mod services;
