@@ -1,7 +1,7 @@
 //! Requests that never reach a backend: those that two readers could read in two ways, and the
 //! methods that would show the session to whoever asks.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Authority;
 use http::{HeaderMap, Method, Version};
 use pingora_core::protocols::http::ServerSession;
@@ -60,6 +60,19 @@ fn is_too_long(headers: &HeaderMap, limits: &Limits) -> bool {
     fields + crumbs > limits.header_fields
         || bytes > limits.head_bytes
         || cookies > limits.cookie_bytes
+}
+
+/// Takes out an `Upgrade` that is to be ignored (RFC 9110 section 7.8): pingora would take it for one
+/// without the word of `Connection`, and make a tunnel of what the client thinks is a request.
+pub(super) fn ignore_upgrade(request: &mut RequestHeader) {
+    if !request.headers.contains_key(UPGRADE) {
+        return;
+    }
+    let is_meant = request.version == Version::HTTP_11
+        && options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+    if !is_meant {
+        request.remove_header(&UPGRADE);
+    }
 }
 
 /// What `Connection` names (RFC 9110 section 7.6.1).
