@@ -67,6 +67,7 @@ impl ProxyHttp for Proxy {
         if session.req_header().version == http::Version::HTTP_10 {
             session.set_ignore_info_resp(true);
         }
+        refused::ignore_upgrade(session.req_header_mut());
         Ok(())
     }
 

@@ -34,6 +34,7 @@ mod connection;
 mod descriptors;
 mod handover;
 mod head;
+mod http2;
 mod listener;
 mod probe;
 mod reload;

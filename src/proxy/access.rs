@@ -74,6 +74,7 @@ pub(crate) struct Refusal<'a> {
     /// As much of its first line as there is.
     pub(crate) method: &'a [u8],
     pub(crate) target: &'a [u8],
+    pub(crate) version: Version,
     /// Who sent it; None is a unix socket.
     pub(crate) client: Option<IpAddr>,
     pub(crate) took: Duration,
@@ -82,24 +83,33 @@ pub(crate) struct Refusal<'a> {
 impl Refusal<'_> {
     /// Counts and logs it. Returns the answer.
     pub(crate) fn report(&self, shared: &Shared) -> Vec<u8> {
-        let Self { reply, method, target, client, took } = self;
-        let method = String::from_utf8_lossy(method);
         let id = request_id::fresh();
-        shared.metrics.request(&method, reply.status, *took);
+        self.note(shared, id.as_str(), self.reply.body(Form::Text, id.as_str()).len());
+        self.reply.to_http1(id.as_str())
+    }
+
+    /// Counts and logs it where somebody else has answered it, or has not.
+    pub(crate) fn report_unanswered(&self, shared: &Shared) {
+        self.note(shared, request_id::fresh().as_str(), 0);
+    }
+
+    fn note(&self, shared: &Shared, request_id: &str, bytes: usize) {
+        let method = String::from_utf8_lossy(self.method);
+        let status = self.reply.status;
+        shared.metrics.request(&method, status, self.took);
         logging::access(&AccessLine {
             method: &method,
-            target,
-            status: reply.status,
-            protocol: protocol(Version::HTTP_11),
-            duration: *took,
+            target: self.target,
+            status,
+            protocol: protocol(self.version),
+            duration: self.took,
             backend: None,
             outcome: None,
             action: None,
-            bytes: reply.body(Form::Text, id.as_str()).len() as u64,
-            client: *client,
-            request_id: id.as_str(),
+            bytes: bytes as u64,
+            client: self.client,
+            request_id,
         });
-        reply.to_http1(id.as_str())
     }
 }
 

@@ -1,20 +1,20 @@
 //! Requests that never reach a backend: those that two readers could read in two ways, and the
 //! methods that would show the session to whoever asks.
 
-use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Authority;
 use http::{HeaderMap, Method, Version};
 use pingora_core::protocols::http::ServerSession;
-use pingora_core::protocols::http::v1::server::HttpSession;
 use pingora_http::RequestHeader;
 
 use crate::config::Limits;
+use crate::session::cookie::is_token_byte;
 use crate::visit::Reply;
 
 /// The answer to a request that is refused; None for one that may go on.
 ///
-/// The form of a head of HTTP/1 has been looked at as it arrived, and pingora answers some by
-/// itself, such as two `Host` fields or an absolute target that names another host.
+/// The form of a head of HTTP/1 has been looked at as it arrived, with its limits and the framing of
+/// its body; of HTTP/2 the crate `h2` and pingora have refused what is no request.
 pub(super) fn reply(session: &ServerSession, limits: &Limits) -> Option<Reply> {
     let request = session.req_header();
     // TRACE would send the session header back to the client; CONNECT is no request to an app.
@@ -23,35 +23,88 @@ pub(super) fn reply(session: &ServerSession, limits: &Limits) -> Option<Reply> {
     if ["TRACE", "CONNECT", "TRACK"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
         return Some(Reply::METHOD_NOT_ALLOWED);
     }
-    // Of a head of HTTP/1 these have been looked at as it arrived.
-    if request.raw_path().len() > limits.request_line_bytes {
-        return Some(Reply::refusing(414));
-    }
-    let is_too_long = request.version == Version::HTTP_2 && is_too_long(&request.headers, limits);
-    if request.headers.len() > limits.header_fields || is_too_long {
-        return Some(Reply::refusing(431));
+    let is_http1 = session.as_http1().is_some();
+    if !is_http1 {
+        if request.raw_path().len() > limits.request_line_bytes {
+            return Some(Reply::refusing(414));
+        }
+        if is_too_long(&request.headers, limits) {
+            return Some(Reply::refusing(431));
+        }
     }
     if limits.body_bytes.is_some_and(|most| announced_body(&request.headers) > Some(most)) {
         return Some(Reply::refusing(413));
     }
-    let head = session.as_http1().map(HttpSession::get_headers_raw_bytes).unwrap_or_default();
     let has_host = request.version != Version::HTTP_11 || request.headers.contains_key(HOST);
-    let is_http1 = session.as_http1().is_some();
     let is_clear = has_host
-        && has_one_framing(&request.headers, &head)
         && has_plain_host(request)
-        && (is_http1 || has_plain_path(request));
+        && nominates_only_fields(&request.headers)
+        && (is_http1 || (is_of_http(request) && has_plain_length(&request.headers)));
     (!is_clear).then_some(Reply::BAD_REQUEST)
 }
 
-/// Whether the fields are longer than `limits.head_bytes` allows, cookies aside, which have a limit of
-/// their own. Of HTTP/2 pingora has seen to it that both together are not exceeded.
+/// Whether there are more fields than `limits.header_fields` allows, or longer ones than
+/// `limits.head_bytes` does. All cookies are one field, with a limit of their own.
 fn is_too_long(headers: &HeaderMap, limits: &Limits) -> bool {
-    let size = |cookies: bool| -> usize {
-        let fields = headers.iter().filter(|(name, _)| (*name == COOKIE) == cookies);
-        fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+    let (mut fields, mut bytes, mut crumbs, mut cookies) = (0, 0, 0, 0);
+    for (name, value) in headers {
+        let size = name.as_str().len() + value.len() + 4;
+        if *name == COOKIE {
+            crumbs = 1;
+            cookies += size;
+        } else {
+            fields += 1;
+            bytes += size;
+        }
+    }
+    fields + crumbs > limits.header_fields
+        || bytes > limits.head_bytes
+        || cookies > limits.cookie_bytes
+}
+
+/// Takes out an `Upgrade` that is to be ignored (RFC 9110 section 7.8): pingora would take it for one
+/// without the word of `Connection`, and make a tunnel of what the client thinks is a request.
+pub(super) fn ignore_upgrade(request: &mut RequestHeader) {
+    if !request.headers.contains_key(UPGRADE) {
+        return;
+    }
+    let is_meant = request.version == Version::HTTP_11
+        && options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+    if !is_meant {
+        request.remove_header(&UPGRADE);
+    }
+}
+
+/// What `Connection` names (RFC 9110 section 7.6.1).
+fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let values = headers.get_all(CONNECTION).iter();
+    let options = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+    options.map(<[u8]>::trim_ascii).filter(|option| !option.is_empty())
+}
+
+/// Whether `Connection` names nothing but fields that may be dropped: pingora would refuse all
+/// others, but only once the backend is there.
+fn nominates_only_fields(headers: &HeaderMap) -> bool {
+    let mut options = options(headers);
+    let is_harmless = |option: &[u8]| {
+        let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
+        option.iter().all(|&byte| is_token_byte(byte))
+            && !["host", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"]
+                .into_iter()
+                .any(is)
     };
-    size(false) > limits.head_bytes || size(true) > limits.cookie_bytes
+    options.by_ref().take(MOST_NOMINATIONS).all(is_harmless) && options.next().is_none()
+}
+
+/// The most that pingora takes.
+const MOST_NOMINATIONS: usize = 9;
+
+/// Whether a request of HTTP/2 is one of HTTP, with a path that can stand in a request line (RFC
+/// 9113 section 8.3.1).
+fn is_of_http(request: &RequestHeader) -> bool {
+    let is_http =
+        |scheme: &str| ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
+    request.uri.scheme_str().is_none_or(is_http) && has_plain_path(request)
 }
 
 /// Whether a path of HTTP/2 can stand in a request line (RFC 9113 section 8.3.1).
@@ -107,31 +160,13 @@ pub(super) fn is_last_of_connection(request: &RequestHeader) -> bool {
     request.headers.contains_key(TRANSFER_ENCODING)
 }
 
-/// Whether the length of the body is said once and plainly (RFC 9112 section 6.3). Stricter than
-/// it asks for: not every backend treats `chunked, chunked` or `+5` as pingora does.
-fn has_one_framing(headers: &HeaderMap, head: &[u8]) -> bool {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    if let Some(coding) = codings.next() {
-        let chunked = coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-        // pingora has taken a Content-Length beside it out of the parsed head.
-        return chunked && codings.next().is_none() && !names_content_length(head);
-    }
+/// Whether the length of a body of HTTP/2 is said once and plainly, if at all (RFC 9112 section 6.3).
+/// Stricter than it has to be: not every backend treats `5, 5` or `+5` as pingora does.
+fn has_plain_length(headers: &HeaderMap) -> bool {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    match lengths.next() {
-        Some(length) => {
-            let length = length.as_bytes().trim_ascii();
-            !length.is_empty() && length.iter().all(u8::is_ascii_digit) && lengths.next().is_none()
-        }
-        None => true,
-    }
-}
-
-fn names_content_length(head: &[u8]) -> bool {
-    let name = CONTENT_LENGTH.as_str().as_bytes();
-    head.split(|&byte| byte == b'\n').any(|line| {
-        line.iter()
-            .position(|&byte| byte == b':')
-            .is_some_and(|colon| line[..colon].eq_ignore_ascii_case(name))
+    lengths.next().is_none_or(|length| {
+        let length = length.as_bytes().trim_ascii();
+        !length.is_empty() && length.iter().all(u8::is_ascii_digit) && lengths.next().is_none()
     })
 }
 
@@ -154,33 +189,66 @@ mod tests {
         }
     }
 
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, http::HeaderValue::from_static(value));
+        }
+        headers
+    }
+
     #[test]
     fn the_length_of_a_body_is_said_once() {
         for (fields, ok) in [
-            ("", true),
-            ("Content-Length: 5\r\n", true),
-            ("Transfer-Encoding: chunked\r\n", true),
-            ("Transfer-Encoding: Chunked\r\n", true),
-            ("Content-Length: +5\r\n", false),
-            ("Content-Length: 5, 5\r\n", false),
-            ("Content-Length: 5\r\nContent-Length: 5\r\n", false),
-            ("Content-Length:\r\n", false),
-            ("Transfer-Encoding: gzip, chunked\r\n", false),
-            ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", false),
-            ("Transfer-Encoding: xchunked\r\n", false),
-            ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", false),
+            (&[][..], true),
+            (&[("content-length", "5")], true),
+            (&[("content-length", "+5")], false),
+            (&[("content-length", "5, 5")], false),
+            (&[("content-length", "5"), ("content-length", "5")], false),
+            (&[("content-length", "")], false),
         ] {
-            let mut headers = HeaderMap::new();
-            for line in fields.lines() {
-                let (name, value) = line.split_once(':').unwrap_or_default();
-                let name = http::HeaderName::from_bytes(name.as_bytes());
-                let value = http::HeaderValue::from_str(value.trim());
-                if let (Ok(name), Ok(value)) = (name, value) {
-                    headers.append(name, value);
-                }
-            }
-            let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-            assert_eq!(has_one_framing(&headers, head.as_bytes()), ok, "{fields:?}");
+            assert_eq!(has_plain_length(&headers(fields)), ok, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn connection_names_what_may_be_dropped() {
+        for (values, ok) in [
+            (&[][..], true),
+            (&["keep-alive"], true),
+            (&["close, X-Session,,"], true),
+            (&["a,b,c", "d,e,f,g,h,i"], true),
+            (&["a,b,c,d,e", "f,g,h,i,j"], false),
+            (&["HOST"], false),
+            (&["close, x-forwarded-Host"], false),
+            (&[":path"], false),
+            (&["\"close\""], false),
+            (&["a b"], false),
+        ] {
+            let fields: Vec<_> = values.iter().map(|value| ("connection", *value)).collect();
+            assert_eq!(nominates_only_fields(&headers(&fields)), ok, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn cookies_are_one_field() {
+        const LIMITS: Limits = Limits {
+            head_bytes: 100,
+            cookie_bytes: 200,
+            request_line_bytes: 60,
+            header_fields: 3,
+            connections: 1,
+            body_bytes: None,
+        };
+        let of = |crumbs: usize, others: usize| {
+            let crumbs = std::iter::repeat_n(("cookie", "a=b"), crumbs);
+            let fields: Vec<_> = crumbs.chain(std::iter::repeat_n(("a", "b"), others)).collect();
+            is_too_long(&headers(&fields), &LIMITS)
+        };
+        for (crumbs, others, too_long) in
+            [(0, 3, false), (0, 4, true), (15, 2, false), (15, 3, true), (16, 0, true)]
+        {
+            assert_eq!(of(crumbs, others), too_long, "{crumbs} and {others}");
         }
     }
 }

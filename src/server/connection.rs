@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::{BufMut as _, BytesMut};
+use http::Version;
 use pingora_core::apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp};
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream as L4Stream;
@@ -21,6 +22,7 @@ use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
 
 use super::head::{self, Progress, Scan};
+use super::http2;
 use super::silence::Silence;
 use super::tls::{self, TlsStream};
 use crate::proxy::Refusal;
@@ -102,7 +104,8 @@ where
                 match stream.selected_alpn_proto() {
                     Some(ALPN::H2) => {
                         self.read_preface(&mut stream, &mut silence).await?;
-                        self.proxy.process_new(stream, shutdown).await
+                        http2::serve(&self.proxy, &self.shared, stream, shutdown).await;
+                        None
                     }
                     _ => self.serve(stream, silence, shutdown).await,
                 }
@@ -180,7 +183,8 @@ where
                 Opening::Http1(head) => head,
                 Opening::Http2(bytes) => {
                     stream.put_back(&bytes);
-                    return self.proxy.process_new(stream, shutdown).await;
+                    http2::serve(&self.proxy, &self.shared, stream, shutdown).await;
+                    return None;
                 }
             };
             let session = begin(stream, head, settings, *shutdown.borrow());
@@ -225,6 +229,9 @@ where
                 _ if may_be_http2 && bytes.len() >= PREFACE.len() => {
                     return Some(Opening::Http2(bytes));
                 }
+                Progress::Complete if scan.has_too_many_lines() => {
+                    return Some(Opening::Http1(head::with_one_cookie_field(&bytes)));
+                }
                 Progress::Complete => return Some(Opening::Http1(bytes)),
                 Progress::Refused(status) if !may_be_http2 => status,
                 Progress::More | Progress::Refused(_) => {
@@ -265,7 +272,8 @@ where
             .and_then(|digest| digest.peer_addr())
             .and_then(|address| address.as_inet())
             .map(|address| address.ip());
-        let refusal = Refusal { reply, method, target, client, took: begun.elapsed() };
+        let (version, took) = (Version::HTTP_11, begun.elapsed());
+        let refusal = Refusal { reply, method, target, version, client, took };
         let answer = refusal.report(&self.shared);
         let say_and_listen = async {
             stream.write_all(&answer).await.ok()?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pingora_core::apps::HttpServerOptions;
-use pingora_core::protocols::http::v2::server::default_h2_options;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{Fds, ListenFds};
 use pingora_core::services::listening::Service;
@@ -46,19 +45,9 @@ pub(super) fn start_proxies(
 fn proxy(shared: &Arc<Shared>, conf: &Arc<ServerConf>) -> HttpProxy<Proxy> {
     let mut proxy = pingora_proxy::http_proxy(conf, Proxy(Arc::clone(shared)));
     let mut options = HttpServerOptions::default();
-    options.h2c = true;
     // Refused all the same, but by us, so that it is stripped, counted and logged like the rest.
     options.allow_connect_method_proxying = true;
-    let (limits, timeouts) = {
-        let state = shared.state.load();
-        (state.config.limits, state.config.timeouts)
-    };
-    options.h2_idle_timeout = Some(timeouts.keep_alive);
     proxy.server_options = Some(options);
-    let mut http2 = default_h2_options();
-    let most = limits.head_bytes.saturating_add(limits.cookie_bytes);
-    http2.max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX));
-    proxy.h2_options = Some(http2);
     proxy
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn load(
         .map(|builder| builder.with_no_client_auth())
         .and_then(|builder| builder.with_single_cert(chain, private))
         .map_err(|error| fault(format!("tls.cert {cert} with tls.key {key}: {error}")))?;
-    config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = [HTTP_2, b"http/1.1", b"http/1.0"].map(<[u8]>::to_vec).to_vec();
     // Without a store of sessions: a client that comes back brings its own.
     config.ticketer = ring::Ticketer::new()
         .map_err(|error| fault(format!("tls: no randomness for session tickets: {error}")))?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Backend, Protocol, Request, Sidecar, WAIT};
+use crate::support::{Answer, Backend, Protocol, Request, Sidecar, Volume, WAIT, Way, h2c, mint};
 
 const LIMITS: &str = "[limits]\nhead_bytes = 2048\nrequest_line_bytes = 200\nheader_fields = 20\n\
                       body_bytes = 1000\n[timeouts]\nhead = \"400ms\"";
@@ -65,6 +65,81 @@ fn cookies_have_a_limit_of_their_own() {
         assert_eq!(backend.received().len(), before);
     }
     sidecar.counts(r#"cloakroom_session_checks_total{outcome="too_large"}"#, 3.0);
+}
+
+/// Browsers send a field for each over HTTP/2, and some clients do over HTTP/1.
+#[test]
+fn all_cookies_of_a_request_count_as_one_field() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let token = mint(r#"{"n":1}"#);
+    for protocol in Protocol::ALL {
+        let crumbs = |count: usize| {
+            let crumb = |request: Request, n| request.with("Cookie", format!("c{n}={n}"));
+            (0..count).fold(Request::get("/"), crumb).session(&token)
+        };
+        for count in [85, 300, 1000] {
+            assert_eq!(sidecar.send_over(protocol, &crumbs(count)).status(), 200, "{protocol:?}");
+            let received = backend.last();
+            assert_eq!(received.value("X-Session").as_deref(), Some(r#"{"n":1}"#));
+            let cookies = received.value("Cookie").unwrap();
+            assert_eq!(cookies.matches('=').count(), count, "{protocol:?}");
+        }
+        let others = (0..101).fold(crumbs(85), |request, n| request.with(&format!("a-{n}"), "b"));
+        assert_eq!(sidecar.send_over(protocol, &others).status(), 431, "{protocol:?}");
+    }
+}
+
+#[test]
+fn a_reload_changes_limits_over_every_protocol() {
+    const FILE: &str = "cloakroom.toml";
+    let backend = Backend::plain();
+    let with = |bytes: usize, fields: usize, keep_alive: &str| {
+        let limits = format!(
+            "[limits]\nhead_bytes = {bytes}\ncookie_bytes = 2048\nheader_fields = {fields}\n\
+             [timeouts]\nkeep_alive = \"{keep_alive}\"\n"
+        );
+        Sidecar::before(&backend).with(&limits)
+    };
+    let builder = with(2048, 20, "1s");
+    let mut volume = Volume::of(Way::Rename, FILE, &builder.text());
+    let sidecar = builder.file(volume.path(FILE)).start();
+    let sends = |request: &Request| Protocol::ALL.map(|p| sidecar.send_over(p, request).status());
+    let large = Request::get("/").with("A", field(10_000));
+    let huge = Request::get("/").with("A", field(100_000));
+    let many = (0..150).fold(Request::get("/"), |request, n| request.with(&format!("a-{n}"), "b"));
+    for request in [&large, &huge, &many] {
+        assert_eq!(sends(request), [431; 3]);
+    }
+    volume.put(&[(FILE, &with(200_000, 200, "60s").text())]);
+    sidecar.wait_for_log("reloaded", 0);
+    for request in [&large, &huge, &many] {
+        assert_eq!(sends(request), [200; 3]);
+    }
+    // Idle connections have the new time, too.
+    let kept = h2c::Connection::open(sidecar.address());
+    assert_eq!(kept.receive(kept.send(&large)).status(), 200);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(kept.receive(kept.send(&large)).status(), 200);
+    volume.put(&[(FILE, &with(2048, 20, "60s").text())]);
+    sidecar.wait_for_log("reloaded", 1);
+    for request in [&large, &huge, &many] {
+        assert_eq!(sends(request), [431; 3]);
+    }
+    assert_eq!(kept.receive(kept.send(&large)).status(), 431);
+}
+
+/// Within what is kept of a request at all.
+#[test]
+fn what_is_too_much_over_http_2_is_told_by_the_sidecar() {
+    let backend = Backend::plain();
+    let sidecar = start(&backend);
+    for (field_name, bytes) in [("a", 10_000), ("cookie", 140_000)] {
+        let request = Request::get("/").with(field_name, field(bytes));
+        let response = sidecar.send_over(Protocol::H2c, &request);
+        assert!(response.text().starts_with("431 "), "{response:?}");
+        assert!(response.value("X-Request-Id").is_some());
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! [`claims`] single values; [`spoofing`] never a word of a client's in the sidecar's name,
 //! [`odd_names`] nor what servers read as another name;
 //! [`forwarded`] who the client is; [`refused`] what it never sees, [`smuggling`] nor hidden in what
-//! it sees, [`downgrade`] nor as HTTP/2.
+//! it sees, [`downgrade`] nor as HTTP/2; [`own_answers`] to what is no request at all.
 //!
 //! What the client sees: [`cookie_issue`] save and delete; [`merge`]; [`max_age`]; [`bad_save`]
 //! what cannot be saved; [`caching`] who may keep it; [`response_strip`] never a control header;
@@ -59,6 +59,7 @@ mod max_age;
 mod merge;
 mod metrics;
 mod odd_names;
+mod own_answers;
 mod purity;
 mod refresh;
 mod refresh_race;

@@ -182,6 +182,60 @@ fn end_of_an_upgraded_connection_reaches_the_client() {
     assert_eq!(client.rest(), b"bye");
 }
 
+/// RFC 9110 section 7.8: without the word of the connection itself, `Upgrade` is to be ignored, as
+/// it is in HTTP/1.0.
+#[test]
+fn upgrade_that_the_connection_does_not_name_is_ignored() {
+    let backend = Direct::listen();
+    let sidecar = backend.behind().start();
+    let of = |version: &str, connection: &str| {
+        format!(
+            "GET /chat HTTP/{version}\r\nHost: a.test\r\nUpgrade: websocket\r\n{connection}\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+    };
+    for head in [
+        of("1.1", ""),
+        of("1.1", "Connection: close\r\n"),
+        of("1.1", "Connection: keep-alive, upgraded\r\n"),
+        of("1.1", "X-Connection: Upgrade\r\n"),
+        of("1.0", "Connection: Upgrade\r\n"),
+    ] {
+        let mut client = sidecar.connect();
+        client.send(&head);
+        let mut app = backend.accept();
+        let seen = app.until("\r\n\r\n").to_ascii_lowercase();
+        assert!(!seen.contains("\r\nupgrade:"), "{head:?}: {seen:?}");
+        assert!(!seen.contains("\r\nconnection: upgrade"), "{head:?}: {seen:?}");
+        // An app that switches all the same gets no tunnel.
+        app.send(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        );
+        assert_eq!(client.receive("GET").status(), 502, "{head:?}");
+    }
+    for connection in
+        ["Connection: UPGRADE\r\n", "Connection: keep-alive\r\nConnection: a, Upgrade\r\n"]
+    {
+        let mut client = sidecar.connect();
+        client.send(of("1.1", connection));
+        let seen = backend.accept().until("\r\n\r\n").to_ascii_lowercase();
+        assert!(seen.contains("\r\nupgrade: websocket\r\n"), "{seen:?}");
+    }
+}
+
+#[test]
+fn request_with_an_upgrade_that_is_ignored_is_an_ordinary_one() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let mut client = sidecar.connect();
+    for _ in 0..2 {
+        let request = Request::new("POST", "/").with("Upgrade", "websocket").body("hello");
+        assert_eq!(client.exchange(&request).status(), 200);
+        assert_eq!(backend.last().text(), "hello");
+        assert_eq!(backend.last().values("Upgrade"), [""; 0]);
+    }
+}
+
 #[test]
 fn trailers_are_dropped_in_both_directions() {
     let answer = "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n\

@@ -63,6 +63,27 @@ fn http_2_is_agreed_on_by_alpn_and_http_1_without() {
 }
 
 #[test]
+fn clients_that_offer_http_1_0_alone_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new(folder.path(), "app.test");
+    let backend = Backend::plain();
+    let sidecar = Sidecar::before(&backend).with(&certificate.table()).start();
+    let offering = |protocols: &[&[u8]]| {
+        let mut config = certificate.client(ALL_VERSIONS);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Client::connect(sidecar.address(), config, "app.test")
+    };
+    let mut old = offering(&[b"http/1.0"]).unwrap();
+    assert_eq!(old.alpn(), Some(&b"http/1.0"[..]));
+    old.send("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(old.receive("GET").status(), 200);
+    let mut both = offering(&[b"http/1.0", b"http/1.1"]).unwrap();
+    assert_eq!(both.alpn(), Some(&b"http/1.1"[..]));
+    assert_eq!(both.exchange(&Request::get("/")).status(), 200);
+    assert!(offering(&[b"ftp"]).is_err());
+}
+
+#[test]
 fn heads_are_limited_and_strict_over_tls_too() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::new(folder.path(), "app.test");

@@ -1,0 +1,164 @@
+//! A connection of HTTP/2: its requests taken one by one and handed to pingora as they come.
+//!
+//! pingora's own loop has limits and an idle time-out that were fixed at the start, and says
+//! nothing of the requests that it refuses.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::Version;
+use pingora_core::apps::HttpServerApp as _;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::http::v2::server::{
+    H2Accept, H2Options, HttpSession, default_h2_options, handshake,
+};
+use pingora_core::protocols::{Digest, Stream};
+use pingora_core::server::ShutdownWatch;
+use pingora_proxy::{HttpProxy, ProxyHttp};
+use tokio::sync::Notify;
+
+use crate::config::Limits;
+use crate::proxy::{Refusal, cause};
+use crate::state::Shared;
+use crate::visit::Reply;
+
+/// So many malformed requests end a connection: as many as pingora allows.
+const MOST_MALFORMED: usize = 32;
+
+/// What HTTP/2 counts for a field beside its name and value (RFC 9113 section 6.5.2), and for how
+/// many cookies there is room: a browser sends a field for each.
+const FIELD_OVERHEAD: usize = 32;
+const MOST_COOKIES: usize = 1024;
+
+/// What is too long for this is refused by the crate `h2`, without a word of ours; so there is room
+/// for all that `limits` allows and for somewhat more, which is looked at request by request.
+fn options(limits: &Limits) -> H2Options {
+    let fields = limits.header_fields.saturating_add(MOST_COOKIES);
+    let most = limits
+        .head_bytes
+        .saturating_add(limits.cookie_bytes)
+        .saturating_add(fields.saturating_mul(FIELD_OVERHEAD));
+    let mut options = default_h2_options();
+    options.max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX));
+    options
+}
+
+/// Serves a connection to its end, with the limits of now.
+pub(super) async fn serve<P>(
+    proxy: &Arc<HttpProxy<P>>,
+    shared: &Shared,
+    stream: Stream,
+    shutdown: &ShutdownWatch,
+) where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    let digest = Arc::new(Digest {
+        ssl_digest: stream.get_ssl_digest(),
+        timing_digest: stream.get_timing_digest(),
+        proxy_digest: stream.get_proxy_digest(),
+        socket_digest: stream.get_socket_digest(),
+    });
+    let options = options(&shared.state.load().config.limits);
+    let mut connection = match handshake(stream, Some(options)).await {
+        Ok(connection) => connection,
+        Err(error) => {
+            log::debug!(cause = cause(&error).as_str(); "an HTTP/2 connection did not begin");
+            return;
+        }
+    };
+    let streams = Arc::new(Streams::default());
+    let mut stops = shutdown.clone();
+    let mut is_stopping = false;
+    let mut malformed = 0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stops.changed(), if !is_stopping => {
+                connection.graceful_shutdown();
+                is_stopping = true;
+                continue;
+            }
+            accepted = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => accepted,
+            () = streams.idle(shared), if !is_stopping => return,
+        };
+        match accepted {
+            Ok(Some(H2Accept::Session(session))) => {
+                let (proxy, shutdown) = (Arc::clone(proxy), shutdown.clone());
+                let open = Open::new(&streams);
+                tokio::spawn(async move {
+                    let _open = open;
+                    proxy.process_new_http(ServerSession::new_http2(session), &shutdown).await;
+                });
+            }
+            Ok(Some(H2Accept::Rejected)) => {
+                report_malformed(shared, client(&digest));
+                malformed += 1;
+                if malformed >= MOST_MALFORMED {
+                    return;
+                }
+            }
+            Ok(None) => return,
+            Err(error) => {
+                log::debug!(cause = cause(&error).as_str(); "an HTTP/2 connection broke off");
+                return;
+            }
+        }
+    }
+}
+
+/// Counts and logs a request that pingora has answered with 400, or reset. Of what it was no more
+/// is known.
+fn report_malformed(shared: &Shared, client: Option<IpAddr>) {
+    let refusal = Refusal {
+        reply: Reply::refusing(400),
+        method: b"-",
+        target: b"-",
+        version: Version::HTTP_2,
+        client,
+        took: Duration::ZERO,
+    };
+    refusal.report_unanswered(shared);
+}
+
+fn client(digest: &Digest) -> Option<IpAddr> {
+    let address = digest.socket_digest.as_ref()?.peer_addr()?;
+    Some(address.as_inet()?.ip())
+}
+
+/// The requests of a connection that are under way.
+#[derive(Default)]
+struct Streams {
+    open: AtomicUsize,
+    none_left: Notify,
+}
+
+impl Streams {
+    /// Waits until there has been none for too long.
+    async fn idle(&self, shared: &Shared) {
+        while self.open.load(Ordering::Relaxed) > 0 {
+            self.none_left.notified().await;
+        }
+        pingora_timeout::sleep(shared.state.load().config.timeouts.keep_alive).await;
+    }
+}
+
+/// Counts a request as under way for as long as it lives.
+struct Open(Arc<Streams>);
+
+impl Open {
+    fn new(streams: &Arc<Streams>) -> Self {
+        streams.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(streams))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.none_left.notify_one();
+        }
+    }
+}

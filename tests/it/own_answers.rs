@@ -1,0 +1,221 @@
+//! What cannot be read as a request is answered by the sidecar itself, and leaves a trace: a short
+//! body with the request's id, no name of a library, an access line, and a count.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::frames::{self, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS};
+use crate::support::{Backend, Protocol, Request, Sidecar, WAIT};
+
+/// Requests that are answered with 400. Those with `\u{ff}` are sent with the byte 0xe4 for it.
+const MALFORMED: &[&str] = &[
+    "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nhost: a.test\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a@a.test\r\n\r\n",
+    "GET / HTTP/1.1\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nA: b\x01c\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nA: b\x7fc\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nA: b\x0bc\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nA: b\x1f\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nA: b\0c\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nA b\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nA : b\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nA: b\r\n c\r\n\r\n",
+    "GET / HTTP/1.1\nHost: a.test\n\n",
+    "GET /\u{ff} HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET /?\u{ff} HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET /\x7f HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET /a b HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET /a#b HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET /\t HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "M-SEARCH /\u{ff} HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "G\u{ff}T / HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET http://b.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET http://A.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET http://b.test/ HTTP/1.0\r\nHost: a.test\r\n\r\n",
+    "GET http://a@b.test/ HTTP/1.1\r\nHost: b.test\r\n\r\n",
+    "GET http:// HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET http:///a HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET http://a.test\\b/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "GET http://[::1/ HTTP/1.1\r\nHost: [::1\r\n\r\n",
+    "GET https://a.test:x/ HTTP/1.1\r\nHost: a.test:x\r\n\r\n",
+    "CONNECT b.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "CONNECT a@b.test:443 HTTP/1.1\r\nHost: b.test:443\r\n\r\n",
+    "CONNECT b.test:443:443 HTTP/1.1\r\nHost: b.test:443\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5, 6\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: -5\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: +5\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5x\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: \u{ff}\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length:\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 99999999999999999999\r\n\r\nhello",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: gzip\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding:\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n",
+    "POST / HTTP/1.0\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Host\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: x-forwarded-for\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close, :authority\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: \"close\"\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: a\r\nConnection: b,c,d,e,f,g,h,i,j,k\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a.test\r\nTransfer_Encoding: chunked\r\n\r\n",
+    "\r\n\r\nGET /\u{ff} HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    "\u{1}\r\n\r\n",
+    "\u{ff}\r\n\r\n",
+    "GET / HTTP/2.0\r\nHost: a.test\r\n\r\n",
+    "PRI * HTTP/2.0\r\n\r\nSMALL\r\n\r\n",
+];
+
+fn bytes_of(text: &str) -> Vec<u8> {
+    text.chars().map(|c| if c == '\u{ff}' { 0xe4 } else { u8::try_from(c).unwrap() }).collect()
+}
+
+/// What is wrong with an answer that should be the sidecar's own.
+fn faults_of(answer: &str, line: &Value) -> Option<String> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let field = |name: &str| {
+        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+        lines.find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    };
+    let id = field("X-Request-Id").unwrap_or_default();
+    let is_own = head.starts_with("HTTP/1.1 400 ")
+        && !id.is_empty()
+        && body == format!("400 The request is malformed.\nrequest {id}\n")
+        && field("Server").is_none()
+        && field("Set-Cookie").is_none();
+    let is_logged = line["request_id"] == id && line["status"] == 400;
+    (!is_own || !is_logged).then(|| format!("{answer:?}, logged: {line}"))
+}
+
+#[test]
+fn every_request_that_cannot_be_parsed_is_answered_logged_and_counted() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let mut faults = Vec::new();
+    for (number, text) in MALFORMED.iter().enumerate() {
+        let mut client = sidecar.connect();
+        client.send(bytes_of(text));
+        let (answer, ended) = client.rest_or_silence(WAIT);
+        let answer = String::from_utf8_lossy(&answer);
+        if !answer.contains("X-Request-Id") || !ended {
+            faults.push(format!("{text:?}: {answer:?}, ended: {ended}"));
+            continue;
+        }
+        let line = sidecar.access_lines(number + 1 - faults.len()).pop().unwrap_or_default();
+        faults.extend(faults_of(&answer, &line).map(|fault| format!("{text:?}: {fault}")));
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(backend.received().is_empty());
+    let counted = sidecar.metrics().text.clone();
+    let counted: f64 = counted
+        .lines()
+        .filter(|line| {
+            line.starts_with("cloakroom_requests_total{") && line.contains("status=\"400\"")
+        })
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+        .sum();
+    assert!((counted - MALFORMED.len() as f64).abs() < 0.5, "{counted} of {}", MALFORMED.len());
+    assert!(!sidecar.log().contains("Fail to proxy"), "{}", sidecar.log());
+}
+
+#[test]
+fn odd_but_proper_requests_arrive() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    for (text, target) in [
+        ("GET /\u{c3}\u{a9} HTTP/1.1\r\nHost: a.test\r\n\r\n", "/\u{e9}"),
+        ("\r\n\r\nGET /a HTTP/1.1\r\nHost: a.test\r\n\r\n", "/a"),
+        ("GET http://a.test/a?b HTTP/1.1\r\nHost: a.test\r\n\r\n", "http://a.test/a?b"),
+        ("M-SEARCH /a HTTP/1.1\r\nHost: a.test\r\n\r\n", "/a"),
+        ("GET /a HTTP/1.1\r\nHost: a.test\r\nA:\tb\tc\u{ff}\t\r\n\r\n", "/a"),
+        ("GET /a HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n", "/a"),
+        ("GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: keep-alive, TE\r\n\r\n", "/a"),
+    ] {
+        let mut client = sidecar.connect();
+        client.send(bytes_of(text));
+        assert_eq!(client.receive("GET").status(), 200, "{text:?}");
+        assert_eq!(backend.last().target(), target, "{text:?}");
+    }
+}
+
+/// What the sidecar sees of them: pingora answers some of these by itself, and resets others.
+#[test]
+fn malformed_requests_of_http_2_leave_a_trace() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let get: [(&[u8], &[u8]); 3] =
+        [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"app.test")];
+    let mut count = 0;
+    for (path, others) in [
+        (&b"/"[..], &[(&b"host"[..], &b"evil.test"[..])][..]),
+        (b"/", &[(b"host", b"a"), (b"host", b"b")]),
+        (b"/", &[(b"host", b"u@app.test")]),
+        (b"/", &[(b"content-length", b"0"), (b"content-length", b"0")]),
+        (b"?a", &[]),
+        (b"*", &[]),
+    ] {
+        let fields: Vec<(&[u8], &[u8])> =
+            get.iter().chain(&[(&b":path"[..], path)]).chain(others).copied().collect();
+        frames::exchange(sidecar.address(), &fields, b"", &[]);
+        count += 1;
+        let line = sidecar.access_lines(count).remove(count - 1);
+        assert_eq!(line["status"], 400, "{path:?} {others:?}");
+        assert_eq!(line["protocol"], "HTTP/2.0");
+        assert!(line["request_id"].as_str().is_some_and(|id| id.len() == 32), "{line}");
+    }
+    assert!(backend.received().is_empty());
+    let of = |method| {
+        sidecar.count(&format!(r#"cloakroom_requests_total{{method="{method}",status="400"}}"#))
+    };
+    assert!((of("GET") + of("other") - count as f64).abs() < 0.5);
+}
+
+/// They would keep a connection busy for ever otherwise.
+#[test]
+fn connection_of_http_2_with_nothing_but_malformed_requests_ends() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let mut bytes = PREFACE.to_vec();
+    frames::frame(&mut bytes, SETTINGS, 0, 0, &[]);
+    let fields: frames::Fields<'_> = &[
+        (b":method", b"GET"),
+        (b":scheme", b"http"),
+        (b":authority", b"app.test"),
+        (b":path", b"/"),
+        (b"host", b"evil.test"),
+    ];
+    for stream in 0..40 {
+        let block = frames::block(fields);
+        frames::frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, 2 * stream + 1, &block);
+    }
+    let mut client = sidecar.connect();
+    client.send(bytes);
+    assert!(client.rest_or_silence(Duration::from_secs(5)).1);
+    sidecar.counts(r#"cloakroom_requests_total{method="other",status="400"}"#, 32.0);
+    assert!(backend.received().is_empty());
+}
+
+#[test]
+fn schemes_that_are_not_of_http_are_refused_over_http_2() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    for (number, scheme) in [&b""[..], b"ftp", b"javascript", b"ws"].iter().enumerate() {
+        let fields: frames::Fields<'_> = &[
+            (b":method", b"GET"),
+            (b":scheme", scheme),
+            (b":authority", b"app.test"),
+            (b":path", b"/"),
+        ];
+        frames::exchange(sidecar.address(), fields, b"", &[]);
+        let line = sidecar.access_lines(number + 1).remove(number);
+        assert_eq!((&line["status"], &line["method"]), (&400.into(), &"GET".into()), "{scheme:?}");
+    }
+    assert!(backend.received().is_empty());
+    for protocol in [Protocol::H2c, Protocol::Http11] {
+        assert_eq!(sidecar.send_over(protocol, &Request::get("/")).status(), 200);
+    }
+}
