@@ -33,6 +33,7 @@ const VALUES: [(&str, &str, &str); 36] = [
     ("session", "absolute_ttl", "'0s' | 1"),
     ("session", "require_exp", "'yes' | 1"),
     ("session", "max_cookie_bytes", "0 | '4096' | 65537"),
+    ("session", "max_bytes", "0 | '8192' | 1048577"),
     ("session", "on_bad_save", "'panic' | true"),
     ("session", "issuer", "'' | 1"),
     ("session", "audience", "'' | []"),
