@@ -40,6 +40,10 @@ fn saves() -> Vec<Fields> {
         "{\"classified\":1,\"nbf\":99999999999}",
         "{\"classified\":1,\"nbf\":\"0\"}",
         "{\"classified\":1,\"aud\":\"app\"}",
+        "{\"classified\":1,\"sub\":7}",
+        "{\"classified\":1,\"jti\":7}",
+        "{\"classified\":1,\"iat\":\"now\"}",
+        "{\"classified\":1,\"iat\":99999999999}",
         "%7B%22classified%22%3A1%7D",
         "eyJjbGFzc2lmaWVkIjoxfQ",
     ];
