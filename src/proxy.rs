@@ -25,6 +25,7 @@ mod failure;
 pub mod forwarded;
 mod health;
 mod list;
+mod refreshing;
 mod refused;
 mod reply;
 mod request;
@@ -39,6 +40,7 @@ pub(crate) use drain::Drain;
 pub(crate) use failure::cause;
 pub(crate) use health::Health;
 pub(crate) use reply::Reply;
+use tokio::sync::Notify;
 use tokio_rustls::rustls::ServerConfig;
 use upstream::Upstream;
 
@@ -57,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) state: ArcSwap<State>,
     pub(crate) metrics: Metrics,
     pub(crate) recent: Mutex<RecentWrites>,
+    /// Told of each refreshed answer that has left.
+    pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,
     pub(crate) health: Health,
     /// The most connections of clients that there are descriptors for.
@@ -218,7 +222,11 @@ impl ProxyHttp for Proxy {
         if self.0.drain.has_begun() {
             session.set_keepalive(None);
         }
-        response::close_session(&self.0, session.req_header(), response, ctx)
+        response::close_session(&self.0, session.req_header(), response, ctx)?;
+        if !ctx.follows.is_empty() {
+            refreshing::have_left(&self.0, &ctx.follows).await;
+        }
+        Ok(())
     }
 
     async fn response_trailer_filter(
@@ -259,6 +267,9 @@ impl ProxyHttp for Proxy {
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Context>) {
         // No head has been looked at in what came early: the connection ends behind this answer.
         session.set_pipelining_enabled(false);
+        if let Some(refreshing) = ctx.refreshing.take() {
+            refreshing.is_written(session);
+        }
         access::finished(&self.0, session, ctx);
     }
 

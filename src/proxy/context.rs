@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::forwarded::Forwarding;
+use super::refreshing::Refreshing;
 use super::request_id::RequestId;
 use super::{Shared, State};
 use crate::metrics::Action;
 use crate::session::Opened;
+use crate::session::lifetime::SessionId;
 
 /// One request's state.
 pub(crate) struct Context {
@@ -29,6 +31,11 @@ pub(crate) struct Context {
     pub(super) backend_took: Option<Duration>,
     /// What became of the session, for the access line.
     pub(super) action: Option<Action>,
+    /// This answer refreshes a session, and is on its way.
+    pub(super) refreshing: Option<Refreshing>,
+    /// The sessions this answer writes, where refreshes of them were on their way before it: they
+    /// leave first.
+    pub(super) follows: Vec<SessionId>,
     _in_flight: InFlight,
 }
 
@@ -54,6 +61,8 @@ impl Context {
             handed_on: None,
             backend_took: None,
             action: None,
+            refreshing: None,
+            follows: Vec::new(),
             _in_flight: InFlight(Arc::clone(shared)),
         }
     }
