@@ -12,7 +12,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::state::Shared;
 use crate::visit::forwarded::Scheme;
-use crate::visit::{HeadFull, Reply, request, request_id};
+use crate::visit::{HeadFull, Reply, refreshing, request, request_id};
 
 mod access;
 mod context;
@@ -186,7 +186,11 @@ impl ProxyHttp for Proxy {
         if self.0.drain.has_begun() {
             session.set_keepalive(None);
         }
-        response::close_session(&self.0, session.req_header(), response, &mut ctx.visit)
+        response::close_session(&self.0, session.req_header(), response, &mut ctx.visit)?;
+        if !ctx.follows.is_empty() {
+            refreshing::have_left(&self.0, &ctx.follows).await;
+        }
+        Ok(())
     }
 
     async fn response_trailer_filter(
@@ -227,6 +231,9 @@ impl ProxyHttp for Proxy {
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Context>) {
         // No head has been looked at in what came early: the connection ends behind this answer.
         session.set_pipelining_enabled(false);
+        if let Some(refreshing) = ctx.refreshing.take() {
+            refreshing.is_written(session.is_http2());
+        }
         access::finished(&self.0, session, ctx);
     }
 

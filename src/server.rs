@@ -16,7 +16,7 @@ use pingora_core::server::configuration::ServerConf;
 use sd_notify::NotifyState;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::admin::Admin;
 use crate::clock;
@@ -95,6 +95,7 @@ impl Server {
             state: ArcSwap::from_pointee(state),
             metrics,
             recent: Mutex::new(RecentWrites::default()),
+            refresh_left: Notify::new(),
             drain: Drain::default(),
             health: BackendHealth::default(),
             room: room.connections,

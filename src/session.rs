@@ -381,7 +381,9 @@ pub fn encode(
     fresh_id: impl FnOnce() -> SessionId,
 ) -> Result<String, Broken> {
     let stamp = Stamp::new(policy, None, None, now, fresh_id);
-    sign(dict, stamp.as_ref(), keys, policy, now)
+    let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
+    check_header(dict, policy)?;
+    Ok(token)
 }
 
 #[allow(clippy::too_many_arguments, reason = "the one place where a token's ingredients meet")]
@@ -401,6 +403,10 @@ fn issue(
     let previous = opened.token.as_ref().and_then(VerifiedToken::managed).filter(|_| !is_end);
     let stamp = Stamp::new(policy, previous, own_max_age, now, fresh_id);
     let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
+    // The app has the dict of a refresh already.
+    if kind != IssueKind::Refreshed {
+        check_header(dict, policy)?;
+    }
     let max_age = stamp.as_ref().and_then(|stamp| stamp.max_age);
     Ok(Issued {
         set_cookie: policy.cookie.issue(&token, max_age, now, opened.transport),
@@ -442,6 +448,20 @@ fn sign(
         ));
     }
     Ok(token)
+}
+
+/// Whether the app's server would take the dict in a header: one that it refuses locks the user
+/// out, log-out included.
+fn check_header(dict: &Dict, policy: &Policy) -> Result<(), Broken> {
+    let bytes = header::encoded_bytes(dict, policy.encoding);
+    if bytes <= policy.max_bytes {
+        return Ok(());
+    }
+    let reason = format!(
+        "in the request header the dict would be longer than session.max_bytes = {}",
+        policy.max_bytes
+    );
+    Err(Broken { reason, bytes })
 }
 
 #[cfg(test)]

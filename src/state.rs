@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::Config;
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) state: ArcSwap<State>,
     pub(crate) metrics: Metrics,
     pub(crate) recent: Mutex<RecentWrites>,
+    /// Told of each refreshed answer that has left.
+    pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,
     pub(crate) health: BackendHealth,
     /// The most client connections that there are descriptors for.

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use crate::metrics::Action;
 use crate::session::Opened;
+use crate::session::lifetime::SessionId;
 use crate::state::{Shared, State};
 
 pub(crate) mod caching;
 mod fields;
 pub mod forwarded;
 mod list;
+pub(crate) mod refreshing;
 mod reply;
 pub(crate) mod request;
 pub(crate) mod request_id;
@@ -23,6 +25,7 @@ pub use fields::{Fields, HeadFull};
 pub(crate) use reply::{Form, Reply};
 
 use forwarded::Forwarding;
+use refreshing::Refreshing;
 use request_id::RequestId;
 
 /// What one request needs from its first byte to the last of its answer.
@@ -42,6 +45,11 @@ pub(crate) struct Visit {
     pub(crate) backend_took: Option<Duration>,
     /// What became of the session, for the access line.
     pub(crate) action: Option<Action>,
+    /// This answer refreshes a session, and is on its way.
+    pub(crate) refreshing: Option<Refreshing>,
+    /// The sessions this answer writes, where refreshes of them were on their way before it: they
+    /// leave first.
+    pub(crate) follows: Vec<SessionId>,
     _in_flight: InFlight,
 }
 
@@ -65,6 +73,8 @@ impl Visit {
             handed_on: None,
             backend_took: None,
             action: None,
+            refreshing: None,
+            follows: Vec::new(),
             _in_flight: InFlight(Arc::clone(shared)),
         }
     }

@@ -33,6 +33,7 @@ pub(crate) fn sound(dict: &Dict) {
     assert_eq!(dict.is_empty(), members.is_empty());
 
     let ascii = dict.to_ascii();
+    assert_eq!(dict.ascii_bytes(), ascii.len(), "counted as it is written");
     assert!(ascii.bytes().all(|byte| (0x20..0x7F).contains(&byte)), "one line of printable ASCII");
     let escaped = Dict::parse(ascii.as_bytes()).expect("escaped, it is a dict");
     assert_eq!(escaped.to_ascii(), ascii, "escaped once, escaped for good");

@@ -209,7 +209,12 @@ fn comes_back(verified: &VerifiedToken, policy: &Policy) {
             let again = again.expect("what is signed now verifies now");
             assert_eq!(again.dict().as_str(), dict.as_str(), "as it was written");
         }
-        Err(broken) => assert!(broken.bytes > policy.max_cookie_bytes, "{}", broken.reason),
+        Err(broken) => {
+            let too_long = broken.bytes > policy.max_cookie_bytes.min(policy.max_bytes);
+            // Another reader may refuse what is accepted here.
+            let elsewhere = policy.lifetime().is_none() && broken.reason.contains("PyJWT");
+            assert!(too_long || elsewhere, "{}", broken.reason);
+        }
     }
 }
 

@@ -230,6 +230,8 @@ mod tests {
         }
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(4096));
         assert!(encode_now(large.as_bytes(), &policy).unwrap_err().contains("max_cookie_bytes"));
+        let wide = format!("{{\"a\":\"{}\"}}", "é".repeat(1450));
+        assert!(encode_now(wide.as_bytes(), &policy).unwrap_err().contains("session.max_bytes"));
     }
 
     #[test]

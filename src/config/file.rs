@@ -159,14 +159,16 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
         let routes = routes?;
         warnings.extend(routes.warnings());
         let lifetime = session.lifetime;
+        let headers = headers?;
         let config = Config {
             listen: listen.into_iter().map(|(_, listen)| listen).collect(),
             backend: backend?,
             keys: keys.specs?,
-            headers: headers?,
             session: Policy {
                 cookie: cookie.attributes,
                 max_cookie_bytes: session.max_cookie_bytes,
+                max_bytes: session.max_bytes,
+                encoding: headers.encoding,
                 issuer: session.issuer,
                 audience: session.audience,
                 leeway: session.leeway,
@@ -177,6 +179,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
                 revocations: Revocations::since(session.not_before),
                 accept_names: cookie.accept_names,
             },
+            headers,
             revoked_file: session.revoked_file,
             forward_cookie: session.forward_cookie,
             vary: session.vary,

@@ -21,6 +21,7 @@ use crate::session::recent::REMEMBERED;
 use crate::session::{self, CookieAction, IssueKind, Opened, Outcome, Policy, VerifiedToken};
 use crate::state::{Shared, State};
 use crate::time::Timestamp;
+use crate::visit::refreshing::Refreshing;
 use crate::visit::{Stay, Visit, caching};
 
 /// Refuses an answer whose length is said twice, even if it is said alike: who is in front may read
@@ -98,7 +99,7 @@ fn drop_foreign_cookie(
 
 /// Carries out what the final head of an answer asks for, and strips it.
 pub(super) fn close_session(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     request: &RequestHeader,
     response: &mut ResponseHeader,
     ctx: &mut Visit,
@@ -137,7 +138,7 @@ pub(super) fn close_session(
         (Directive::Keep, Ok(())) => {
             Ok(refresh(shared, &current, &policy, request, response, opened, ctx.begun, now))
         }
-        (Directive::Keep, Err(_)) => Ok(Done::NOTHING),
+        (Directive::Keep, Err(_)) => Ok(Done::default()),
         (Directive::Save(_), Err(rejection)) => {
             shared.metrics.session_written(Action::Rejected);
             log::warn!(
@@ -145,12 +146,14 @@ pub(super) fn close_session(
                 path = super::access::path(request).as_str(), request_id = ctx.id();
                 "the session ended while the request was under way: its save is dropped"
             );
-            Ok(Done { action: Some(Action::Rejected), set_cookie: None })
+            Ok(Done { action: Some(Action::Rejected), ..Done::default() })
         }
     };
     match action {
         Ok(done) => {
             ctx.action = done.action;
+            ctx.refreshing = done.refreshing;
+            ctx.follows = done.follows;
             if let Some(set_cookie) = done.set_cookie {
                 set(response, &set_cookie)?;
                 for expired in opened.expire_old_names(&config.session) {
@@ -219,17 +222,16 @@ fn values<K: http::header::AsHeaderName>(
 }
 
 /// What was done, and the field that does it.
+#[derive(Default)]
 struct Done {
     action: Option<Action>,
     set_cookie: Option<String>,
-}
-
-impl Done {
-    const NOTHING: Self = Self { action: None, set_cookie: None };
+    refreshing: Option<Refreshing>,
+    follows: Vec<SessionId>,
 }
 
 fn write(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     state: &State,
     policy: &Policy,
     directive: Directive,
@@ -247,7 +249,7 @@ fn write(
 /// Renews a token that is due, unless the answer is no sign of somebody using the app, or a newer
 /// write of the same session would be undone.
 fn refresh(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     state: &State,
     policy: &Policy,
     request: &RequestHeader,
@@ -257,10 +259,10 @@ fn refresh(
     now: Timestamp,
 ) -> Done {
     if !opened.is_due(policy, now) || response.status.as_u16() >= 400 || is_sub_resource(request) {
-        return Done::NOTHING;
+        return Done::default();
     }
     let Some(token) = opened.token() else {
-        return Done::NOTHING;
+        return Done::default();
     };
     // What was written since a request of more than a minute began is not remembered any more.
     let is_forgotten = begun.elapsed() > REMEMBERED;
@@ -273,23 +275,24 @@ fn refresh(
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.
         Err(broken) => {
             log::warn!(reason = broken.reason.as_str(), bytes = broken.bytes; "the session could not be refreshed");
-            Done::NOTHING
+            Done::default()
         }
     }
 }
 
 fn skipped(shared: &Shared) -> Done {
     shared.metrics.session_written(Action::RefreshSkipped);
-    Done { action: Some(Action::RefreshSkipped), set_cookie: None }
+    Done { action: Some(Action::RefreshSkipped), ..Done::default() }
 }
 
 /// Counts and remembers what is about to be sent, at the moment that stands in it: signing takes a
 /// while, and a token must not look older than its own writing.
 ///
 /// A refresh names the token that it replaces, and nothing is sent if its session was written since:
-/// looking at the record and writing to it is one step, so that no refresh follows a delete.
+/// looking at the record and writing to it is one step, so that no refresh follows a delete. One that
+/// went before and has not left yet is waited for.
 fn carry_out(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     state: &State,
     opened: &Opened,
     action: CookieAction,
@@ -298,7 +301,7 @@ fn carry_out(
 ) -> Done {
     let mut cookie_bytes = None;
     let (action, session, set_cookie) = match action {
-        CookieAction::Keep => return Done::NOTHING,
+        CookieAction::Keep => return Done::default(),
         CookieAction::Expire { set_cookie, session } => (Action::Deleted, session, set_cookie),
         CookieAction::Issue(issued) => {
             cookie_bytes = Some(issued.cookie_bytes);
@@ -318,17 +321,28 @@ fn carry_out(
         drop(recent);
         return skipped(shared);
     }
+    let mut written = Vec::new();
     for session in came.into_iter().chain(&session) {
         let evicted = recent.note(session.clone(), now);
         shared.metrics.recent_writes_evicted.inc_by(evicted as u64);
+        if replaces.is_some() {
+            recent.refresh_begins(session.clone(), now);
+            written.push(session.clone());
+        } else if recent.is_being_refreshed(session, now) {
+            written.push(session.clone());
+        }
     }
     drop(recent);
+    let (refreshing, follows) = match replaces {
+        Some(_) => (Some(Refreshing::new(shared, written)), Vec::new()),
+        None => (None, written),
+    };
     if let Some(bytes) = cookie_bytes {
         state.key_uses.signed();
         shared.metrics.cookie_issued(bytes);
     }
     shared.metrics.session_written(action);
-    Done { action: Some(action), set_cookie: Some(set_cookie) }
+    Done { action: Some(action), set_cookie: Some(set_cookie), refreshing, follows }
 }
 
 /// Sets the cookie, and keeps shared caches from handing it to others.

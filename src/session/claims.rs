@@ -32,6 +32,8 @@ struct Claims<'a> {
     aud: Option<&'a str>,
     cr: Option<&'a str>,
     iat: Option<&'a str>,
+    sub: Option<&'a str>,
+    jti: Option<&'a str>,
 }
 
 impl<'a> Claims<'a> {
@@ -49,6 +51,8 @@ impl<'a> Claims<'a> {
                 b"aud" => claims.aud = Some(value),
                 b"iat" => claims.iat = Some(value),
                 b"cr" => claims.cr = Some(value),
+                b"sub" => claims.sub = Some(value),
+                b"jti" => claims.jti = Some(value),
                 _ => {}
             }
         }
@@ -113,9 +117,27 @@ pub(super) fn check_save(
         Ok(()) if !managed && policy.require_exp && claims.exp.is_none() => {
             "session.require_exp is set and it has no exp"
         }
-        Ok(()) => return Ok(()),
+        Ok(()) if managed => return Ok(()),
+        Ok(()) => return check_exchange(&claims, policy, now),
     };
     Err(format!("it would not verify when it comes back: {reason}"))
+}
+
+/// What PyJWT, and with it microdot, refuses besides: the token would be read here and be nobody's
+/// session there. Where the sidecar manages a lifetime nobody else makes such tokens.
+fn check_exchange(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(), String> {
+    let is_string = |claim: Option<&str>| claim.is_none_or(|json| json.starts_with('"'));
+    // PyJWT compares whole seconds.
+    let exp = claims.exp.and_then(|exp| numeric_date(exp).ok()).map(f64::trunc);
+    let reason = match claims.iat.map(numeric_date).transpose() {
+        Err(_) => "iat is no finite number",
+        Ok(Some(iat)) if is_to_come(iat.trunc(), policy, now) => "iat is yet to come",
+        Ok(_) if exp.is_some_and(|exp| is_past(exp, policy, now)) => "exp is past",
+        Ok(_) if !is_string(claims.sub) => "sub is no string",
+        Ok(_) if !is_string(claims.jti) => "jti is no string",
+        Ok(_) => return Ok(()),
+    };
+    Err(format!("PyJWT and microdot would not accept the token: {reason}"))
 }
 
 /// The keys that are no part of the dict.
@@ -147,7 +169,7 @@ fn check_times(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(
     if exp.is_some_and(|exp| is_past(exp, policy, now)) {
         return Err(Rejection::Expired);
     }
-    if nbf.is_some_and(|nbf| nbf > now.as_secs_f64() + policy.leeway.as_secs_f64()) {
+    if nbf.is_some_and(|nbf| is_to_come(nbf, policy, now)) {
         return Err(Rejection::NotYetValid);
     }
     Ok(())
@@ -156,6 +178,10 @@ fn check_times(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(
 /// Whether a token with this `exp` has expired.
 pub(super) fn is_past(exp: f64, policy: &Policy, now: Timestamp) -> bool {
     exp <= now.as_secs_f64() - policy.leeway.as_secs_f64()
+}
+
+fn is_to_come(seconds: f64, policy: &Policy, now: Timestamp) -> bool {
+    seconds > now.as_secs_f64() + policy.leeway.as_secs_f64()
 }
 
 /// Compared as f64, forwarded as text: the digits do not pass through here.

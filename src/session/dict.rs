@@ -15,6 +15,9 @@ pub(super) use walk::{elements, members};
 /// From how many keys on they are sorted to find one that repeats; fewer have marks.
 const MANY: usize = 128;
 
+/// The length of `\uXXXX`.
+const ESCAPE: usize = 6;
+
 /// How deep arrays and objects may nest, the dict itself being the first level.
 pub const MAX_DEPTH: usize = 128;
 
@@ -176,6 +179,22 @@ impl Dict {
             }
         }
         Cow::Owned(ascii)
+    }
+
+    /// The length of [`Dict::to_ascii`].
+    #[must_use]
+    pub fn ascii_bytes(&self) -> usize {
+        if self.printable {
+            return self.text.len();
+        }
+        // By the first byte of each character: those of four bytes become a pair of escapes.
+        let escaped = |byte: u8| match byte {
+            0x20..=0x7E => 1,
+            0x80..=0xBF => 0,
+            0xF0.. => 2 * ESCAPE,
+            _ => ESCAPE,
+        };
+        self.text.bytes().map(escaped).sum()
     }
 
     fn repeats_a_key(&self) -> bool {

@@ -166,6 +166,17 @@ pub fn encode(dict: &Dict, encoding: Encoding) -> String {
     }
 }
 
+/// How long [`encode`] makes the value, found without making it.
+#[must_use]
+pub fn encoded_bytes(dict: &Dict, encoding: Encoding) -> usize {
+    match encoding {
+        Encoding::Json => dict.ascii_bytes(),
+        Encoding::Base64Url => {
+            base64::encoded_len(dict.as_str().len(), false).unwrap_or(usize::MAX)
+        }
+    }
+}
+
 /// What `[headers.claims]` makes of a path in the dict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimValue {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cookie::{CookieAttributes, CookieName, Names};
+use super::header::Encoding;
 use super::lifetime;
 use super::revocation::Revocations;
 
@@ -13,6 +14,10 @@ pub struct Policy {
     pub cookie: CookieAttributes,
     /// `session.max_cookie_bytes`: name, `=` and value.
     pub max_cookie_bytes: usize,
+    /// `session.max_bytes`: the longest dict that can be saved, as the request header carries it.
+    pub max_bytes: usize,
+    /// `headers.encoding`: how it does.
+    pub encoding: Encoding,
     /// `session.issuer`: written into tokens as `iss`, and required of them.
     pub issuer: Option<String>,
     /// `session.audience`: written into tokens as `aud`, and required of them.
@@ -40,6 +45,8 @@ impl Policy {
         Self {
             cookie,
             max_cookie_bytes: 4096,
+            max_bytes: 8192,
+            encoding: Encoding::default(),
             issuer: None,
             audience: None,
             leeway: Duration::ZERO,

@@ -10,6 +10,9 @@ use crate::time::Timestamp;
 /// How long a write is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(60);
 
+/// How long a refresh may be on its way before nobody waits for it any more.
+pub const PATIENCE: Duration = Duration::from_secs(1);
+
 /// How many old writes a call forgets at most: more than the one that it may add.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
@@ -23,6 +26,9 @@ pub struct RecentWrites {
     /// In the order of writing: when, and whose.
     order: VecDeque<(Timestamp, SessionId)>,
     capacity: usize,
+    /// Whose token is on its way to the client because of a refresh: how many answers carry one, and
+    /// when the last of them was decided on.
+    refreshing: HashMap<SessionId, (usize, Timestamp)>,
 }
 
 impl Default for RecentWrites {
@@ -35,7 +41,7 @@ impl RecentWrites {
     /// Remembers at most `capacity` writes.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { last: HashMap::new(), order: VecDeque::new(), capacity }
+        Self { last: HashMap::new(), order: VecDeque::new(), capacity, refreshing: HashMap::new() }
     }
 
     /// Remembers that a session's token was issued or deleted now. Returns how many older writes
@@ -59,6 +65,31 @@ impl RecentWrites {
         self.forget_old(now);
         let last = self.last.get(session);
         last.is_some_and(|&written| written > issued && !is_old(written, now))
+    }
+
+    /// Remembers that an answer which refreshes the session is on its way from now on.
+    pub fn refresh_begins(&mut self, session: SessionId, now: Timestamp) {
+        let (count, last) = self.refreshing.entry(session).or_insert((0, now));
+        *count += 1;
+        *last = now.max(*last);
+    }
+
+    /// Such an answer has left, or never will.
+    pub fn refresh_has_left(&mut self, session: &SessionId) {
+        if let Some((count, _)) = self.refreshing.get_mut(session) {
+            *count -= 1;
+            if *count == 0 {
+                self.refreshing.remove(session);
+            }
+        }
+    }
+
+    /// Whether one is on its way that a write of the session has to wait for. One that is older than
+    /// [`PATIENCE`] has a body that goes on and on; its head has left.
+    #[must_use]
+    pub fn is_being_refreshed(&self, session: &SessionId, now: Timestamp) -> bool {
+        let refresh = self.refreshing.get(session);
+        refresh.is_some_and(|&(_, begun)| now.since(begun) < PATIENCE)
     }
 
     /// A few at a time: after a busy minute one write would hold the lock for all of them.
@@ -127,6 +158,31 @@ mod tests {
         assert_eq!(recent.note(id(3), NOW), 1);
         let newer = [1, 2, 3].map(|byte| recent.is_newer(&id(byte), before, NOW));
         assert_eq!(newer, [false, true, true]);
+    }
+
+    #[test]
+    fn a_refresh_is_on_its_way_until_each_of_its_answers_has_left() {
+        let mut recent = RecentWrites::default();
+        recent.refresh_begins(id(1), NOW);
+        recent.refresh_begins(id(1), NOW);
+        assert!(recent.is_being_refreshed(&id(1), NOW));
+        assert!(!recent.is_being_refreshed(&id(2), NOW));
+        recent.refresh_has_left(&id(1));
+        assert!(recent.is_being_refreshed(&id(1), NOW));
+        recent.refresh_has_left(&id(1));
+        recent.refresh_has_left(&id(1));
+        assert!(!recent.is_being_refreshed(&id(1), NOW));
+        assert!(recent.refreshing.is_empty());
+    }
+
+    #[test]
+    fn nobody_waits_for_an_answer_that_goes_on_and_on() {
+        let mut recent = RecentWrites::default();
+        recent.refresh_begins(id(1), NOW);
+        assert!(recent.is_being_refreshed(&id(1), NOW.plus(PATIENCE / 2)));
+        assert!(!recent.is_being_refreshed(&id(1), NOW.plus(PATIENCE)));
+        recent.refresh_begins(id(1), NOW.plus(PATIENCE));
+        assert!(recent.is_being_refreshed(&id(1), NOW.plus(PATIENCE)));
     }
 
     #[test]

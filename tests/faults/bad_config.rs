@@ -16,7 +16,7 @@ use crate::support::{Builder, eventually, openssl};
 use crate::users::Users;
 
 /// Every key of a sound configuration with values that it cannot have, parted by " | ".
-const VALUES: [(&str, &str, &str); 36] = [
+const VALUES: [(&str, &str, &str); 37] = [
     ("", "shutdown_timeout", "8 | '8' | '-1s' | [] | '8 parsecs'"),
     ("", "workers", "0 | -1 | 2.5 | '2' | 1025 | 99999999999999999999"),
     ("", "trusted_proxies", "'10.0.0.0/8' | ['intranet'] | ['10.0.0.0/33'] | [1]"),
@@ -33,6 +33,7 @@ const VALUES: [(&str, &str, &str); 36] = [
     ("session", "absolute_ttl", "'0s' | 1"),
     ("session", "require_exp", "'yes' | 1"),
     ("session", "max_cookie_bytes", "0 | '4096' | 65537"),
+    ("session", "max_bytes", "0 | '8192' | 1048577"),
     ("session", "on_bad_save", "'panic' | true"),
     ("session", "issuer", "'' | 1"),
     ("session", "audience", "'' | []"),

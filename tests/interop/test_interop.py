@@ -112,6 +112,57 @@ class Tokens(unittest.TestCase):
         self.assertEqual(jwt.get_unverified_header(token), jwt.get_unverified_header(theirs))
 
 
+class Claims(unittest.TestCase):
+    """What cloakroom saves is a session to microdot, and what it refuses would not be one."""
+
+    def save(self, dict_):
+        """The token, or None where the save is refused."""
+        with Client(sidecar.port) as client:
+            answer, _ = client.ask("POST", "/save", body=text(dict_))
+            if answer.status == 502:
+                return None
+            self.assertEqual(answer.status, 200)
+            return answer.headers["Set-Cookie"].partition("=")[2].partition(";")[0]
+
+    def test_what_is_saved_is_read_by_microdot(self):
+        now = int(time.time())
+        for dict_ in (
+            {"sub": "7"},
+            {"sub": "", "jti": "x"},
+            {"iss": "anybody"},
+            {"iss": 7},
+            {"iat": now},
+            {"iat": now - 0.5},
+            {"iat": 0},
+            {"iat": -1.5},
+            {"nbf": now, "exp": now + 3600.5},
+            {"nbf": -1e300, "exp": 1e300},
+            {"cr": {}, "sub_": 7, "Sub": 7},
+        ):
+            with self.subTest(dict=dict_):
+                token = self.save(dict_)
+                self.assertIsNotNone(token)
+                self.assertEqual(text(microdot.session.decode(token)), text(dict_))
+                with Client(sidecar.port) as client:
+                    self.assertEqual(text(client.session(token)), text(dict_))
+
+    def test_what_microdot_would_not_read_is_not_saved(self):
+        now = int(time.time())
+        others = (None, True, 7, 1.5, [], ["a"], {}, {"a": "b"})
+        dicts = [{name: other} for name in ("sub", "jti") for other in others]
+        dicts += [{"iat": other} for other in (None, [], {}, "", "now", "1.5", now + 3600)]
+        dicts += [{"iat": now + 3600.5}, {"iat": 1e300}]
+        dicts += [{"nbf": other} for other in (None, [], "now", now + 3600)]
+        dicts += [{"exp": other} for other in (None, [], "soon", now - 1, 0)]
+        dicts += [{"aud": "app"}, {"aud": ["app"]}]
+        for dict_ in dicts:
+            with self.subTest(dict=dict_):
+                # It does not look at everything when it makes one.
+                token = jwt.api_jws.encode(text(dict_).encode(), SECRET, "HS256")
+                self.assertEqual(microdot.session.decode(token), {})
+                self.assertIsNone(self.save(dict_))
+
+
 class CommandLine(unittest.TestCase):
     def token(self, action, stdin):
         return subprocess.run(

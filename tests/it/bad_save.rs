@@ -1,7 +1,7 @@
 //! Saves that cannot be carried out.
 
 use crate::support::{
-    Answer, Backend, Message, Protocol, Request, SetCookie, Sidecar, contains, mint, nested,
+    Answer, Backend, Issued, Message, Protocol, Request, SetCookie, Sidecar, contains, mint, nested,
 };
 
 /// Stands in every broken save; nobody may see it.
@@ -40,6 +40,10 @@ fn saves() -> Vec<Fields> {
         "{\"classified\":1,\"nbf\":99999999999}",
         "{\"classified\":1,\"nbf\":\"0\"}",
         "{\"classified\":1,\"aud\":\"app\"}",
+        "{\"classified\":1,\"sub\":7}",
+        "{\"classified\":1,\"jti\":7}",
+        "{\"classified\":1,\"iat\":\"now\"}",
+        "{\"classified\":1,\"iat\":99999999999}",
         "%7B%22classified%22%3A1%7D",
         "eyJjbGFzc2lmaWVkIjoxfQ",
     ];
@@ -206,6 +210,69 @@ fn merge_can_make_a_dict_too_large() {
     let sidecar = Sidecar::start(&backend);
     assert_says_so(&sidecar.get("/", Some(&mint(&big))), "too large");
     assert_eq!(sidecar.get("/", None).status(), 200);
+}
+
+/// 1,450 of these fit into a cookie; the header that carries them is as long as two.
+fn wide() -> String {
+    format!(r#"{{"a":"{}"}}"#, "é".repeat(1450))
+}
+
+#[test]
+fn what_no_server_takes_as_a_header_is_not_saved_and_log_out_still_works() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let token = mint(r#"{"n":1}"#);
+    let cookie = "session=".len() + mint(&wide()).len();
+    assert!(cookie < 4096, "{cookie}");
+    let half = format!(r#"{{"a":"{}"}}"#, "é".repeat(725));
+    let save = [("X-Session-Save", wide())];
+    let merge = [("X-Session-Merge", wide())];
+    let both = [("X-Session-Save", half.clone()), ("X-Session-Merge", half.replace('a', "b"))];
+    for (number, fields) in [&save[..], &merge, &both].into_iter().enumerate() {
+        backend.will(answer(&fields.to_vec(), "body"));
+        assert_says_so(&sidecar.get("/", Some(&token)), "too long for the header");
+        let line = sidecar.wait_for_log("the session could not be saved", number);
+        let reason = line["reason"].as_str().unwrap_or_default();
+        assert!(reason.ends_with("session.max_bytes = 8192"), "{reason}");
+        assert!(line["bytes"].as_u64().is_some_and(|bytes| bytes > 8192), "{line}");
+        backend.will(Answer::ok(&[]));
+        assert_eq!(sidecar.get("/", Some(&token)).status(), 200);
+        assert_eq!(backend.last().values("X-Session"), [r#"{"n":1}"#]);
+    }
+    backend.will(Answer::ok(&[("X-Session-Delete", "1")]));
+    assert!(SetCookie::of(&sidecar.get("/", Some(&token))).unwrap().deletes());
+}
+
+#[test]
+fn length_in_the_header_is_what_counts() {
+    let encoded = |encoding| format!("[headers]\nencoding = \"{encoding}\"\n[session]\n");
+    let dict = r#"{"é":"x𝄞"}"#;
+    for (encoding, save, bytes) in [
+        ("json", dict, r#"{"\u00e9":"x\ud834\udd1e"}"#.len()),
+        ("base64url", "eyLDqSI6InjwnYSeIn0", 19),
+    ] {
+        for (limit, status) in [(bytes, 200), (bytes - 1, 502)] {
+            let backend = Backend::new(Answer::ok(&[("X-Session-Save", save)]));
+            let config = format!("{}max_bytes = {limit}", encoded(encoding));
+            let sidecar = Sidecar::before(&backend).with(&config).start();
+            let answer = sidecar.get("/", None);
+            assert_eq!(answer.status(), status, "{encoding}, {limit}");
+            if status == 200 {
+                sidecar.get("/", Some(&SetCookie::token(&answer)));
+                assert_eq!(backend.last().value("X-Session").unwrap_or_default().len(), bytes);
+            }
+        }
+    }
+}
+
+#[test]
+fn session_that_is_too_long_already_is_refreshed_all_the_same() {
+    let backend = Backend::plain();
+    let config = "[session]\nttl = \"1h\"\nrefresh_after = \"1m\"\nmax_bytes = 6";
+    let sidecar = Sidecar::before(&backend).with(config).start();
+    let answer = sidecar.get("/", Some(&Issued::ago(100).token(r#"{"n":1}"#)));
+    assert_eq!(answer.status(), 200);
+    Issued::of(&SetCookie::token(&answer));
 }
 
 #[test]

@@ -1,11 +1,16 @@
 //! The race that a refresh must not lose: request A carries an old cookie and takes long; request
 //! B, begun later and answered before, writes the same session. A's answer must not undo that.
 
+use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use crate::support::h2c::Connection;
 use crate::support::{
-    Answer, Backend, Gate, Issued, Message, Protocol, Request, SetCookie, Sidecar, mint, token,
+    Answer, Backend, Client, Gate, Issued, Message, Protocol, Request, SetCookie, Sidecar, mint,
+    token,
 };
 
 const ROLLING: &str = "[session]\nttl = \"1h\"\nrefresh_after = \"1m\"";
@@ -233,4 +238,111 @@ fn error_that_would_not_refresh_is_not_counted_as_skipped() {
     assert_eq!((answer.status(), SetCookie::of(&answer)), (500, None));
     sidecar.access_lines(2);
     assert_eq!(sidecar.count(SKIPPED), 0.0);
+}
+
+/// For so long a write waits for a refresh that is on its way; a little less, as it is seen from here.
+/// What took longer on a busy machine says nothing.
+const PATIENCE: Duration = Duration::from_millis(900);
+
+/// An answer with its head on its way: the sidecar keeps a head with a length until there is more.
+fn headless(gate: &Gate) -> Answer {
+    Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").hold(gate).then("ok")
+}
+
+fn ask(sidecar: &Sidecar, path: &str, token: &str) -> Client {
+    let mut client = sidecar.connect();
+    client.send(Request::get(path).session(token).bytes(Protocol::Http11));
+    client
+}
+
+#[test]
+fn write_that_ends_while_a_refresh_is_on_its_way_leaves_behind_it() {
+    for (path, action) in WRITES.into_iter().filter(|(path, _)| *path != "/refresh") {
+        let decided = (0..20).any(|_| {
+            let gate = Gate::default();
+            let held = gate.clone();
+            let backend = Backend::by(move |request| match request.target() {
+                "/slow" => headless(&held),
+                "/delete" => Answer::ok(&[("X-Session-Delete", "1")]),
+                "/save" => Answer::ok(&[("X-Session-Save", r#"{"n":2}"#)]),
+                _ => Answer::ok(&[("X-Session-Merge", r#"{"n":2}"#)]),
+            });
+            let sidecar = start(&backend);
+            let [token, _] = due(path);
+            let begun = Instant::now();
+            let mut slow = ask(&sidecar, "/slow", &token);
+            sidecar.counts(r#"cloakroom_session_writes_total{action="refreshed"}"#, 1.0);
+            let mut write = ask(&sidecar, path, &token);
+            sidecar.counts(&format!("cloakroom_session_writes_total{{action=\"{action}\"}}"), 1.0);
+            let (early, ended) = write.rest_or_silence(Duration::from_millis(100));
+            let too_early = !early.is_empty() || ended;
+            if begun.elapsed() > PATIENCE {
+                gate.open();
+                return false;
+            }
+            assert!(!too_early, "{action} before the refresh");
+            gate.open();
+            let written = write.receive("GET");
+            // What has left before is there already.
+            let (refreshed, _) = slow.rest_or_silence(Duration::from_millis(1));
+            if begun.elapsed() > PATIENCE {
+                return false;
+            }
+            assert!(SetCookie::of(&written).is_some(), "{action}");
+            let refreshed = String::from_utf8_lossy(&refreshed).to_lowercase();
+            assert!(refreshed.contains("\r\nset-cookie: session=ey"), "{action}: {refreshed:?}");
+            true
+        });
+        assert!(decided, "{action}: not once within {PATIENCE:?}");
+    }
+}
+
+#[test]
+fn log_out_does_not_wait_for_an_answer_that_does_not_end() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let backend = Backend::by(move |request| match request.target() {
+        "/slow" => headless(&held),
+        _ => Answer::ok(&[("X-Session-Delete", "1")]),
+    });
+    let sidecar = start(&backend);
+    let [token, _] = due("endless");
+    let mut slow = ask(&sidecar, "/slow", &token);
+    sidecar.counts(r#"cloakroom_session_writes_total{action="refreshed"}"#, 1.0);
+    assert!(SetCookie::of(&sidecar.get("/", Some(&token))).unwrap().deletes());
+    gate.open();
+    slow.receive("GET");
+}
+
+#[test]
+fn of_a_refresh_and_a_log_out_at_one_moment_the_log_out_leaves_last() {
+    let gates = Arc::new(Mutex::new(Gate::default()));
+    let current = Arc::clone(&gates);
+    let backend = Backend::by(move |request| {
+        let gate = current.lock().clone();
+        Answer::default().hold(&gate).and(match request.target() {
+            "/slow" => Answer::ok(&[]),
+            _ => Answer::ok(&[("X-Session-Delete", "1")]),
+        })
+    });
+    let sidecar = start(&backend);
+    let begun = Instant::now();
+    for round in 0..200 {
+        if begun.elapsed() > Duration::from_secs(5) {
+            break;
+        }
+        let gate = Gate::default();
+        *gates.lock() = gate.clone();
+        let [token, _] = due(&round.to_string());
+        let mut slow = ask(&sidecar, "/slow", &token);
+        let mut delete = ask(&sidecar, "/delete", &token);
+        backend.wait_for(2 * round + 2);
+        let opened = Instant::now();
+        gate.open();
+        assert!(SetCookie::of(&delete.receive("GET")).unwrap().deletes());
+        let (before, _) = slow.rest_or_silence(Duration::from_millis(1));
+        if before.is_empty() && opened.elapsed() < PATIENCE {
+            assert_eq!(SetCookie::of(&slow.receive("GET")), None, "round {round}");
+        }
+    }
 }

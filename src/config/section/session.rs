@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 /// `[session]`, less what it shares with `[cookie]`.
 pub(in crate::config) struct Session {
     pub(in crate::config) max_cookie_bytes: usize,
+    pub(in crate::config) max_bytes: usize,
     pub(in crate::config) on_bad_save: OnBadSave,
     pub(in crate::config) forward_cookie: bool,
     pub(in crate::config) vary: bool,
@@ -33,9 +34,13 @@ pub(in crate::config) struct Lifetime {
 /// Far past what browsers keep: a limit on what is signed and verified for each request.
 const MOST_COOKIE_BYTES: usize = 65536;
 
+/// Far past the header fields that servers take.
+const MOST_BYTES: usize = 1024 * 1024;
+
 pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
     let on_bad_saves = [("fail", OnBadSave::Fail), ("ignore", OnBadSave::Ignore)];
     let max_cookie_bytes = table.or("max_cookie_bytes", 4096, whole(1..=MOST_COOKIE_BYTES));
+    let max_bytes = table.or("max_bytes", 8192, whole(1..=MOST_BYTES));
     let on_bad_save = table.or("on_bad_save", "fail", choice(&on_bad_saves));
     let forward_cookie = table.or("forward_cookie", false, truth);
     let vary = table.or("vary", true, truth);
@@ -49,6 +54,7 @@ pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
         not_before: not_before?,
         revoked_file: revoked_file?,
         max_cookie_bytes: max_cookie_bytes?,
+        max_bytes: max_bytes?,
         on_bad_save: on_bad_save?,
         forward_cookie: forward_cookie?,
         vary: vary?,

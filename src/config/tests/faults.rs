@@ -106,6 +106,10 @@ fn each_bad_value_is_named_with_what_was_expected() {
             "[session]\nmax_cookie_bytes = 0",
             "5: session.max_cookie_bytes = 0: expected a whole number from 1 to 65536",
         ),
+        (
+            "[session]\nmax_bytes = 0",
+            "5: session.max_bytes = 0: expected a whole number from 1 to 1048576",
+        ),
         ("[session]\nttl = '0s'", r#"5: session.ttl = "0s": expected a duration longer than zero"#),
         (
             "[session]\nttl = '1500ms'",

@@ -172,6 +172,7 @@ proptest! {
         let dict = Dict::parse(pretty.as_bytes()).unwrap();
         prop_assert_eq!(dict.as_str(), serde_json::to_string(&value).unwrap());
         let ascii = dict.to_ascii();
+        prop_assert_eq!(dict.ascii_bytes(), ascii.len());
         prop_assert!(ascii.bytes().all(|byte| (0x20..0x7F).contains(&byte)));
         prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&ascii).unwrap(), value);
     }

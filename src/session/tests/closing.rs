@@ -75,6 +75,40 @@ fn a_save_that_would_not_come_back_is_refused() {
     assert_eq!(open_with(&policy(), &token_of(&issued)), Ok(dict));
 }
 
+/// NOW is a whole second; PyJWT compares whole seconds with a clock that knows fractions.
+#[test]
+fn without_a_lifetime_what_pyjwt_would_not_accept_is_not_saved() {
+    let now = NOW.as_secs();
+    let half = NOW.plus(Duration::from_millis(500));
+    let managed = Policy { ttl: Some(Duration::from_secs(60)), ..policy() };
+    let lenient = Policy { leeway: Duration::from_secs(5), ..policy() };
+    let close_with = |dict: &str, policy: &Policy| {
+        close(&nobody(), save(dict), &ring(), policy, half, || id(1)).map(|_| ())
+    };
+    for (dict, reason) in [
+        (r#"{"sub":7}"#.to_owned(), "sub is no string"),
+        (r#"{"sub":null}"#.into(), "sub is no string"),
+        (r#"{"s\u0075b":["a"]}"#.into(), "sub is no string"),
+        (r#"{"jti":{}}"#.into(), "jti is no string"),
+        (r#"{"iat":"today"}"#.into(), "iat is no finite number"),
+        (r#"{"iat":null}"#.into(), "iat is no finite number"),
+        (r#"{"iat":1e400}"#.into(), "iat is no finite number"),
+        (format!(r#"{{"iat":{}}}"#, now + 1), "iat is yet to come"),
+        (format!(r#"{{"exp":{now}.9}}"#), "exp is past"),
+    ] {
+        let broken = close_with(&dict, &policy()).expect_err(&dict);
+        assert!(broken.reason.ends_with(&format!("not accept the token: {reason}")), "{broken:?}");
+    }
+    for (dict, policy) in [
+        (r#"{"sub":"7","jti":"","iss":7}"#.to_owned(), policy()),
+        (format!(r#"{{"iat":{now}.9,"exp":{}}}"#, now + 1), policy()),
+        (format!(r#"{{"iat":{}}}"#, now + 5), lenient),
+        (r#"{"sub":7,"jti":7}"#.into(), managed),
+    ] {
+        assert_eq!(close_with(&dict, &policy), Ok(()), "{dict}");
+    }
+}
+
 #[test]
 fn the_cookie_may_be_4096_bytes_long_and_no_longer() {
     let policy = policy();
