@@ -292,7 +292,11 @@ fn secret_that_is_in_no_file_is_followed_by_one_in_a_directory_of_choice() {
 fn faulty_configuration_is_left_alone() {
     for (keys, tables, named) in [
         (FILE, "[session]\ntll = \"14d\"", "did you mean session.ttl?"),
-        ("[[keys]]\nsecret_file = \"missing\"\n", "", "secret_file missing: does not exist"),
+        (
+            "[[keys]]\nsecret_file = \"missing\"\n",
+            "",
+            "secret_file: no file of this name can be found",
+        ),
         ("[[keys]]\nsecret = \"short\"\n", "", "at least 32"),
         ("[[keys]\n", "", "cloakroom.toml:"),
     ] {
