@@ -23,3 +23,4 @@ pub mod admin;
 pub mod clock;
 pub mod logging;
 pub mod metrics;
+mod printable;

@@ -51,8 +51,10 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
     if let Some(backend) = ctx.backend_took {
         shared.metrics.backend_answered(backend);
     }
-    let client =
-        session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let peer = session.client_addr().and_then(|address| address.as_inet());
+    let peer = peer.map(|address| address.ip().to_canonical());
+    // A request that was refused before its fields were looked at has only its peer.
+    let client = ctx.forwarding.as_ref().map_or(peer, |forwarding| forwarding.client);
     logging::access(&AccessLine {
         method: request.method.as_str(),
         target: request.raw_path(),
@@ -64,6 +66,7 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
         action: ctx.action.map(Action::label),
         bytes: session.body_bytes_sent() as u64,
         client,
+        peer,
         request_id: ctx.id(),
     });
 }
@@ -75,15 +78,15 @@ pub(crate) struct Refusal<'a> {
     /// As much of its first line as there is.
     pub(crate) method: &'a [u8],
     pub(crate) target: &'a [u8],
-    /// Who sent it; None is a unix socket.
-    pub(crate) client: Option<IpAddr>,
+    /// Who connected; None is a unix socket.
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) took: Duration,
 }
 
 impl Refusal<'_> {
     /// Counts and logs it. Returns the answer.
     pub(crate) fn report(&self, shared: &Shared) -> Vec<u8> {
-        let Self { reply, method, target, client, took } = self;
+        let Self { reply, method, target, peer, took } = self;
         let method = String::from_utf8_lossy(method);
         let id = request_id::fresh();
         shared.metrics.request(&method, reply.status, *took);
@@ -97,7 +100,9 @@ impl Refusal<'_> {
             outcome: None,
             action: None,
             bytes: reply.body(Form::Text, id.as_str()).len() as u64,
-            client: *client,
+            // Its fields could not be read.
+            client: *peer,
+            peer: *peer,
             request_id: id.as_str(),
         });
         reply.to_http1(id.as_str())
