@@ -153,6 +153,7 @@ mod tests {
             &["keygen", "--algorithm", "HS512", "--out", "f"],
             &["key", "rotate"],
             &["key", "rotate", "--config", "f", "--algorithm", "ES256", "--id", "a.b-c_1"],
+            &["key", "rotate", "--leaked"],
             &["key", "add", "--dir", "d"],
             &["key", "promote", "2026-11-23", "--config", "f"],
             &["key", "retire", "--config", "f", "2"],
@@ -168,10 +169,11 @@ mod tests {
 
     #[test]
     fn misuse_is_exit_code_2_and_help_is_0() {
-        let misuse: [&[&str]; 8] = [
+        let misuse: [&[&str]; 9] = [
             &[],
             &["key"],
             &["key", "retire"],
+            &["key", "add", "--leaked"],
             &["key", "rotate", "--id", "../key"],
             &["serve"],
             &["run", "--port", "1"],

@@ -14,6 +14,7 @@ use crate::visit::forwarded::TrustedProxies;
 pub mod file;
 
 mod address;
+pub(crate) mod named_file;
 mod nearest;
 mod reader;
 #[cfg(test)]
@@ -99,7 +100,11 @@ impl Config {
     pub fn read_revoked(&mut self) -> Result<(), Vec<Fault>> {
         let Some(path) = &self.revoked_file else { return Ok(()) };
         let text = std::fs::read_to_string(path).map_err(|error| {
-            vec![Fault::new(path, 1, format!("session.revoked_file cannot be read: {error}"))]
+            vec![if named_file::may_be_shown(path) {
+                Fault::new(path, 1, format!("session.revoked_file cannot be read: {error}"))
+            } else {
+                Fault::of_flag("session.revoked_file:", named_file::NOT_SHOWN)
+            }]
         })?;
         self.session.revocations.read_sessions(&text, value::rfc3339).map_err(|faults| {
             let fault = |(line, message)| Fault::new(path, line, message);

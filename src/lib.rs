@@ -28,4 +28,5 @@ pub mod clock;
 pub mod fault;
 pub mod logging;
 pub mod metrics;
+mod printable;
 pub mod time;

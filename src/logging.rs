@@ -20,6 +20,7 @@ pub(crate) use writer::dropped;
 
 use crate::clock;
 use crate::config::{Log, LogFormat};
+use crate::printable::{is_unprintable, push_escaped, push_json_escaped};
 use crate::time::Timestamp;
 
 /// Where the access lines come from; `log.access` switches them, `log.level` does not.
@@ -66,8 +67,11 @@ pub struct AccessLine<'a> {
     pub action: Option<&'a str>,
     /// Bytes of response body sent.
     pub bytes: u64,
-    /// The peer; None is a unix socket.
+    /// The address that the request has come from, as `trusted_proxies` make it known; None is a
+    /// unix socket.
     pub client: Option<IpAddr>,
+    /// The address that connected; None is a unix socket.
+    pub peer: Option<IpAddr>,
     /// What the request is called: `X-Request-Id`.
     pub request_id: &'a str,
 }
@@ -85,22 +89,26 @@ impl AccessLine<'_> {
     fn with_record<T>(&self, use_: impl FnOnce(&Record<'_>) -> T) -> T {
         let method = escape(self.method.as_bytes());
         let path = escape(crate::routes::path_of(self.target));
-        let client = match &self.client {
-            Some(address) => Value::from_display(address),
-            None => Value::from("unix"),
-        };
-        let mut fields: Vec<(&str, Value<'_>)> = vec![
+        fn shown(address: &Option<IpAddr>) -> Value<'_> {
+            match address {
+                Some(address) => Value::from_display(address),
+                None => Value::from("unix"),
+            }
+        }
+        let mut fields: Vec<(&str, Value<'_>)> = Vec::with_capacity(MOST_FIELDS);
+        fields.extend([
             ("method", Value::from(&*method)),
             ("path", Value::from(&*path)),
             ("status", Value::from(self.status)),
             ("protocol", Value::from(self.protocol)),
             ("duration_ms", Value::from(millis(self.duration))),
-        ];
+        ]);
         fields.extend(self.backend.map(|backend| ("backend_ms", Value::from(millis(backend)))));
         fields.extend(self.outcome.map(|outcome| ("outcome", Value::from(outcome))));
         fields.extend(self.action.map(|action| ("action", Value::from(action))));
         fields.push(("bytes", Value::from(self.bytes)));
-        fields.push(("client", client));
+        fields.push(("client", shown(&self.client)));
+        fields.push(("peer", shown(&self.peer)));
         fields.push(("request_id", Value::from(self.request_id)));
         use_(
             &Record::builder()
@@ -113,29 +121,32 @@ impl AccessLine<'_> {
     }
 }
 
+/// How many fields an access line can have: room for all from the start.
+const MOST_FIELDS: usize = 12;
+
 /// Milliseconds to three digits.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// What a client sent, fit to be printed: control characters and what is no UTF-8 as `%XX`.
+/// What a client sent, fit to be printed: what is unprintable and what is no UTF-8 as `%XX`.
 fn escape(text: &[u8]) -> String {
     let mut escaped = String::with_capacity(text.len());
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() {
+            if is_unprintable(character) {
                 let mut bytes = [0; 4];
-                push_escaped(&mut escaped, character.encode_utf8(&mut bytes).as_bytes());
+                push_percent(&mut escaped, character.encode_utf8(&mut bytes).as_bytes());
             } else {
                 escaped.push(character);
             }
         }
-        push_escaped(&mut escaped, chunk.invalid());
+        push_percent(&mut escaped, chunk.invalid());
     }
     escaped
 }
 
-fn push_escaped(escaped: &mut String, bytes: &[u8]) {
+fn push_percent(escaped: &mut String, bytes: &[u8]) {
     for byte in bytes {
         // Writing to a String does not fail, here and below.
         let _ = write!(escaped, "%{byte:02X}");
@@ -269,10 +280,12 @@ fn text(record: &Record<'_>, now: Timestamp, colour: Colour) -> String {
     push_time(&mut line, now);
     let _ = write!(line, " {start}{:<5}{end} ", record.level().as_str());
     if is_own(record.target()) {
-        push_line(&mut line, &message(record));
+        // A line break would make room for a forged line, an escape sequence could rewrite the
+        // terminal.
+        push_escaped(&mut line, &message(record));
         let _ = record.key_values().visit(&mut TextFields(&mut line));
     } else {
-        push_line(&mut line, &format!("{}: {}", record.target(), message(record)));
+        push_escaped(&mut line, &format!("{}: {}", record.target(), message(record)));
     }
     line.push('\n');
     line
@@ -285,18 +298,9 @@ fn push_time(line: &mut String, now: Timestamp) {
 }
 
 fn push_json(line: &mut String, value: impl serde::Serialize) {
-    line.push_str(&serde_json::to_string(&value).unwrap_or_else(|_| "null".into()));
-}
-
-/// A text that is to stay on its line: a line break would make room for a forged line, an escape
-/// sequence could rewrite the terminal.
-fn push_line(line: &mut String, text: &str) {
-    for character in text.chars() {
-        if character.is_control() {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
-        }
+    match serde_json::to_string(&value) {
+        Ok(json) => push_json_escaped(line, &json),
+        Err(_) => line.push_str("null"),
     }
 }
 
@@ -369,15 +373,15 @@ struct TextFields<'a>(&'a mut String);
 impl<'kvs> VisitSource<'kvs> for TextFields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
         self.0.push(' ');
-        push_line(self.0, key.as_str());
+        push_escaped(self.0, key.as_str());
         self.0.push('=');
         let value = value.to_string();
         let bare =
-            |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '"' | '=' | '\\');
+            |c: char| !c.is_whitespace() && !is_unprintable(c) && !matches!(c, '"' | '=' | '\\');
         if !value.is_empty() && value.chars().all(bare) {
             self.0.push_str(&value);
         } else {
-            let _ = write!(self.0, "{value:?}");
+            push_escaped(self.0, &format!("{value:?}"));
         }
         Ok(())
     }

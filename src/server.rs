@@ -118,16 +118,18 @@ impl Server {
     }
 
     /// Serves an app of our own beside the proxy, until the end.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Why the listener is of no use.
     pub fn with_app(
         mut self,
         listener: std::net::TcpListener,
         app: impl ServeHttp + Send + Sync + 'static,
-    ) -> Self {
-        if let Ok(bound) = Bound::of_tcp(listener, "app".into()) {
-            self.apps.push((bound, Box::new(|bound| Box::new(bound.service("app", app)))));
-        }
-        self
+    ) -> Result<Self, String> {
+        let bound = Bound::of_tcp(listener, "app".into())
+            .map_err(|error| format!("cannot listen for the app: {error}"))?;
+        self.apps.push((bound, Box::new(|bound| Box::new(bound.service("app", app)))));
+        Ok(self)
     }
 
     /// Serves until SIGTERM, SIGINT or a process that takes over, then drains.

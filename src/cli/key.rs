@@ -1,8 +1,6 @@
 //! `cloakroom key`: changes the keys in a configuration, in steps that end no session before its
 //! time.
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -22,7 +20,7 @@ mod fresh;
 mod name;
 
 use configuration::Configuration;
-use fresh::FreshKey;
+use fresh::{FreshKey, Old};
 
 /// Changes the keys in a configuration. All else in it stays as it is, comments included.
 #[derive(Args, Debug)]
@@ -34,13 +32,22 @@ pub(super) struct KeyArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a new key that signs from now on; the keys before it still verify
-    Rotate(NewKey),
+    Rotate(Rotation),
     /// Make a new key that only verifies for now: the first step where several sidecars share keys
     Add(NewKey),
     /// Let a key sign from now on; those before it still verify
     Promote(OldKey),
     /// Take a key out; sessions that it signed are over
     Retire(OldKey),
+}
+
+#[derive(Args, Debug)]
+struct Rotation {
+    #[command(flatten)]
+    new: NewKey,
+    /// The key that signs has got out: it goes at once, and every session issued until now is over
+    #[arg(long)]
+    leaked: bool,
 }
 
 #[derive(Args, Debug)]
@@ -68,7 +75,8 @@ struct OldKey {
 
 pub(super) fn run(args: &KeyArgs) -> Result<(), Failure> {
     let report = match &args.action {
-        Action::Rotate(new) => rotate(new),
+        Action::Rotate(Rotation { new, leaked: false }) => rotate(new),
+        Action::Rotate(Rotation { new, leaked: true }) => replace_leaked(new),
         Action::Add(new) => add(new),
         Action::Promote(OldKey { config, key }) => promote(&config.config, key),
         Action::Retire(OldKey { config, key }) => retire(&config.config, key),
@@ -87,6 +95,45 @@ fn rotate(new: &NewKey) -> Result<String, Failure> {
          there are\nseveral, begin with `cloakroom key add`.\n"
     ));
     report.push_str(&when_it_can_go(&changed.config, &changed.path, &former, now));
+    Ok(report)
+}
+
+/// In one step: between two, a forged session could be given a token of the new key.
+fn replace_leaked(new: &NewKey) -> Result<String, Failure> {
+    let now = clock::now();
+    let before = Configuration::read(&new.config.config)?;
+    let out = before.same_as_first();
+    let not_before = match before.config.session.revocations.not_before {
+        Some(later) if later > now => None,
+        _ => Some(moment(now)),
+    };
+    let edit = |text: &str, entries: &[(&str, &str)]| {
+        let mut text = edit::put_first(text, entries)?;
+        // The new key stands before them by now.
+        for index in out.iter().rev() {
+            text = edit::remove(&text, index + 1)?;
+        }
+        match &not_before {
+            Some(moment) => edit::set_not_before(&text, moment),
+            None => Ok(text),
+        }
+    };
+    let (mut report, changed, _) = put(new, edit, now)?;
+    let path = changed.path.display();
+    let labels: Vec<String> = out.iter().map(|index| before.label(*index)).collect();
+    let labels = labels.join(" and ");
+    report.push_str(&format!(
+        "{path}: the new key signs from now on, key {labels} is out, and every\n\
+         session issued until now is over (session.not_before).\n\
+         {RELOAD}\n\
+         Sidecars that share key {labels} accept forged sessions until they have the new key and \
+         this\nconfiguration: bring them both at once.\n"
+    ));
+    let keys = out.iter().filter_map(|index| before.config.keys.get(*index));
+    for file in keys.flat_map(KeySpec::files) {
+        let file = file.display();
+        report.push_str(&format!("{file} is still there: remove it where nothing needs it.\n"));
+    }
     Ok(report)
 }
 
@@ -144,14 +191,11 @@ fn retire(path: &Path, key: &str) -> Result<String, Failure> {
 
 const RELOAD: &str = "A running sidecar takes this into use by itself within a second.";
 
-/// [`edit::put_first`] or [`edit::put_last`].
-type Put = fn(&str, &[(&str, &str)]) -> Result<String, String>;
-
 /// Makes a key and puts it into the configuration. The beginning of a report, the configuration as
 /// it is now, and the key's id.
 fn put(
     new: &NewKey,
-    edit: Put,
+    edit: impl FnOnce(&str, &[(&str, &str)]) -> Result<String, String>,
     now: Timestamp,
 ) -> Result<(String, Configuration, String), Failure> {
     let configuration = Configuration::read(&new.config.config)?;
@@ -164,25 +208,26 @@ fn put(
         Failure::Usage(format!("{}: a configuration can only name what is UTF-8", path.display()))
     })?;
 
-    let old = beside.and_then(|path| fs::metadata(path).ok());
-    let key = FreshKey::write(path.clone(), algorithm, old.as_ref()).map_err(Failure::Runtime)?;
+    let key =
+        FreshKey::write(path.clone(), algorithm, beside.as_deref()).map_err(Failure::Runtime)?;
     let changed = configuration.change(|text| edit(text, &key.entries(&id, as_text)))?;
     let mut report = format!("{as_text}: a new key, {id}, for {}.\n", algorithm.name());
     if let Some(public) = key.public() {
         let public = public.display();
         report.push_str(&format!("{public}: its public half, for those that only verify.\n"));
     }
-    if old.as_ref().is_some_and(is_shared) {
-        report.push_str(
+    match key.old() {
+        Old::Shared => report.push_str(
             "Only its owner can read it, others can read the old one: see that the sidecar can.\n",
-        );
+        ),
+        Old::NoFile => report.push_str(
+            "It belongs to the user who ran this command, as the old one is a symlink: see that \
+             the\nsidecar can read it.\n",
+        ),
+        Old::Private | Old::Nothing => {}
     }
     key.keep();
     Ok((report, changed, id))
-}
-
-fn is_shared(file: &Metadata) -> bool {
-    file.permissions().mode() & 0o077 != 0
 }
 
 /// The key of that name, and its place from 0. The names are those of metrics and logs.

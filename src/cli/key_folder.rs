@@ -8,8 +8,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// An open directory.
@@ -40,6 +40,11 @@ impl Folder {
         self.open_with(name, flags, Mode::empty())
     }
 
+    /// Looks at what is there. Of a symlink that is the link itself, and not what it leads to.
+    pub(super) fn look(&self, name: &OsStr) -> io::Result<Found> {
+        Ok(Found(fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?))
+    }
+
     fn open_with(&self, name: &OsStr, flags: OFlag, mode: Mode) -> io::Result<File> {
         Ok(openat(&self.0, name, flags | OFlag::O_CLOEXEC, mode)?.into())
     }
@@ -57,5 +62,26 @@ impl Folder {
     /// Waits until names that came and went are on the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.0.sync_all()
+    }
+}
+
+/// Something in a directory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found(FileStat);
+
+impl Found {
+    /// Whether it is a file, and nothing that leads to one.
+    pub(super) fn is_file(self) -> bool {
+        self.0.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
+    }
+
+    /// Whether others than its owner may do something with it.
+    pub(super) fn is_shared(self) -> bool {
+        self.0.st_mode & 0o077 != 0
+    }
+
+    /// User and group.
+    pub(super) fn owner(self) -> (u32, u32) {
+        (self.0.st_uid, self.0.st_gid)
     }
 }

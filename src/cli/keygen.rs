@@ -1,6 +1,6 @@
 //! `cloakroom keygen`: a new random secret, or a new key pair.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::fchown;
@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
-use super::key_folder::Folder;
+use super::key_folder::{Folder, Found};
 use crate::keys::{Algorithm, Family};
 
 /// Makes a new key.
@@ -108,6 +108,11 @@ impl KeyFiles {
         // Half a secret must not be found by the next start: it is removed with the others.
         self.files.push((name, file));
         written.map_err(explain)
+    }
+
+    /// Looks at another file of the same directory.
+    pub(super) fn look_beside(&self, name: &OsStr) -> std::io::Result<Found> {
+        self.folder.look(name)
     }
 
     /// Gives them to another user, where this one may: only root may.

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Algorithm, Family};
 
+mod der;
 mod roca;
 
 /// RFC 7518 section 3.3.
@@ -88,24 +89,23 @@ pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<DecodingKey, St
     Ok(verifying)
 }
 
-/// The object identifiers of DER (RFC 4055 section 3.1, RFC 5480 section 2.1.1.1).
-const RSA_PSS: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
-const P_256: &[u8] = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
-const P_384: &[u8] = b"\x06\x05\x2b\x81\x04\x00\x22";
+/// The object identifiers (RFC 4055 section 3.1, RFC 5480 section 2.1.1).
+const RSA_PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
+const EC: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
+const P_256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
+const P_384: &[u8] = b"\x2b\x81\x04\x00\x22";
 
 /// Whether what a key says of itself goes with the algorithm. A point of secp256k1 is as long as
 /// one of P-256, and an RSA key that is marked for RSA-PSS is unreadable for no visible reason.
 fn check_marks(pem: &[u8], algorithm: Algorithm) -> Result<(), String> {
     let der = pem::parse(pem).map_err(|_| unfit(algorithm))?;
-    let says = |identifier: &[u8]| {
-        der.contents().windows(identifier.len()).any(|window| window == identifier)
-    };
+    let marks = der::marks(der.contents());
+    let is_ec = |curve| marks == Some((EC, Some(curve)));
     match algorithm {
-        Algorithm::Es256 if !says(P_256) => Err(unfit(algorithm)),
-        Algorithm::Es384 if !says(P_384) => Err(unfit(algorithm)),
+        Algorithm::Es256 if !is_ec(P_256) => Err(unfit(algorithm)),
+        Algorithm::Es384 if !is_ec(P_384) => Err(unfit(algorithm)),
         _ if algorithm.family() == Family::Rsa
-            && der.tag() != "RSA PRIVATE KEY"
-            && says(RSA_PSS) =>
+            && marks.is_some_and(|(kind, _)| kind == RSA_PSS) =>
         {
             Err(format!(
                 "is an RSA key that is marked for RSA-PSS alone; one without the mark is needed, \
@@ -288,6 +288,44 @@ mod tests {
             assert!(public.verify(b"message", &signature), "{name}");
             assert!(!public.verify(b"another", &signature), "{name}");
         }
+    }
+
+    /// A private key with an attribute in it (RFC 5208 section 5) that is an object identifier.
+    fn with_attribute(private: &str, identifier: &[u8]) -> String {
+        let block = pem::parse(private).unwrap();
+        // A sequence whose length takes two bytes.
+        let (header, content) = block.contents().split_at(4);
+        assert_eq!(header[..2], [0x30, 0x82]);
+        assert_eq!(usize::from(u16::from_be_bytes([header[2], header[3]])), content.len());
+        let length = u8::try_from(identifier.len()).unwrap();
+        let attributes = [&[0xa0, length + 2, 0x06, length], identifier].concat();
+        let content = [content, &attributes].concat();
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        pem::encode(&pem::Pem::new("PRIVATE KEY", [&[0x30, 0x82], &length[..], &content].concat()))
+    }
+
+    #[test]
+    fn only_what_a_key_is_said_to_be_marks_it() {
+        let rsa = rsa(2048);
+        for identifier in [RSA_PSS, P_256, P_384] {
+            let marked = with_attribute(&rsa, identifier);
+            assert_eq!(check_marks(marked.as_bytes(), Algorithm::Rs256), Ok(()));
+            for ec in [Algorithm::Es256, Algorithm::Es384] {
+                assert!(check_marks(marked.as_bytes(), ec).is_err());
+            }
+        }
+        let pss = openssl("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048", "");
+        for pem in [&pss, &public_of(&pss)] {
+            let refused = check_marks(pem.as_bytes(), Algorithm::Ps256).unwrap_err();
+            assert!(refused.contains("marked for RSA-PSS alone"), "{refused}");
+        }
+        let other = ec("secp256k1");
+        for pem in [&other, &public_of(&other)] {
+            assert!(check_marks(pem.as_bytes(), Algorithm::Es256).is_err());
+        }
+        // What is no key has no marks, and is refused elsewhere.
+        let nonsense = pem::encode(&pem::Pem::new("PUBLIC KEY", vec![0x30, 0x84, 1]));
+        assert_eq!(check_marks(nonsense.as_bytes(), Algorithm::Rs256), Ok(()));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurp
 use zeroize::Zeroizing;
 
 use super::{Algorithm, Key, KeyRing};
+use crate::config::named_file::told;
 use crate::fault::Fault;
 
 /// One `[[keys]]` table.
@@ -73,32 +74,28 @@ pub enum SecretEncoding {
     Hex,
 }
 
-/// Names the place, never what is there.
+/// Says what kind of place it is. Not even the name of a file: a secret may stand there by mistake.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "File({})", path.display()),
+            Self::File(_) => f.write_str("File(not shown)"),
             Self::Env(name) => write!(f, "Env({name})"),
             Self::Inline(_) => f.write_str("Inline(redacted)"),
-            Self::Pair { private, public } => write!(f, "Pair({private:?}, {public:?})"),
+            Self::Pair { .. } => f.write_str("Pair(not shown)"),
         }
     }
 }
 
-/// The key of the configuration, and where that points.
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Source {
+    /// What is wrong with it, behind the key of the configuration and where that points.
+    fn told(&self, reason: &str) -> String {
         match self {
-            Self::File(path) => write!(f, "secret_file {}", path.display()),
-            Self::Env(name) => write!(f, "secret_env {name}"),
-            Self::Inline(_) => f.write_str("secret"),
-            Self::Pair { private: Some(path), .. } => {
-                write!(f, "private_key_file {}", path.display())
-            }
-            Self::Pair { public: Some(path), .. } => {
-                write!(f, "public_key_file {}", path.display())
-            }
-            Self::Pair { .. } => f.write_str("key pair"),
+            Self::File(path) => told("secret_file", path, reason),
+            Self::Env(name) => format!("secret_env {name}: {reason}"),
+            Self::Inline(_) => format!("secret: {reason}"),
+            Self::Pair { private: Some(path), .. } => told("private_key_file", path, reason),
+            Self::Pair { public: Some(path), .. } => told("public_key_file", path, reason),
+            Self::Pair { .. } => format!("key pair: {reason}"),
         }
     }
 }
@@ -136,9 +133,11 @@ fn load_with(
             Ok(key) if index == 0 && !key.can_sign() => fault(
                 spec.line,
                 format!(
-                    "{name}: {}: a public key cannot sign, and the first key signs: give it its \
-                     private_key_file, or put another key first",
-                    spec.source
+                    "{name}: {}",
+                    spec.source.told(
+                        "a public key cannot sign, and the first key signs: give it its \
+                         private_key_file, or put another key first"
+                    )
                 ),
             ),
             Ok(key) => keys.push(key),
@@ -158,13 +157,13 @@ fn load_with(
 fn read_key(spec: &KeySpec, environment: impl Fn(&str) -> Option<OsString>) -> Result<Key, String> {
     let Source::Pair { private, public } = &spec.source else {
         let secret = read(&spec.source, environment).and_then(|text| secret(spec, &text));
-        let secret = secret.map_err(|reason| format!("{}: {reason}", spec.source))?;
+        let secret = secret.map_err(|reason| spec.source.told(&reason))?;
         return Ok(Key::hmac(spec.id.clone(), spec.algorithm, &secret));
     };
     let read_pem = |key: &str, path: &Path, parse: fn(_, _, &[u8]) -> Result<Key, String>| {
         read_file(path)
             .and_then(|pem| parse(spec.id.clone(), spec.algorithm, &pem))
-            .map_err(|reason| format!("{key} {}: {reason}", path.display()))
+            .map_err(|reason| told(key, path, &reason))
     };
     let private = private.as_deref().map(|path| read_pem("private_key_file", path, Key::private));
     let public = public.as_deref().map(|path| read_pem("public_key_file", path, Key::public));
@@ -192,7 +191,7 @@ pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), String> {
     };
     let secret = read_file(path)
         .and_then(|text| secret(&spec, &text))
-        .map_err(|reason| format!("{}: {reason}", path.display()))?;
+        .map_err(|reason| told("--secret-file", path, &reason))?;
     let bytes = secret.len();
     let least = spec.algorithm.least_secret_bytes();
     let warning = (bytes < least).then(|| {

@@ -18,6 +18,7 @@ const LINE: AccessLine<'_> = AccessLine {
     action: Some("saved"),
     bytes: 512,
     client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
+    peer: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2))),
     request_id: "a-1",
 };
 
@@ -53,7 +54,7 @@ fn the_access_line_has_its_fields_with_their_types() {
             "message": "request", "method": "GET", "path": "/basket", "status": 200,
             "protocol": "HTTP/1.1", "duration_ms": 12.345, "backend_ms": 10.0,
             "outcome": "valid", "action": "saved", "bytes": 512, "client": "192.0.2.7",
-            "request_id": "a-1",
+            "peer": "10.0.0.2", "request_id": "a-1",
         })
     );
 }
@@ -65,18 +66,19 @@ fn the_access_line_as_text_reads_in_the_same_order() {
         line,
         "2026-01-02T02:50:05.007Z INFO  request method=GET path=/basket status=200 \
          protocol=HTTP/1.1 duration_ms=12.345 backend_ms=10 outcome=valid action=saved \
-         bytes=512 client=192.0.2.7 request_id=a-1\n"
+         bytes=512 client=192.0.2.7 peer=10.0.0.2 request_id=a-1\n"
     );
 }
 
 #[test]
 fn what_there_is_not_is_left_out() {
-    let line = AccessLine { backend: None, outcome: None, action: None, client: None, ..LINE };
+    let line =
+        AccessLine { backend: None, outcome: None, action: None, client: None, peer: None, ..LINE };
     let line = parsed(&line.with_record(|record| json(record, NOW)));
     for absent in ["backend_ms", "outcome", "action"] {
         assert_eq!(line.get(absent), None, "{absent}");
     }
-    assert_eq!(line["client"], "unix");
+    assert_eq!((&line["client"], &line["peer"]), (&json!("unix"), &json!("unix")));
 }
 
 #[test]
@@ -89,6 +91,7 @@ fn only_the_path_of_a_target_is_logged() {
         (b"http://user:password@host/a?b", "/a"),
         (b"/caf\xc3\xa9/%41", "/caf\u{e9}/%41"),
         (b"/a\x1b[2J\r\n\x7f\xff\xc2\x85", "/a%1B[2J%0D%0A%7F%FF%C2%85"),
+        ("/\u{9b}\u{2028}\u{202e}".as_bytes(), "/%C2%9B%E2%80%A8%E2%80%AE"),
     ];
     for (target, expected) in table {
         let line = AccessLine { target, ..LINE };
@@ -151,6 +154,33 @@ fn text_stays_on_one_line() {
         "2026-01-02T02:50:05.007Z WARN  a\\r\\nb\\u{1b}[2J key=\"a b\" empty=\"\" \
          forged=\"x\\n2026 INFO y=\\\"1\\\"\"\n"
     );
+}
+
+/// Everything that a terminal or a reader of logs would act on, wherever it stands.
+#[test]
+fn what_is_unprintable_is_escaped_in_both_formats() {
+    for character in ['\u{7f}', '\u{85}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2067}', '\u{feff}']
+    {
+        let value = format!("a{character}b");
+        let spaced = format!("a {character}b");
+        let fields = [("bare", &*value), ("quoted", &*spaced), (&*value, "key")];
+        let odd = |line: &str| line.trim_end().contains(crate::printable::is_unprintable);
+        let message = format_args!("{value}");
+        let record = Record::builder()
+            .target("cloakroom::server")
+            .level(Level::Warn)
+            .args(message)
+            .key_values(&fields)
+            .build();
+        let line = json(&record, NOW);
+        assert!(!odd(&line), "{}", line.escape_debug());
+        let line = parsed(&line);
+        assert_eq!(line["message"], value);
+        assert_eq!((&line["bare"], &line["quoted"]), (&json!(value), &json!(spaced)));
+        assert_eq!(line[&value], "key");
+        let line = text(&record, NOW, Colour::Off);
+        assert!(!odd(&line), "{}", line.escape_debug());
+    }
 }
 
 #[test]

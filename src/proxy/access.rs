@@ -50,8 +50,10 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
     if let Some(backend) = ctx.backend_took {
         shared.metrics.backend_answered(backend);
     }
-    let client =
-        session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let peer = session.client_addr().and_then(|address| address.as_inet());
+    let peer = peer.map(|address| address.ip().to_canonical());
+    // A request that was refused before its fields were looked at has only its peer.
+    let client = ctx.forwarding.as_ref().map_or(peer, |forwarding| forwarding.client);
     logging::access(&AccessLine {
         method: request.method.as_str(),
         target: request.raw_path(),
@@ -63,6 +65,7 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
         action: ctx.action.map(Action::label),
         bytes: session.body_bytes_sent() as u64,
         client,
+        peer,
         request_id: ctx.id(),
     });
 }
@@ -75,8 +78,8 @@ pub(crate) struct Refusal<'a> {
     pub(crate) method: &'a [u8],
     pub(crate) target: &'a [u8],
     pub(crate) version: Version,
-    /// Who sent it; None is a unix socket.
-    pub(crate) client: Option<IpAddr>,
+    /// Who connected; None is a unix socket.
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) took: Duration,
 }
 
@@ -107,7 +110,9 @@ impl Refusal<'_> {
             outcome: None,
             action: None,
             bytes: bytes as u64,
-            client: self.client,
+            // Its fields could not be read.
+            client: self.peer,
+            peer: self.peer,
             request_id,
         });
     }

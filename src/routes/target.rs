@@ -1,12 +1,15 @@
 //! Request targets (RFC 9112 section 3.2): the path in them, and the way back to them.
 
+use super::reading::{Keep, decode};
+
 /// The path of a request target as it was sent, without its query.
 pub(crate) fn path_of(target: &[u8]) -> &[u8] {
     let target = origin_form(target);
     target.split(|&byte| byte == b'?').next().unwrap_or_default()
 }
 
-/// The `Location` that sends a navigation to the login page, and from there back to `target`.
+/// The `Location` that sends a navigation to the login page, and from there back to `target`; to
+/// `/` where an app or a browser might read `target` as another site.
 #[must_use]
 pub fn login_location(login: &str, target: &[u8]) -> String {
     let (login, fragment) = match login.split_once('#') {
@@ -17,7 +20,9 @@ pub fn login_location(login: &str, target: &[u8]) -> String {
     let mut location = format!("{login}{separator}next=%2F");
     // What stands at the start is one slash, however it was written: `//evil.example` is another
     // site, and browsers read `/\` the same and skip white space in between.
-    for &byte in trim_slashes(origin_form(target)) {
+    let back = trim_slashes(origin_form(target));
+    let back = if may_lead_elsewhere(path_of(back)) { b"" } else { back };
+    for &byte in back {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             location.push(char::from(byte));
         } else {
@@ -51,6 +56,43 @@ fn origin_form(target: &[u8]) -> &[u8] {
         }
         _ => target,
     }
+}
+
+/// How often a path is decoded: by the app, once too often, and by a server behind it.
+const MOST_DECODINGS: usize = 3;
+
+/// Whether a path behind its first slash can become one of two slashes, which is another site: once
+/// dot segments are resolved, as in `/.//evil.example`, or once control characters have been taken
+/// out, as browsers do.
+fn may_lead_elsewhere(path: &[u8]) -> bool {
+    // What one reader decodes another one does not: a dot segment of one reading and an empty
+    // segment of another are enough.
+    let (mut dots, mut empty) = (false, false);
+    let mut text = [b"/", path].concat();
+    for _ in 0..=MOST_DECODINGS {
+        if text.iter().any(u8::is_ascii_control) {
+            return true;
+        }
+        let mut segments = text.split(|byte| matches!(byte, b'/' | b'\\')).skip(1).peekable();
+        let first_is_empty = segments.peek().is_some_and(|first| first.is_empty());
+        if first_is_empty && text.len() > 1 {
+            return true;
+        }
+        while let Some(segment) = segments.next() {
+            dots |= matches!(segment, b"." | b"..");
+            empty |= segment.is_empty() && segments.peek().is_some();
+        }
+        if dots && empty {
+            return true;
+        }
+        let decoded = decode(&text, Keep::Nothing);
+        if decoded == text {
+            return false;
+        }
+        text = decoded;
+    }
+    // Nobody encodes that often in good faith.
+    true
 }
 
 fn is_scheme_byte(byte: u8) -> bool {

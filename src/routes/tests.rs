@@ -297,6 +297,25 @@ fn the_login_location_leads_back() {
         ("/login", b"/%2f%5Cevil.example", "/login?next=%2Fevil.example"),
         ("/login", b"http://host//evil.example", "/login?next=%2Fevil.example"),
         ("/login", b"/\r\nX: \xff", "/login?next=%2FX%3A%20%FF"),
+        ("/login", b"/a/../b", "/login?next=%2Fa%2F..%2Fb"),
+        ("/login", b"/a//b", "/login?next=%2Fa%2F%2Fb"),
+        ("/login", b"/a/./?next=/.//b%09", "/login?next=%2Fa%2F.%2F%3Fnext%3D%2F.%2F%2Fb%2509"),
+        ("/login", b"/caf%c3%a9", "/login?next=%2Fcaf%25c3%25a9"),
+        // Another site once resolved, or once decoded more often than it should be.
+        ("/login", b"/.//evil.example", "/login?next=%2F"),
+        ("/login", b"/.\\/evil.example", "/login?next=%2F"),
+        ("/login", b"/a/..//evil.example?b", "/login?next=%2F"),
+        ("/login", b"/%2e//evil.example", "/login?next=%2F"),
+        ("/login", b"/%2e%2F%2fevil.example", "/login?next=%2F"),
+        ("/login", b"/%252e/%5cevil.example", "/login?next=%2F"),
+        ("/login", b"/%2e//evil.example/a%2f..%2f..%2f..%2fx", "/login?next=%2F"),
+        ("/login", b"/%252fevil.example", "/login?next=%2F"),
+        ("/login", b"/%09/evil.example", "/login?next=%2F"),
+        ("/login", b"/%0a/evil.example", "/login?next=%2F"),
+        ("/login", b"/%0D%0ALocation:x", "/login?next=%2F"),
+        ("/login", b"/a%7f", "/login?next=%2F"),
+        ("/login", b"/a\tb", "/login?next=%2F"),
+        ("/login", b"/%25252525252561", "/login?next=%2F"),
     ];
     for (login, target, expected) in table {
         assert_eq!(login_location(login, target), *expected, "{}", target.escape_ascii());
@@ -371,6 +390,26 @@ proptest! {
         let next = location.strip_prefix("/login?next=%2F").unwrap();
         let starts_with_slash = next.starts_with("%2F") || next.starts_with("%5C");
         prop_assert!(location.is_ascii() && !starts_with_slash, "{}", location);
+    }
+
+    #[test]
+    fn the_way_back_is_never_another_site(path in odd_path(), host in any::<bool>()) {
+        let target = path + if host { "//evil.example/%09/x" } else { "" };
+        let location = login_location("/login", target.as_bytes());
+        let next = location.strip_prefix("/login?next=").unwrap();
+        let mut text = next.as_bytes().to_vec();
+        // As apps unquote it: once as they should, and once more.
+        for _ in 0..2 {
+            text = decode(&text, Keep::Nothing);
+            let path = text.split(|byte| *byte == b'?').next().unwrap();
+            let seen: Vec<u8> = backslashes_to_slashes(path)
+                .into_iter()
+                .filter(|byte| !matches!(byte, b'\t' | b'\n' | b'\r'))
+                .collect();
+            for reading in [resolve_dots(&seen), seen] {
+                prop_assert!(!reading.starts_with(b"//"), "{}", reading.escape_ascii());
+            }
+        }
     }
 
     #[test]

@@ -267,13 +267,13 @@ where
     async fn refuse<S: IO>(&self, stream: &mut S, bytes: &[u8], reply: Reply, begun: Instant) {
         let (method, target) = head::method_and_target(bytes);
         let digest = stream.get_socket_digest();
-        let client = digest
+        let peer = digest
             .as_ref()
             .and_then(|digest| digest.peer_addr())
             .and_then(|address| address.as_inet())
-            .map(|address| address.ip());
+            .map(|address| address.ip().to_canonical());
         let (version, took) = (Version::HTTP_11, begun.elapsed());
-        let refusal = Refusal { reply, method, target, version, client, took };
+        let refusal = Refusal { reply, method, target, version, peer, took };
         let answer = refusal.report(&self.shared);
         let say_and_listen = async {
             stream.write_all(&answer).await.ok()?;

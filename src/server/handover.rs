@@ -7,7 +7,8 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{IoSlice, IoSliceMut, Read as _, Write as _};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd as _, IntoRawFd, RawFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,30 @@ pub struct Inherited {
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) name: String,
-    pub(super) fd: RawFd,
+    pub(super) fd: Descriptor,
+}
+
+/// A descriptor that is closed unless it is passed on. Not an `OwnedFd`: to make one of a number
+/// takes `unsafe`.
+#[derive(Debug)]
+pub(super) struct Descriptor(RawFd);
+
+impl Descriptor {
+    pub(super) fn new(owned: impl IntoRawFd) -> Self {
+        Self(owned.into_raw_fd())
+    }
+
+    /// The number, which whoever gets it has to close.
+    pub(super) fn pass_on(self) -> RawFd {
+        ManuallyDrop::new(self).0
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // What went wrong before is what counts.
+        let _ = nix::unistd::close(self.0);
+    }
 }
 
 impl Inherited {
@@ -77,8 +101,6 @@ impl Inherited {
     pub(super) fn take_over(self) {
         for listener in self.listeners.into_values().flatten() {
             log::warn!(address = listener.name.as_str(); "not listening there any more");
-            // A number that came over the socket and that nobody else has.
-            let _ = nix::unistd::close(listener.fd);
         }
         if let Some(mut giver) = self.giver
             && let Err(error) = giver.write_all(READY)
@@ -100,7 +122,7 @@ fn receive(giver: &mut UnixStream) -> std::io::Result<Listeners> {
         let mut fds = Vec::new();
         for control in message.cmsgs()? {
             if let ControlMessageOwned::ScmRights(received) = control {
-                fds.extend(received);
+                fds.extend(received.into_iter().map(Descriptor));
             }
         }
         (message.bytes, fds)
@@ -203,5 +225,65 @@ impl Drop for Handover {
         if std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
             let _ = std::fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+
+    /// Gives one end of a pair as a listener and says these names; the other end sees whether it
+    /// was closed.
+    fn given(names: &str) -> (UnixStream, std::io::Result<Listeners>) {
+        let (mut taker, giver) = UnixStream::pair().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        let fds = [theirs.as_raw_fd()];
+        let names = [IoSlice::new(names.as_bytes())];
+        let rights = [ControlMessage::ScmRights(&fds)];
+        sendmsg::<()>(giver.as_raw_fd(), &names, &rights, MsgFlags::empty(), None).unwrap();
+        drop((giver, theirs));
+        (ours, receive(&mut taker))
+    }
+
+    fn is_closed(mut other_end: &UnixStream) -> bool {
+        // While somebody has it open, there is nothing to read yet.
+        other_end.read(&mut [0]).is_ok_and(|count| count == 0)
+    }
+
+    #[test]
+    fn a_descriptor_is_closed_where_the_hand_over_fails() {
+        for names in ["cut off", "listen a\ta\n"] {
+            let (other_end, received) = given(names);
+            assert!(received.is_err(), "{names}");
+            assert!(is_closed(&other_end), "{names}");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_without_a_name_is_closed() {
+        let (other_end, received) = given("\n\n");
+        assert!(received.unwrap().is_empty());
+        assert!(is_closed(&other_end));
+    }
+
+    #[test]
+    fn a_descriptor_is_open_until_it_is_dropped_and_longer_if_it_is_passed_on() {
+        let (other_end, received) = given("listen a\tname\n\n");
+        let mut inherited = Inherited { listeners: received.unwrap(), giver: None };
+        assert!(!is_closed(&other_end));
+        let listener = inherited.take("listen a").unwrap();
+        assert_eq!(listener.name, "name");
+        drop(inherited);
+        assert!(!is_closed(&other_end));
+        let number = listener.fd.pass_on();
+        assert!(!is_closed(&other_end));
+        nix::unistd::close(number).unwrap();
+        assert!(is_closed(&other_end));
+
+        let (other_end, received) = given("listen a\tname\n\n");
+        Inherited { listeners: received.unwrap(), giver: None }.take_over();
+        assert!(is_closed(&other_end));
     }
 }

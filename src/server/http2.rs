@@ -111,13 +111,13 @@ pub(super) async fn serve<P>(
 
 /// Counts and logs a request that pingora has answered with 400, or reset. Of what it was no more
 /// is known.
-fn report_malformed(shared: &Shared, client: Option<IpAddr>) {
+fn report_malformed(shared: &Shared, peer: Option<IpAddr>) {
     let refusal = Refusal {
         reply: Reply::refusing(400),
         method: b"-",
         target: b"-",
         version: Version::HTTP_2,
-        client,
+        peer,
         took: Duration::ZERO,
     };
     refusal.report_unanswered(shared);

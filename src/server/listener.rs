@@ -10,7 +10,7 @@ use pingora_core::apps::http_app::{HttpServer, ServeHttp};
 use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::services::listening::Service;
 
-use super::handover::{Inherited, Listener};
+use super::handover::{Descriptor, Inherited, Listener};
 use crate::config::Listen;
 
 /// pingora would give each connection 64 kB to read into, and fill them with zeros, before it has
@@ -44,6 +44,7 @@ impl Bound {
         let before = inherited.take(&configured);
         match (listen, before) {
             (Listen::Tcp(_), Some(Listener { name, fd })) => {
+                let fd = fd.pass_on();
                 Ok(Self { configured, key: name.clone(), name, fd, socket: None })
             }
             (Listen::Tcp(address), None) => {
@@ -60,6 +61,7 @@ impl Bound {
                     .map_err(failed)?;
                 let key = path.to_string_lossy().into_owned();
                 let socket = Some((path.clone(), mode));
+                let fd = fd.pass_on();
                 Ok(Self { name: listen.to_string(), configured, key, fd, socket })
             }
         }
@@ -98,11 +100,11 @@ impl Bound {
     }
 }
 
-fn bind_unix(path: &Path) -> std::io::Result<RawFd> {
+fn bind_unix(path: &Path) -> std::io::Result<Descriptor> {
     remove_stale(path)?;
     let listener = UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
-    Ok(listener.into_raw_fd())
+    Ok(Descriptor::new(listener))
 }
 
 /// Removes the socket of a process that is gone. One that somebody still listens on stays, and

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
+use tokio::task::JoinError;
 
 use super::tls;
 use crate::clock;
@@ -101,12 +102,15 @@ pub(super) async fn keep_up(
         let why = tokio::select! {
             _ = hangup.recv() => "SIGHUP",
             () = tokio::time::sleep(LOOK) => {
-                if !watch.has_changed() {
+                let mut changed;
+                (watch, changed) = look(watch).await;
+                if !changed {
                     continue;
                 }
                 for _ in 0..MOST_RESTS {
                     tokio::time::sleep(REST).await;
-                    if !watch.has_changed() {
+                    (watch, changed) = look(watch).await;
+                    if !changed {
                         break;
                     }
                 }
@@ -115,7 +119,7 @@ pub(super) async fn keep_up(
         };
         let read = {
             let (shared, origin) = (Arc::clone(&shared), origin.clone());
-            tokio::task::spawn_blocking(move || reload(&shared, &origin, why))
+            aside(move || reload(&shared, &origin, why))
         };
         match read.await {
             Ok(next) => watch = next,
@@ -124,6 +128,38 @@ pub(super) async fn keep_up(
                 log::error!(why; "reloading has failed: the configuration before stays in force");
                 shared.metrics.reloaded(false, clock::now());
             }
+        }
+    }
+}
+
+/// Whether a file has changed.
+async fn look(mut watch: Watch) -> (Watch, bool) {
+    let looked = aside(move || {
+        let changed = watch.has_changed();
+        (watch, changed)
+    });
+    match looked.await {
+        Ok(looked) => looked,
+        // Looking does not panic: only the end of the runtime stops it, and us with it.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// How long files may take before it is said.
+const SLOW: Duration = Duration::from_secs(10);
+
+/// Does something with files away from this thread, on which signals and `/healthz` are: a mount
+/// that hangs holds up whoever asks for its files, even for their times. Whoever calls this waits,
+/// so that no more than one thread hangs.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    let mut task = tokio::task::spawn_blocking(work);
+    match tokio::time::timeout(SLOW, &mut task).await {
+        Ok(done) => done,
+        Err(_) => {
+            log::warn!("the files of the configuration do not answer: look for a mount that hangs");
+            task.await
         }
     }
 }
@@ -226,4 +262,42 @@ fn put_back_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
         new.log = old.log;
     }
     changed
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// On one thread, as the sidecar does it; a channel stands for the mount that hangs.
+    #[test]
+    fn files_that_hang_hold_nothing_else_up() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (answer, hung) = mpsc::channel();
+            let read = tokio::spawn(aside(move || hung.recv().unwrap()));
+            // Others have their turn, which would never come if this thread hung.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            assert!(!read.is_finished());
+            answer.send(7).unwrap();
+            assert_eq!(read.await.unwrap().unwrap(), 7);
+        });
+    }
+
+    #[test]
+    fn a_look_comes_back_with_what_it_saw() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (watch, changed) = look(Watch::new(vec![file.path().to_owned()])).await;
+            assert!(!changed);
+            std::fs::write(file.path(), "new").unwrap();
+            let (watch, changed) = look(watch).await;
+            assert!(changed);
+            assert!(!look(watch).await.1);
+        });
+    }
 }

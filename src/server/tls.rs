@@ -22,7 +22,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{Config, TlsFiles};
+use crate::config::{Config, TlsFiles, named_file};
 use crate::fault::Fault;
 
 /// RFC 9113 section 3.1, the name in ALPN.
@@ -37,12 +37,11 @@ pub(crate) fn load(
     configuration: &Path,
 ) -> Result<Arc<ServerConfig>, Vec<Fault>> {
     let fault = |message: String| Fault::new(configuration, files.line, message);
-    let (cert, key) = (files.cert.display(), files.key.display());
     let chain = certificates(&files.cert)
         .and_then(|chain| if chain.is_empty() { Err(NO_CERTIFICATE.into()) } else { Ok(chain) })
-        .map_err(|reason| fault(format!("tls.cert {cert}: {reason}")));
+        .map_err(|reason| fault(named_file::told("tls.cert", &files.cert, &reason)));
     let private = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| fault(format!("tls.key {key}: {}", told(&error))));
+        .map_err(|error| fault(named_file::told("tls.key", &files.key, &told(&error))));
     let (chain, private) = match (chain, private) {
         (Ok(chain), Ok(private)) => (chain, private),
         (chain, private) => return Err(chain.err().into_iter().chain(private.err()).collect()),
@@ -53,7 +52,10 @@ pub(crate) fn load(
         .with_safe_default_protocol_versions()
         .map(|builder| builder.with_no_client_auth())
         .and_then(|builder| builder.with_single_cert(chain, private))
-        .map_err(|error| fault(format!("tls.cert {cert} with tls.key {key}: {error}")))?;
+        .map_err(|error| {
+            let (cert, key) = (files.cert.display(), files.key.display());
+            fault(format!("tls.cert {cert} with tls.key {key}: {error}"))
+        })?;
     config.alpn_protocols = [HTTP_2, b"http/1.1", b"http/1.0"].map(<[u8]>::to_vec).to_vec();
     // Without a store of sessions: a client that comes back brings its own.
     config.ticketer = ring::Ticketer::new()
@@ -71,18 +73,13 @@ pub(super) fn check_authorities(config: &Config, path: &Path) -> Result<(), Vec<
         return Ok(());
     }
     let backend = &config.backend_tls;
-    let (is_empty, whose) = match &backend.ca_file {
-        Some(file) => (
-            certificates(file).map(|found| found.is_empty()),
-            format!("backend_tls.ca_file {}", file.display()),
-        ),
+    let (is_empty, file) = match &backend.ca_file {
+        Some(file) => (certificates(file).map(|found| found.is_empty()), Some(file)),
         None => (
             pingora_core::tls::load_native_certs()
                 .map(|found| found.is_empty())
                 .map_err(|error| format!("cannot be read: {error}")),
-            "the system's certificates, for an https backend (install ca-certificates, or set \
-             backend_tls.ca_file)"
-                .into(),
+            None,
         ),
     };
     let reason = match is_empty {
@@ -90,7 +87,14 @@ pub(super) fn check_authorities(config: &Config, path: &Path) -> Result<(), Vec<
         Ok(true) => NO_CERTIFICATE.into(),
         Err(reason) => reason,
     };
-    Err(vec![Fault::new(path, backend.line, format!("{whose}: {reason}"))])
+    let message = match file {
+        Some(file) => named_file::told("backend_tls.ca_file", file, &reason),
+        None => format!(
+            "the system's certificates, for an https backend (install ca-certificates, or set \
+             backend_tls.ca_file): {reason}"
+        ),
+    };
+    Err(vec![Fault::new(path, backend.line, message)])
 }
 
 const NO_CERTIFICATE: &str = "has no certificate in PEM";

@@ -114,6 +114,8 @@ pub struct Forwarding {
     pub forwarded: Option<HeaderValue>,
     /// How the client reached the first proxy that is trusted, or us.
     pub scheme: Scheme,
+    /// The client: the nearest address that is no trusted proxy's. None is a unix socket.
+    pub client: Option<IpAddr>,
 }
 
 impl Forwarding {
@@ -157,6 +159,22 @@ pub fn forward(
         believed && !uses_x && received.is_some_and(|received| received.has(&FORWARDED));
     let elements = if uses_forwarded { elements::read(values()) } else { None };
     let first = elements.as_ref().and_then(|elements| elements.first());
+
+    let client = match &elements {
+        _ if !believed => peer,
+        Some(elements) => {
+            let nodes = elements.iter().rev().map(|element| element.for_.as_deref());
+            nearest_stranger(trusted, peer, nodes.map(|node| node.and_then(elements::address)))
+        }
+        None => {
+            let values =
+                received.into_iter().flat_map(|received| received.all(&X_FORWARDED_FOR).rev());
+            let nodes = values.flat_map(|value| value.rsplit(|&byte| byte == b','));
+            let nodes = nodes.map(<[u8]>::trim_ascii).filter(|node| !node.is_empty());
+            let read = |node| str::from_utf8(node).ok().and_then(elements::address);
+            nearest_stranger(trusted, peer, nodes.map(read))
+        }
+    };
 
     let mut addresses = Vec::with_capacity(40);
     let mut add = |address: &[u8]| {
@@ -208,7 +226,27 @@ pub fn forward(
         host,
         forwarded: forwarded.flatten(),
         scheme,
+        client,
     }
+}
+
+/// Who a request comes from, given the addresses that proxies have noted, the last first: each is
+/// the word of the one behind it, and so believed only where that one is trusted. What hides an
+/// address ends what is known.
+fn nearest_stranger(
+    trusted: &TrustedProxies,
+    peer: Option<IpAddr>,
+    noted: impl Iterator<Item = Option<IpAddr>>,
+) -> Option<IpAddr> {
+    let mut known = peer;
+    for address in noted {
+        let Some(address) = address else { break };
+        known = Some(address);
+        if !trusted.trusts(known) {
+            break;
+        }
+    }
+    known
 }
 
 /// Whether servers may read `name` as one of these fields: CGI, WSGI and others fold

@@ -292,7 +292,11 @@ fn secret_that_is_in_no_file_is_followed_by_one_in_a_directory_of_choice() {
 fn faulty_configuration_is_left_alone() {
     for (keys, tables, named) in [
         (FILE, "[session]\ntll = \"14d\"", "did you mean session.ttl?"),
-        ("[[keys]]\nsecret_file = \"missing\"\n", "", "secret_file missing: does not exist"),
+        (
+            "[[keys]]\nsecret_file = \"missing\"\n",
+            "",
+            "secret_file: no file of this name can be found",
+        ),
         ("[[keys]]\nsecret = \"short\"\n", "", "at least 32"),
         ("[[keys]\n", "", "cloakroom.toml:"),
     ] {
@@ -322,6 +326,106 @@ fn faulty_file_that_is_no_key_is_not_read() {
         house.done(&["rotate", "--id", "new"]);
         house.done(&["retire", "2"]);
         assert_eq!(house.ids(), ["new"]);
+    }
+}
+
+/// One change of the file: at no moment does the new key sign while the old one verifies.
+#[test]
+fn leaked_key_goes_with_every_session_at_once() {
+    let backend = Backend::new(Answer::ok(&[("X-Session-Save", DICT)]));
+    let tables = "[session]\nttl = \"14d\" # rolling\n";
+    let house = House::new(backend.url(), FILE, tables);
+    let running = Running::start(&house);
+    let forged = mint(DICT);
+    let signed = SetCookie::token(&running.get(&forged));
+    let text = house.text();
+
+    let said = house.done(&["rotate", "--leaked", "--id", "new"]);
+    for part in ["key 1 is out", "session_key is still there", "share key 1"] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(house.ids(), ["new"]);
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<String>>();
+    let (now, then) = (lines(&house.text()), lines(&text));
+    let gone: Vec<_> = then.iter().filter(|line| !now.contains(line)).collect();
+    assert_eq!(gone, ["secret_file = \"session_key\""]);
+    let new: Vec<_> = now.iter().filter(|line| !then.contains(line)).collect();
+    assert_eq!(
+        new[..3],
+        ["id = \"new\"", "algorithm = \"HS256\"", "secret_file = \"session_key-new\"",]
+    );
+    assert!(new[3].starts_with("not_before = \"20") && new.len() == 4, "{new:?}");
+
+    assert_eq!(running.reloaded(0), "new");
+    for token in [&forged, &signed] {
+        running.get(token);
+        assert_eq!(backend.last().values("X-Session"), ["{}"]);
+    }
+    let fresh = SetCookie::token(&running.get(&forged));
+    running.get(&fresh);
+    assert_eq!(backend.last().values("X-Session"), [DICT], "who logs in afterwards is in");
+}
+
+#[test]
+fn leaked_key_goes_under_each_of_its_names_and_others_stay() {
+    let other = "0".repeat(32);
+    let keys = format!(
+        "{FILE}\n[[keys]]\nid = \"again\"\nsecret = \"{SECRET}\"\n\n\
+         [[keys]]\nid = \"other\"\nsecret = \"{other}\"\n\n\
+         [[keys]]\nid = \"longer\"\nalgorithm = \"HS512\"\nsecret_file = \"session_key\"\n\
+         allow_weak_secret = true\n"
+    );
+    let house = House::new("http://127.0.0.1:1", &keys, "");
+    let said = house.done(&["rotate", "--leaked", "--id", "new"]);
+    assert!(said.contains("key 1 and again and longer is out"), "{said}");
+    assert_eq!(house.ids(), ["new", "other"]);
+}
+
+#[test]
+fn a_later_not_before_is_not_moved_back() {
+    for (set, stays) in [("2999-01-01T00:00:00Z", true), ("2020-01-01T00:00:00Z", false)] {
+        let line = format!("not_before = \"{set}\"");
+        let house = House::new("http://127.0.0.1:1", FILE, &format!("[session]\n{line} # mine\n"));
+        house.done(&["rotate", "--leaked", "--id", "new"]);
+        assert_eq!(house.text().contains(&format!("{line} # mine")), stays, "{}", house.text());
+        assert_eq!(house.text().matches("not_before").count(), 1);
+        assert!(house.text().contains("Z\" # mine"));
+    }
+}
+
+#[test]
+fn what_cannot_be_edited_for_a_leaked_key_changes_nothing() {
+    let house = House::new("http://127.0.0.1:1", FILE, "");
+    let text = house
+        .text()
+        .replace("[[keys]]\n", "keys = [{")
+        .replace("\"session_key\"\n", "\"session_key\" }]\n");
+    fs::write(house.path("cloakroom.toml"), text).unwrap();
+    house.refused(&["rotate", "--leaked"]);
+}
+
+/// Whoever owns the folder could name anybody's file with it.
+#[test]
+fn owner_of_what_a_symlink_leads_to_gets_no_key() {
+    let house = House::new("http://127.0.0.1:1", FILE, "");
+    fs::rename(house.path("session_key"), house.path("elsewhere")).unwrap();
+    symlink("elsewhere", house.path("session_key")).unwrap();
+    let is_root = nix::unistd::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(house.path("elsewhere"), Some(4711), Some(4711)).unwrap();
+    }
+    let said = house.done(&["rotate", "--id", "new"]);
+    assert!(said.contains("as the old one is a symlink"), "{said}");
+    let uid = |name: &str| fs::metadata(house.path(name)).unwrap().uid();
+    assert_eq!(uid("session_key-new"), nix::unistd::geteuid().as_raw());
+    // A file of its own has an owner to go by.
+    if is_root {
+        fs::remove_file(house.path("session_key")).unwrap();
+        fs::rename(house.path("elsewhere"), house.path("session_key")).unwrap();
+        let text = house.text().replacen("session_key-new", "session_key", 1);
+        fs::write(house.path("cloakroom.toml"), text).unwrap();
+        house.done(&["rotate", "--id", "next"]);
+        assert_eq!(uid("session_key-next"), 4711);
     }
 }
 

@@ -72,6 +72,32 @@ fn every_request_has_one_access_line() {
 }
 
 #[test]
+fn client_is_who_the_trusted_proxies_name_and_peer_who_connected() {
+    let backend = Backend::plain();
+    let request = Request::get("/").with("X-Forwarded-For", "6.6.6.6, 192.0.2.7, 10.0.0.9");
+    for (trusted, client) in [("[]", "127.0.0.1"), ("[\"127.0.0.1\", \"10.0.0.0/8\"]", "192.0.2.7")]
+    {
+        let top = format!("trusted_proxies = {trusted}");
+        let sidecar = Sidecar::before(&backend).top(&top).start();
+        for (number, protocol) in Protocol::ALL.into_iter().enumerate() {
+            sidecar.send_over(protocol, &request);
+            let line = &sidecar.access_lines(number + 1)[number];
+            assert_eq!((&line["client"], &line["peer"]), (&client.into(), &"127.0.0.1".into()));
+        }
+    }
+}
+
+/// What of a path a terminal or a reader of logs would act on.
+#[test]
+fn unprintable_characters_of_a_path_are_escaped() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    sidecar.send(&Request::get("/\u{9b}2J\u{2028}\u{202e}"));
+    let line = &sidecar.access_lines(1)[0];
+    assert_eq!(line["path"], "/%C2%9B2J%E2%80%A8%E2%80%AE");
+}
+
+#[test]
 fn requests_on_one_connection_have_a_line_each() {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);

@@ -46,6 +46,42 @@ fn nothing_starts_without_a_secret() {
     }
 }
 
+/// What an operator may paste where the name of a file belongs.
+#[test]
+fn secret_in_the_place_of_its_file_is_not_printed() {
+    let base64 = "K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=";
+    let begins_with_a_slash = "/9j4AAQSkZJRgABAQAAAQABAAD2wBDAAMCAgICAgMCAg=";
+    let pem =
+        "-----BEGIN PRIVATE KEY-----\\nMIGHAgEAMBMGByqGSM49AgEG\\n-----END PRIVATE KEY-----\\n";
+    let long = "MIGHAgEAMBMGByqGSM49AgEG".repeat(40);
+    for secret in [SECRET, base64, begins_with_a_slash, pem, &long, "correct horse battery staple"]
+    {
+        for file in [
+            "KEYsecret_file = \"IT\"",
+            "KEYalgorithm = \"ES256\"\nprivate_key_file = \"IT\"",
+            "KEYalgorithm = \"ES256\"\npublic_key_file = \"IT\"",
+            "[tls]\ncert = \"IT\"\nkey = \"IT\"\nlisten = \"127.0.0.1:0\"",
+            "[session]\nrevoked_file = \"IT\"",
+            "[backend_tls]\nca_file = \"IT\"",
+        ] {
+            let given = file.replace("IT", secret);
+            let builder = match given.strip_prefix("KEY") {
+                Some(key) => builder().keys(&format!("[[keys]]\n{key}\n")),
+                None if file.contains("ca_file") => {
+                    Builder::new("https://127.0.0.1:1").with(&given)
+                }
+                None => builder().with(&given),
+            };
+            let stderr = refused(builder);
+            let lines = secret.split("\\n").filter(|line| !line.is_empty());
+            for part in lines.flat_map(|line| [line, &line[..line.len().min(20)]]) {
+                assert!(!stderr.contains(part), "{file}: {stderr}");
+            }
+            assert!(stderr.contains("file here"), "{file}: {stderr}");
+        }
+    }
+}
+
 #[test]
 fn line_is_that_of_the_key_at_fault() {
     for (keys, behind) in [

@@ -51,6 +51,19 @@ impl Configuration {
         self.config.keys.iter().zip(loaded).map(|(spec, (label, key))| (label, spec, key))
     }
 
+    /// The places, from 0, of the first key and of others that are the same: the same file, the
+    /// same secret, or its public half.
+    pub(super) fn same_as_first(&self) -> Vec<usize> {
+        let mut keys = self.keys().map(|(_, spec, key)| (spec, key));
+        let Some((first, signing)) = keys.next() else { return Vec::new() };
+        let files: Vec<PathBuf> = first.files().collect();
+        let is_same = |(spec, key): (&KeySpec, &Key)| {
+            signing.is_pair_of(key) || spec.files().any(|file| files.contains(&file))
+        };
+        let others = keys.enumerate().filter(|(_, other)| is_same(*other));
+        std::iter::once(0).chain(others.map(|(index, _)| index + 1)).collect()
+    }
+
     /// What metrics and logs call the key at that place, from 0.
     pub(super) fn label(&self, index: usize) -> String {
         self.keys.label(KeyIndex(index))

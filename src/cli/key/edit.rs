@@ -1,5 +1,5 @@
 //! Changes of the `[[keys]]` in a configuration, text to text: whole tables come, go and move, and
-//! every other line stays byte for byte.
+//! every other line stays byte for byte. Of other tables only `session.not_before` is set.
 //!
 //! What belongs to a table: its lines, and comments directly above or below them. A blank line
 //! parts: a comment beyond one is about more than this key and stays where it is.
@@ -46,6 +46,65 @@ pub(super) fn move_first(text: &str, index: usize) -> Result<String, String> {
 /// Takes out a table, counted from 0.
 pub(super) fn remove(text: &str, index: usize) -> Result<String, String> {
     nth(text, index).map(|table| without(text, &table))
+}
+
+/// Sets `session.not_before`, in whatever way `[session]` is written.
+pub(super) fn set_not_before(text: &str, moment: &str) -> Result<String, String> {
+    let tree = DeTable::parse(text).map_err(|error| format!("not TOML: {}", error.message()))?;
+    let line_end = line_end(text);
+    let value = toml::Value::from(moment).to_string();
+    let session = tree.get_ref().get_key_value("session");
+    let given = session.and_then(|(_, session)| session.get_ref().as_table());
+    let before = given.and_then(|given| given.get("not_before"));
+    let (place, new) = match (session, before) {
+        (_, Some(before)) => (before.span(), value),
+        (None, None) => {
+            let finish = missing_line_end(text, line_end);
+            let table = format!("[session]{line_end}not_before = {value}{line_end}");
+            (text.len()..text.len(), format!("{finish}{line_end}{table}"))
+        }
+        (Some((key, session)), None) => {
+            let key = key.span();
+            let start = text[..key.start].rfind('\n').map_or(0, |end| end + 1);
+            let own = text[start..].trim_start_matches('\u{feff}');
+            let start = text.len() - own.len();
+            if text[start..key.start].trim_start().starts_with('[') {
+                let header = line(own);
+                let finish = missing_line_end(header, line_end);
+                let end = start + header.len();
+                (end..end, format!("{finish}not_before = {value}{line_end}"))
+            } else if text[session.span()].starts_with('{') {
+                let brace = session.span().start + 1;
+                let parted = if given.is_some_and(|given| given.is_empty()) { " " } else { "," };
+                (brace..brace, format!(" not_before = {value}{parted}"))
+            } else {
+                (start..start, format!("session.not_before = {value}{line_end}"))
+            }
+        }
+    };
+    let mut changed = text.to_owned();
+    changed.replace_range(place, &new);
+    // However it is written, what it says is what counts.
+    let (before, after) = (apart_from_not_before(text)?, apart_from_not_before(&changed)?);
+    if before.0 == after.0 && after.1 == Some(moment.into()) {
+        Ok(changed)
+    } else {
+        Err("session is written in a way that this command cannot edit: give it a table of its \
+             own, [session]"
+            .into())
+    }
+}
+
+/// What a text says besides `session.not_before`, and that.
+fn apart_from_not_before(text: &str) -> Result<(toml::Table, Option<toml::Value>), String> {
+    let mut tree: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| format!("not TOML: {}", error.message()))?;
+    let session = tree.get_mut("session").and_then(toml::Value::as_table_mut);
+    let not_before = session.and_then(|session| session.remove("not_before"));
+    if tree.get("session").and_then(toml::Value::as_table).is_some_and(toml::Table::is_empty) {
+        tree.remove("session");
+    }
+    Ok((tree, not_before))
 }
 
 /// Where a table stands.

@@ -1,9 +1,8 @@
 //! A new key in a file of its own, for a configuration that is still to be written.
 
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::cli::key_folder::Folder;
 use crate::cli::keygen::{KeyFiles, KeyText, public_path};
 use crate::keys::{Algorithm, Family};
 
@@ -12,6 +11,20 @@ pub(super) struct FreshKey {
     pub(super) path: PathBuf,
     algorithm: Algorithm,
     files: KeyFiles,
+    old: Old,
+}
+
+/// What was found in the place of the old key's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Old {
+    /// Nothing to go by.
+    Nothing,
+    /// A file that its owner alone can read.
+    Private,
+    /// A file that others can read, too.
+    Shared,
+    /// A symlink or the like. Who made it may have meant anybody's file, so it says nothing.
+    NoFile,
 }
 
 impl FreshKey {
@@ -20,13 +33,31 @@ impl FreshKey {
     pub(super) fn write(
         path: PathBuf,
         algorithm: Algorithm,
-        old: Option<&Metadata>,
+        old: Option<&Path>,
     ) -> Result<Self, String> {
         let files = KeyText::new(algorithm)?.write(&path)?;
-        if let Some(old) = old {
-            files.give_to(old.uid(), old.gid());
-        }
-        Ok(Self { path, algorithm, files })
+        let found = old.and_then(|old| {
+            if old.parent() == path.parent() {
+                return files.look_beside(old.file_name()?).ok();
+            }
+            let (folder, name) = Folder::of(old).ok()?;
+            folder.look(&name).ok()
+        });
+        let old = match found {
+            None => Old::Nothing,
+            Some(found) if !found.is_file() => Old::NoFile,
+            Some(found) => {
+                let (user, group) = found.owner();
+                files.give_to(user, group);
+                if found.is_shared() { Old::Shared } else { Old::Private }
+            }
+        };
+        Ok(Self { path, algorithm, files, old })
+    }
+
+    /// What was found in the place of the old key's file.
+    pub(super) fn old(&self) -> Old {
+        self.old
     }
 
     /// What stands in its `[[keys]]`.

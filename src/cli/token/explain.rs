@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::keys::KeyRing;
+use crate::printable::push_json_escaped;
 use crate::session::dict::Dict;
 use crate::session::lifetime::Managed;
 use crate::session::token::Rejection;
@@ -23,7 +24,11 @@ pub(super) fn explain(
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{name:<11}{value}");
+        let _ = write!(text, "{name:<11}");
+        // Whoever made the token must not write to the terminal of who looks at it. What is odd
+        // here stands in JSON.
+        push_json_escaped(&mut text, value);
+        text.push('\n');
     };
     let bytes = policy.cookie.bytes_with(token);
     line("cookie", &format!("{bytes} bytes of {} allowed", policy.max_cookie_bytes));
@@ -201,6 +206,20 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}{text}");
         }
+    }
+
+    #[test]
+    fn what_a_token_says_does_not_reach_the_terminal_as_it_is() {
+        let odd = "\u{7f}\u{9b}2J\u{2028}\u{202e}\u{feff}";
+        let header = format!(r#"{{"alg":"HS256","kid":"{odd}"}}"#);
+        let payload = format!(r#"{{"n{odd}":"{odd}","exp":"{odd}"}}"#);
+        let token =
+            format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
+        let (text, valid) = explain(token.as_bytes(), &keys(), &default_policy().unwrap(), NOW);
+        assert!(!valid);
+        assert!(text.contains(r"\u007f\u009b2J\u2028\u202e\ufeff"), "{}", text.escape_debug());
+        let unprintable = |line: &str| line.contains(crate::printable::is_unprintable);
+        assert!(!text.lines().any(unprintable), "{}", text.escape_debug());
     }
 
     #[test]

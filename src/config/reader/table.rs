@@ -74,7 +74,8 @@ impl<'t, 'a> Table<'t, 'a> {
         self.parse(key, &place, value, parse).map(Some)
     }
 
-    /// A key without a default, whose value is in no message: it may be a secret that went astray.
+    /// A key without a default, whose value is in no message: it may be a secret that went astray,
+    /// such as one in the place of the name of its file.
     pub(in crate::config) fn discreet<T>(
         &mut self,
         key: &'static str,

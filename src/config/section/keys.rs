@@ -1,10 +1,9 @@
 //! `[[keys]]`
 
-use std::path::PathBuf;
-
 use toml::Value;
 use zeroize::Zeroizing;
 
+use crate::config::named_file::file_path;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{alternatives, choice, truth, word};
 use crate::keys::source::{KeySpec, SecretEncoding, Source};
@@ -110,12 +109,11 @@ const SECRETS: [&str; 3] = ["secret_file", "secret_env", "secret"];
 const HALVES: [&str; 2] = ["private_key_file", "public_key_file"];
 
 fn source(table: &mut Table<'_, '_>) -> Read<Source> {
-    let path = |value: &Value| word(value).map(PathBuf::from);
-    let file = table.optional("secret_file", path);
+    let file = table.discreet("secret_file", file_path);
     let env = table.discreet("secret_env", variable);
     let secret = table.secret("secret");
-    let private = table.optional("private_key_file", path);
-    let public = table.optional("public_key_file", path);
+    let private = table.discreet("private_key_file", file_path);
+    let public = table.discreet("public_key_file", file_path);
     let place = table.place().clone();
     let secrets: Vec<&str> = SECRETS.into_iter().filter(|key| table.has(key)).collect();
     let halves: Vec<&str> = HALVES.into_iter().filter(|key| table.has(key)).collect();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::OnBadSave;
+use crate::config::named_file::file_path;
 use crate::config::reader::{Read, Table};
 use crate::config::value::{choice, duration, moment, seconds, some_time, truth, whole, word};
 use crate::time::Timestamp;
@@ -49,7 +50,7 @@ pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
     let leeway = table.or("leeway", "0s", duration);
     let lifetime = lifetime(table);
     let not_before = table.optional("not_before", moment);
-    let revoked_file = table.optional("revoked_file", |value| word(value).map(PathBuf::from));
+    let revoked_file = table.discreet("revoked_file", file_path);
     Ok(Session {
         not_before: not_before?,
         revoked_file: revoked_file?,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
+use crate::config::named_file::file_path;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{from_text, some_time, whole, word};
 use crate::config::{BackendTls, HealthCheck, Listen, TlsFiles};
@@ -16,8 +17,8 @@ pub(in crate::config) struct Tls {
 
 pub(in crate::config) fn tls(table: &mut Table<'_, '_>) -> Read<Option<Tls>> {
     let line = table.place().line();
-    let cert = table.optional("cert", path);
-    let key = table.optional("key", path);
+    let cert = table.discreet("cert", file_path);
+    let key = table.discreet("key", file_path);
     let listen = table.one_or_more("listen", from_text::<Listen>);
     let (cert, key, listen) = (cert?, key?, listen?.unwrap_or_default());
     match (cert, key) {
@@ -31,7 +32,7 @@ pub(in crate::config) fn tls(table: &mut Table<'_, '_>) -> Read<Option<Tls>> {
 }
 
 pub(in crate::config) fn backend_tls(table: &mut Table<'_, '_>) -> Read<BackendTls> {
-    let ca_file = table.optional("ca_file", path);
+    let ca_file = table.discreet("ca_file", file_path);
     let server_name = table.optional("server_name", server_name);
     let line = table.at("ca_file").line();
     Ok(BackendTls { ca_file: ca_file?, server_name: server_name?, line })

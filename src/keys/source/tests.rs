@@ -243,13 +243,30 @@ fn a_file_outside_any_configuration_may_be_weak_but_not_empty() {
     assert!(weak.contains("has 8 bytes only") && !weak.contains("weak-one"), "{weak}");
     let empty = warning_for("\n").unwrap_err();
     assert!(empty.ends_with("is empty: make a secret with `cloakroom keygen`"), "{empty}");
-    assert!(load_file(Path::new("/nowhere/key")).unwrap_err().starts_with("/nowhere/key: "));
+    assert!(
+        load_file(Path::new("/nowhere/key"))
+            .unwrap_err()
+            .starts_with("--secret-file /nowhere/key: ")
+    );
 }
 
 #[test]
 fn no_secret_is_printed() {
-    let spec = inline(SECRET);
-    assert!(!format!("{spec:?} {}", spec.source).contains(SECRET));
+    let secret = inline(SECRET);
+    assert!(!format!("{secret:?} {}", secret.source.told("is odd")).contains(SECRET));
+    for source in [
+        Source::File(SECRET.into()),
+        Source::Pair { private: Some(SECRET.into()), public: None },
+        Source::Pair { private: None, public: Some(SECRET.into()) },
+    ] {
+        let spec = spec(source);
+        let specs = std::slice::from_ref(&spec);
+        let said = [messages(specs), warnings(specs)].concat().concat();
+        assert!(said.contains("keys[1]: ") && said.contains("may be the secret itself"), "{said}");
+        assert!(!format!("{said} {spec:?}").contains(SECRET), "{said}");
+    }
+    let said = load_file(Path::new(SECRET)).unwrap_err();
+    assert!(said.starts_with("--secret-file: ") && !said.contains(SECRET), "{said}");
 }
 
 proptest! {

@@ -67,14 +67,20 @@ impl Element {
     /// hides it as it stands.
     pub(super) fn client(&self) -> Option<String> {
         let node = self.for_.as_deref()?;
-        let bare = node.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(node);
-        match (bare.parse::<IpAddr>(), node.parse::<SocketAddr>()) {
-            (Ok(address), _) => Some(address.to_string()),
-            (_, Ok(address)) => Some(address.ip().to_string()),
+        match address(node) {
+            Some(address) => Some(address.to_string()),
             // "unknown", or a name of the proxy's own.
-            _ => Some(node.to_owned()).filter(|node| !node.contains(',')),
+            None => Some(node.to_owned()).filter(|node| !node.contains(',')),
         }
     }
+}
+
+/// The address of a node, which may have a port and, of IPv6, brackets.
+pub(super) fn address(node: &str) -> Option<IpAddr> {
+    let bare = node.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(node);
+    let with_port = || node.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let address = bare.parse::<IpAddr>().ok().or_else(with_port)?;
+    Some(address.to_canonical())
 }
 
 /// What we say of a request that came from `peer`; None is a unix socket.

@@ -48,6 +48,50 @@ fn summary(forwarding: &Forwarding) -> [String; 3] {
     [text(for_.as_ref()), text(Some(proto)), text(host.as_ref())]
 }
 
+/// The client as the access log names it.
+#[test]
+fn the_client_is_the_nearest_address_that_is_no_trusted_proxys() {
+    let trusted = trusted(&["10.0.0.0/8", "2001:db8::/32"]);
+    let table: &[(&str, Fields<'_>, &str)] = &[
+        ("10.0.0.2", &[], "10.0.0.2"),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "6.6.6.6")], "6.6.6.6"),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "6.6.6.6, 7.7.7.7")], "7.7.7.7"),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "6.6.6.6,7.7.7.7 ,,10.1.1.1, ")], "7.7.7.7"),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "10.1.1.1, 10.2.2.2")], "10.1.1.1"),
+        (
+            "10.0.0.2",
+            &[(X_FORWARDED_FOR, "6.6.6.6"), (X_FORWARDED_FOR, "7.7.7.7, 10.3.3.3")],
+            "7.7.7.7",
+        ),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "6.6.6.6, unknown, 10.1.1.1")], "10.1.1.1"),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "not an address")], "10.0.0.2"),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "7.7.7.7:4711, [2001:db8::7]:80")], "7.7.7.7"),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "2001:db9::7")], "2001:db9::7"),
+        ("10.0.0.2", &[(X_FORWARDED_FOR, "::ffff:7.7.7.7")], "7.7.7.7"),
+        ("::ffff:10.0.0.2", &[(X_FORWARDED_FOR, "::ffff:10.0.0.3")], "10.0.0.3"),
+        ("10.0.0.2", &[(FORWARDED, "for=6.6.6.6, for=\"[2001:db8::7]:80\"")], "6.6.6.6"),
+        ("10.0.0.2", &[(FORWARDED, "for=6.6.6.6, for=7.7.7.7")], "7.7.7.7"),
+        ("10.0.0.2", &[(FORWARDED, "for=6.6.6.6, proto=https")], "10.0.0.2"),
+        ("10.0.0.2", &[(FORWARDED, "for=\"6.6.6.6")], "10.0.0.2"),
+        ("10.0.0.2", &[(FORWARDED, "for=6.6.6.6"), (X_FORWARDED_FOR, "7.7.7.7")], "7.7.7.7"),
+        // Nobody's word is taken.
+        ("9.9.9.9", &[(X_FORWARDED_FOR, "6.6.6.6")], "9.9.9.9"),
+        ("9.9.9.9", &[(FORWARDED, "for=6.6.6.6")], "9.9.9.9"),
+        ("::ffff:9.9.9.9", &[], "9.9.9.9"),
+    ];
+    for (peer, sent, client) in table {
+        let forwarding = forward(&trusted, address(peer), Scheme::Http, None, &fields(sent));
+        assert_eq!(forwarding.client, address(client), "{peer} {sent:?}");
+    }
+    let sent = fields(&[(X_FORWARDED_FOR, "6.6.6.6")]);
+    let by_socket = |entries: &[&str]| {
+        let trusted = self::trusted(entries);
+        forward(&trusted, None, Scheme::Http, None, &sent).client
+    };
+    assert_eq!(by_socket(&["unix"]), address("6.6.6.6"));
+    assert_eq!(by_socket(&["6.6.6.6"]), None);
+}
+
 #[test]
 fn networks_addresses_and_unix_are_trusted_as_configured() {
     let all = trusted(&["10.0.0.0/8", "192.168.1.7", "2001:db8::/32", "::1", "unix"]);

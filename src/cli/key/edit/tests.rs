@@ -95,6 +95,41 @@ fn what_cannot_be_edited_is_refused() {
     assert!(remove("[[keys]]\nid = \"a\"\n", 1).unwrap_err().contains("keys[2]"));
 }
 
+#[test]
+fn not_before_is_set_however_session_is_written() {
+    const NOW: &str = "2026-11-29T10:00:00Z";
+    for (text, expected) in [
+        ("x = 1", "x = 1\n\n[session]\nnot_before = NOW\n"),
+        ("x = 1\r\n", "x = 1\r\n\r\n[session]\r\nnot_before = NOW\r\n"),
+        ("[session]", "[session]\nnot_before = NOW\n"),
+        ("[session] # a\nttl = 1 # b\n", "[session] # a\nnot_before = NOW\nttl = 1 # b\n"),
+        (
+            "\u{feff}[ \"session\" ]\r\n\r\n[b]",
+            "\u{feff}[ \"session\" ]\r\nnot_before = NOW\r\n\r\n[b]",
+        ),
+        ("[session]\nnot_before = 2026-01-01T00:00:00Z # a\n", "[session]\nnot_before = NOW # a\n"),
+        ("[session]\n'not_before' = 'x'\n[b]\n", "[session]\n'not_before' = NOW\n[b]\n"),
+        ("session = {}\n", "session = { not_before = NOW }\n"),
+        ("session = { ttl = 1 }\n", "session = { not_before = NOW, ttl = 1 }\n"),
+        ("session = { not_before = 'x', a = 1 }\n", "session = { not_before = NOW, a = 1 }\n"),
+        (
+            "a = 1\nsession.ttl = 1\n[b]\n",
+            "a = 1\nsession.not_before = NOW\nsession.ttl = 1\n[b]\n",
+        ),
+        ("session.not_before = 1\nb = 2", "session.not_before = NOW\nb = 2"),
+        (
+            "# not_before = 1\n[b]\nnot_before = 2\n",
+            "# not_before = 1\n[b]\nnot_before = 2\n\n[session]\nnot_before = NOW\n",
+        ),
+    ] {
+        let expected = expected.replace("NOW", &format!("\"{NOW}\""));
+        assert_eq!(set_not_before(text, NOW).unwrap(), expected, "{text}");
+    }
+    for text in ["session = 1\n", "[[session]]\n", "[session.a]\nb = 1\n", "[session"] {
+        assert!(set_not_before(text, NOW).is_err(), "{text}");
+    }
+}
+
 /// A file of a few tables, keys among them, with comments and blank lines wherever they may be.
 fn file() -> impl Strategy<Value = (String, usize)> {
     let rest = prop_oneof![Just("# c"), Just("  # [[keys]]"), Just(""), Just("  "), Just("#")];
@@ -149,6 +184,27 @@ proptest! {
         // A last line without an end gains one.
         prop_assert_eq!(rest.strip_prefix(&text[..]).unwrap().replace(end, ""), "");
         prop_assert_eq!(&ids(&last)[..keys], &own[..]);
+
+        // No table is called session: it comes at the end.
+        let moment = "2026-11-29T10:00:00Z";
+        let set = set_not_before(&text, moment).unwrap();
+        let added = set.strip_prefix(&text[..]).unwrap();
+        prop_assert_eq!(lines(added), ["[session]", "not_before = \"2026-11-29T10:00:00Z\""]);
+        prop_assert_eq!(ids(&set), &own[..]);
+        for number in 0..6 {
+            // A comment may look like the header of a table.
+            let header = format!("{end}[t{number}]{end}");
+            let renamed = text.replacen(&header, &format!("{end}[session]{end}"), 1);
+            if renamed != text {
+                let set = set_not_before(&renamed, moment).unwrap();
+                let line = format!("not_before = \"{moment}\"");
+                let kept: Vec<&str> = set.lines().filter(|own| *own != line).collect();
+                prop_assert_eq!(kept, renamed.lines().collect::<Vec<&str>>());
+                prop_assert_eq!(set.lines().count(), renamed.lines().count() + 1);
+                let again = set_not_before(&set, "2027-01-01T00:00:00Z").unwrap();
+                prop_assert_eq!(again, set.replace("2026-11-29T10", "2027-01-01T00"));
+            }
+        }
 
         for index in 0..keys * usize::from(keys > 1) {
             let place = nth(&text, index).unwrap();

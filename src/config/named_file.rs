@@ -1,0 +1,166 @@
+//! Files that the configuration names. Who pastes a secret or a PEM where the name of its file
+//! belongs must not find it in the log: what may be no name is not shown.
+
+use std::path::{Component, Path, PathBuf};
+
+use toml::Value;
+
+use super::value::word;
+
+/// The longest name that a file can have, and the longest path.
+const MOST_NAME_BYTES: usize = 255;
+const MOST_PATH_BYTES: usize = 4095;
+
+/// The path of a file. What cannot be one is refused; read it with `Table::discreet`, so that the
+/// message does not show it.
+pub(super) fn file_path(value: &Value) -> Result<PathBuf, String> {
+    const EXPECTED: &str = "the path of a file";
+    let text = value.as_str().ok_or(EXPECTED)?;
+    let is_content = text.contains(['\n', '\r']) || text.contains("-----BEGIN");
+    let too_long =
+        text.len() > MOST_PATH_BYTES || text.split('/').any(|name| name.len() > MOST_NAME_BYTES);
+    if is_content || too_long {
+        return Err(format!(
+            "{EXPECTED}, found what seems to be its content: put that into a file and name the \
+             file here"
+        ));
+    }
+    Ok(PathBuf::from(word(value)?))
+}
+
+/// What is wrong with a file that `key` names: `key path: reason`. Where the file is not there and
+/// its name may be a secret, that is said in the place of both.
+pub(crate) fn told(key: &str, path: &Path, reason: &str) -> String {
+    if may_be_shown(path) {
+        format!("{key} {}: {reason}", path.display())
+    } else {
+        format!("{key}: {NOT_SHOWN}")
+    }
+}
+
+/// What is said in the place of a name.
+pub(crate) const NOT_SHOWN: &str = "no file of this name can be found; the name is not shown, as \
+     it may be the secret itself: put that into a file and name the file here";
+
+/// Whether a path can stand in a message: one that leads to something, or one into a directory
+/// whose missing parts are words. Base64 has slashes, so that a slash alone says little.
+pub(crate) fn may_be_shown(path: &Path) -> bool {
+    if path.symlink_metadata().is_ok() {
+        return true;
+    }
+    let found = path.ancestors().skip(1).find(|folder| folder.is_dir() && *folder != Path::new(""));
+    let missing = found.and_then(|folder| path.strip_prefix(folder).ok());
+    missing.is_some_and(|missing| {
+        missing.components().all(|part| match part {
+            Component::Normal(name) => name.to_str().is_some_and(is_of_words),
+            _ => true,
+        })
+    })
+}
+
+/// Whether a name is made of words and numbers, as `session_key-2026-11-23.pem` is. Of random
+/// characters next to none is.
+fn is_of_words(name: &str) -> bool {
+    name.split(['-', '_', '.']).all(|part| {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let letters = part.trim_end_matches(|digit: char| digit.is_ascii_digit());
+        let number = &part[letters.len()..];
+        let lower = letters.strip_prefix(|first: char| first.is_ascii_uppercase());
+        let is_word = lower.unwrap_or(letters).bytes().all(|byte| byte.is_ascii_lowercase())
+            || letters.bytes().all(|byte| byte.is_ascii_uppercase());
+        match letters {
+            "" => digits(number) && number.len() <= LONGEST_NUMBER,
+            _ => is_word && letters.len() <= LONGEST_WORD && number.len() <= LONGEST_ENDING,
+        }
+    })
+}
+
+/// A date with its time is 14 digits long.
+const LONGEST_NUMBER: usize = 14;
+const LONGEST_WORD: usize = 20;
+const LONGEST_ENDING: usize = 4;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+    use base64::engine::general_purpose as engines;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_of_files_are_shown_also_where_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("zX9+k3Jq8w"), "").unwrap();
+        let inside = |name: &str| folder.path().join(name);
+        for path in [
+            "/run/secrets/session_key".into(),
+            "/nowhere/key".into(),
+            "/nowhere/a-key/tls.crt".into(),
+            "/etc/cloakroom/session_key-2026-11-23-2.pem".into(),
+            "/run/Session_KEY.v2".into(),
+            "./key".into(),
+            "../keys/key".into(),
+            inside("key2026"),
+            inside("zX9+k3Jq8w"),
+        ] {
+            assert!(may_be_shown(&path), "{}", path.display());
+            let told = told("secret_file", &path, "is odd");
+            assert_eq!(told, format!("secret_file {}: is odd", path.display()));
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown() {
+        for secret in [
+            "hush",
+            "correct horse battery staple",
+            "correct-horse-battery-staple-again-and-again",
+            "horse/battery/staple",
+            "K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=",
+            "/9j4AAQSkZJRgABAQAAAQABAAD2wBDAAMCAgICAgMCAg",
+            "/tmp/9j4AAQSkZJRgABAQAAAQABAAD2wBDAAMCAgICAg",
+            "./9j4AAQSkZJRgABAQAAAQABAAD2wBDAAMCAgICAgMCA",
+            "deadbeefdeadbeefdeadbeefdeadbeef0123456789abcdef",
+            "/0123456789012345678901234567890123",
+            "/nowhere/550e8400-e29b-41d4-a716-446655440000",
+            "",
+        ] {
+            assert!(!may_be_shown(Path::new(secret)), "{secret}");
+            let told = told("secret_file", Path::new(secret), "is odd");
+            assert!(secret.is_empty() || !told.contains(secret), "{told}");
+        }
+    }
+
+    #[test]
+    fn content_is_no_path() {
+        let long = "x".repeat(256);
+        let deep = "x/".repeat(2048);
+        for text in ["a\nb", "a\r", "-----BEGIN PRIVATE KEY----- MIIE", &long, &deep] {
+            let expected = file_path(&text.into()).unwrap_err();
+            assert!(expected.contains("name the file here"), "{expected}");
+        }
+        assert_eq!(file_path(&"/run/key".into()), Ok("/run/key".into()));
+        for value in [Value::from(5), "".into(), "a\u{1b}b".into()] {
+            assert!(file_path(&value).is_err(), "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_random_secret_is_shown(
+            bytes in prop::collection::vec(any::<u8>(), 16..100),
+            front in prop::sample::select(vec!["", "/", "./", "../", "/tmp/"]),
+        ) {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let upper = hex.to_uppercase();
+            let base64 = [engines::STANDARD, engines::STANDARD_NO_PAD, engines::URL_SAFE]
+                .map(|engine| engine.encode(&bytes));
+            // Of the simplest bytes proptest begins with, all zero, the hex is a number.
+            for secret in base64.iter().chain([&hex, &upper]) {
+                let path = format!("{front}{secret}");
+                prop_assert!(!may_be_shown(Path::new(&path)), "{}", path);
+            }
+        }
+    }
+}
