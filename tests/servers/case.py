@@ -6,7 +6,7 @@ import unittest
 from contextlib import contextmanager
 
 from servers import Seen
-from wire import Client, Http1, Http2
+from wire import Client, Ended, Http1, Http2
 
 PROTOCOLS = {"HTTP/1.1": Http1, "HTTP/2": Http2}
 
@@ -35,18 +35,22 @@ class Case(unittest.TestCase):
             with Client(self.sidecars[odd_names].port, PROTOCOLS[protocol]) as client:
                 yield client
 
-    def ask_directly(self, *parts, pause=0):
-        """What the app has seen of what is sent to it without a sidecar."""
+    def ask_directly(self, *parts, pause=0, answers=None):
+        """What the app has seen of what is sent to it without a sidecar, once it has given so many answers
+        or has nothing more to say."""
         # Long enough for a server that waits for more than there is.
         with Http1(self.server.port, patience=1) as connection:
             try:
                 for number, part in enumerate(parts):
                     time.sleep(pause if number else 0)
                     connection.send(part)
-            except ConnectionError:
-                # It has heard enough.
+                for _ in range(answers or 0):
+                    connection.answer()
+            except (ConnectionError, Ended, TimeoutError, ValueError, IndexError):
+                # It has heard enough, or answers as no server should.
                 pass
-            connection.rest()
+            if answers is None:
+                connection.rest()
         return self.server.seen()
 
     def fact(self, what, value):

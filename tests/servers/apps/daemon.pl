@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use HTTP::Daemon;
 use HTTP::Response;
+use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use URI::Escape qw(uri_unescape);
 
 my $daemon = HTTP::Daemon->new(LocalAddr => '127.0.0.1', LocalPort => $ARGV[0], ReuseAddr => 1)
@@ -15,6 +16,8 @@ while (my $connection = $daemon->accept) {
         undef $connection;
         next;
     }
+    # It writes head and body one by one; Nagle's algorithm would hold the second back.
+    setsockopt($connection, IPPROTO_TCP, TCP_NODELAY, 1);
     while (my $request = $connection->get_request) {
         my $path = uri_unescape($request->uri->path);
         my @fields;
