@@ -15,6 +15,7 @@ pub mod header;
 pub mod lifetime;
 mod merge;
 mod policy;
+pub mod rebase;
 pub mod recent;
 pub mod revocation;
 pub mod time;
