@@ -18,6 +18,7 @@ mod policy;
 pub mod rebase;
 pub mod recent;
 pub mod revocation;
+pub mod subject;
 pub mod time;
 pub mod token;
 

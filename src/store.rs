@@ -1,0 +1,3 @@
+//! Where sessions are kept that outgrow the cookie.
+
+pub mod record;
