@@ -1,5 +1,6 @@
 //! Where sessions are kept that outgrow the cookie.
 
+pub mod circuit;
 pub mod file;
 pub mod operation;
 pub mod record;

@@ -24,7 +24,9 @@ const FOREIGN: &[&str] = &[
 /// Every file of the core.
 fn core() -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = ["session.rs", "keys.rs", "store/record.rs"].map(|it| source.join(it)).to_vec();
+    let mut files = ["session.rs", "keys.rs", "store/record.rs", "store/circuit.rs"]
+        .map(|it| source.join(it))
+        .to_vec();
     let mut directories = vec![source.join("session"), source.join("keys")];
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(&directory).unwrap() {

@@ -292,6 +292,6 @@ fn until<T>(ask: impl Fn() -> T, is_right: impl Fn(&T) -> bool) -> T {
         if is_right(&answer) || start.elapsed() > PATIENCE {
             return answer;
         }
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
