@@ -19,6 +19,7 @@ pub mod rebase;
 pub mod recent;
 pub mod revocation;
 pub mod subject;
+pub mod ticket;
 pub mod time;
 pub mod token;
 
