@@ -33,7 +33,7 @@ use super::record::SubjectHash;
 use crate::session::lifetime::SessionId;
 use crate::session::time::Timestamp;
 pub use error::{FileError, Reason};
-use place::Place;
+use place::{Place, Room};
 use queue::Queue;
 use reader::{Answer, Read};
 use writer::{What, Write, Writer};
@@ -70,6 +70,8 @@ struct Shared {
     is_away: AtomicBool,
     /// In milliseconds.
     timeout: AtomicU64,
+    /// The bytes that are left free on the disk. A test says others.
+    reserve: AtomicU64,
 }
 
 impl FileStore {
@@ -84,6 +86,7 @@ impl FileStore {
             writes: Queue::new(WAITING),
             is_away: AtomicBool::new(false),
             timeout: AtomicU64::new(0),
+            reserve: AtomicU64::new(place.room().map_or(0, Room::reserve)),
         });
         let mut store = Self { shared, threads: Vec::with_capacity(READERS + 1) };
         store.set_timeout(options.timeout);
@@ -227,10 +230,9 @@ impl fmt::Debug for FileStore {
 
 /// What an error of SQLite's means to those who wait.
 fn outage(error: &rusqlite::Error) -> Outage {
-    /// SQLITE_IOERR_SHMSIZE: no room for the memory that processes share.
-    const NO_SHARED_MEMORY: i32 = 4874;
     match error.sqlite_error() {
-        Some(error) if error.extended_code == NO_SHARED_MEMORY => Outage::Full,
+        // No room for the memory that processes share.
+        Some(error) if error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => Outage::Full,
         Some(error) => match error.code {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Outage::Timeout,
             ErrorCode::DiskFull => Outage::Full,

@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 
 use nix::sys::statfs::statfs;
+use nix::sys::statvfs::statvfs;
 
 use super::error::{FileError, Reason};
 
@@ -74,6 +75,35 @@ impl Place {
     pub(super) fn is_there(&self) -> bool {
         let found = self.path.metadata();
         found.is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
+    }
+}
+
+/// The room on the disk that a file leaves alone, in bytes, and which part of a small disk.
+/// A log-out and the expiry need some of it, and they make room in the file.
+const RESERVE: u64 = 16 * 1024 * 1024;
+const RESERVE_PART: u64 = 4;
+
+/// The room on the disk of a file, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) free: u64,
+    whole: u64,
+}
+
+impl Room {
+    /// How much of it the file leaves alone.
+    pub(super) fn reserve(self) -> u64 {
+        RESERVE.min(self.whole / RESERVE_PART)
+    }
+}
+
+impl Place {
+    /// How much room there is; None where the system does not say.
+    pub(super) fn room(&self) -> Option<Room> {
+        let found = statvfs(&self.path).ok()?;
+        let unit = found.fragment_size();
+        let bytes = |blocks| u64::from(blocks).saturating_mul(unit);
+        Some(Room { free: bytes(found.blocks_available()), whole: bytes(found.blocks()) })
     }
 }
 

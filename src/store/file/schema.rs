@@ -17,8 +17,12 @@ pub(super) const LAYOUT: i64 = 1;
 /// How long opening waits for other processes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// From how many pages on the log of writes is put into the file: 1 MB. With the room that the file
+/// leaves free on its disk there is always enough to do so.
+const LOG_PAGES: i64 = 256;
+
 /// To what the log of writes is cut down after it had to grow.
-const LOG_BYTES: i64 = 16 * 1024 * 1024;
+const LOG_BYTES: i64 = 4 * 1024 * 1024;
 
 /// `k` is the last 63 bits of the id: a session is found without an index over ids.
 ///
@@ -74,6 +78,7 @@ pub(super) fn open_to_write(place: &Place) -> Result<Connection, Reason> {
         return Err(Reason::NoLog);
     }
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // From here on the writer waits by itself: SQLite would sleep for up to 100 ms at a time.
     connection.busy_timeout(Duration::ZERO)?;

@@ -29,6 +29,9 @@ const TRY_AGAIN: Duration = Duration::from_micros(300);
 /// How long a thread that has more to write leaves the lock to other processes.
 const GIVE_WAY: Duration = Duration::from_micros(100);
 
+/// How many pages SQLite allows at most.
+const MOST_PAGES: i64 = 4_294_967_294;
+
 /// A change that waits.
 pub(super) struct Write {
     pub(super) what: What,
@@ -53,6 +56,7 @@ impl Write {
     }
 }
 
+/// Writes to a file.
 pub(super) struct Writer<'c> {
     connection: &'c Connection,
     statements: Statements<'c>,
@@ -60,6 +64,8 @@ pub(super) struct Writer<'c> {
     place: Place,
     clock: Clock,
     syncs_each: bool,
+    /// The file does not grow.
+    is_tight: bool,
     /// What is wrong, as far as it has been told.
     trouble: Option<Outage>,
 }
@@ -78,6 +84,7 @@ impl<'c> Writer<'c> {
             place,
             clock,
             syncs_each: false,
+            is_tight: false,
             trouble: None,
         })
     }
@@ -156,6 +163,7 @@ impl<'c> Writer<'c> {
             if batch.is_empty() {
                 return Ok(());
             }
+            self.leave_room()?;
             // A transaction cannot change it.
             self.sync_each(batch.iter().any(Write::is_an_end))?;
             match self.connection.execute_batch("BEGIN IMMEDIATE") {
@@ -198,6 +206,21 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
+    /// Has the file grow only while there is room. Without this the log of writes could take the last
+    /// of it, with pages in it that the file has no room for: then nothing could be written any more,
+    /// the end of a session included.
+    fn leave_room(&mut self) -> Result<()> {
+        let Some(room) = self.place.room() else { return Ok(()) };
+        let is_tight = room.free < self.shared.reserve.load(Ordering::Relaxed);
+        if self.is_tight != is_tight {
+            // Less than the file has means as many as it has.
+            let most = if is_tight { 1 } else { MOST_PAGES };
+            self.connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))?;
+            self.is_tight = is_tight;
+        }
+        Ok(())
+    }
+
     /// Removes some of what has expired, makes room where there is none, and looks whether the file
     /// is still there. True: there is more to do soon.
     fn look_after(&mut self) -> bool {
@@ -205,8 +228,7 @@ impl<'c> Writer<'c> {
             return false;
         }
         if self.trouble == Some(Outage::Full) {
-            // The log of writes can be as large as the file, and nothing but a write that fits would
-            // have it used again.
+            // The log of writes may take room that the file needs.
             let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
         match self.expire() {
