@@ -102,6 +102,7 @@ impl Place {
     pub(super) fn room(&self) -> Option<Room> {
         let found = statvfs(&self.path).ok()?;
         let unit = found.fragment_size();
+        #[allow(clippy::useless_conversion, reason = "fewer bits on other systems")]
         let bytes = |blocks| u64::from(blocks).saturating_mul(unit);
         Some(Room { free: bytes(found.blocks_available()), whole: bytes(found.blocks()) })
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use super::change;
 use super::error::Reason;
 use super::place::Place;
 
@@ -17,12 +18,14 @@ pub(super) const LAYOUT: i64 = 1;
 /// How long opening waits for other processes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// From how many pages on the log of writes is put into the file: 1 MB. With the room that the file
-/// leaves free on its disk there is always enough to do so.
-const LOG_PAGES: i64 = 256;
+/// From how many pages on the log of writes is put into the file: 4 MB, SQLite's own default. Each
+/// time the disk is waited for, so it must not be often.
+const LOG_PAGES: u64 = 1000;
+const PAGE_BYTES: u64 = 4096;
 
-/// To what the log of writes is cut down after it had to grow.
-const LOG_BYTES: i64 = 4 * 1024 * 1024;
+/// How much of the room that the file leaves free on its disk the log may take: the file must be able
+/// to grow by as much when the log is put into it, and what is under way comes on top.
+const LOG_PART: u64 = 4;
 
 /// `k` is the last 63 bits of the id: a session is found without an index over ids.
 ///
@@ -77,8 +80,15 @@ pub(super) fn open_to_write(place: &Place) -> Result<Connection, Reason> {
     if mode != "wal" {
         return Err(Reason::NoLog);
     }
-    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
-    connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
+    let pages = place
+        .room()
+        .map_or(LOG_PAGES, |room| (room.reserve() / LOG_PART / PAGE_BYTES).clamp(1, LOG_PAGES));
+    let set = |name, value| {
+        connection.pragma_update_and_check(None, name, change::number(value), |_| Ok(()))
+    };
+    set("wal_autocheckpoint", pages)?;
+    // To what it is cut down after it had to grow.
+    set("journal_size_limit", pages * PAGE_BYTES)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // From here on the writer waits by itself: SQLite would sleep for up to 100 ms at a time.
     connection.busy_timeout(Duration::ZERO)?;
