@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Result, Row as Found, Stateme
 
 use super::super::operation::{Applied, Change, REPLACED, Revocation, Revoked, Row};
 use super::super::record::SubjectHash;
+use super::schema;
 use crate::session::lifetime::SessionId;
 use crate::session::time::Timestamp;
 
@@ -15,6 +16,9 @@ pub(super) const LINKED: Duration = Duration::from_secs(60);
 
 /// How many rows a step of the expiry removes.
 pub(super) const STEP: usize = 100;
+
+/// How many sessions are removed at once when all of them end.
+const FEW: u64 = 200;
 
 /// The columns of a row, in the order of [`read_row`].
 pub(super) const COLUMNS: &str = "rev, start, seen, exp, sub, data, until";
@@ -86,6 +90,7 @@ pub(super) struct Statements<'c> {
     replaced_by: Statement<'c>,
     of_subject: Statement<'c>,
     revoke: Statement<'c>,
+    aside: Statement<'c>,
     has_expired: Statement<'c>,
     expire: Statement<'c>,
     has_old_revocations: Statement<'c>,
@@ -114,6 +119,7 @@ impl<'c> Statements<'c> {
             revoke: sql(
                 "INSERT INTO revoked(kind, what, before_ms, until) VALUES (?1, ?2, ?3, ?4)",
             )?,
+            aside: sql(schema::ASIDE)?,
             has_expired: sql("SELECT 1 FROM session WHERE exp <= ?1 LIMIT 1")?,
             expire: sql("DELETE FROM session WHERE k IN \
                          (SELECT k FROM session WHERE exp <= ?1 ORDER BY exp LIMIT ?2)")?,
@@ -153,8 +159,8 @@ impl<'c> Statements<'c> {
                 Ok(Applied::Done { ended })
             }
             Change::EndAll => {
-                let ended = self.connection.execute("DELETE FROM session", [])?;
-                Ok(Applied::Done { ended: u64::try_from(ended).unwrap_or(u64::MAX) })
+                let ended = self.end_all(now)?;
+                Ok(Applied::Done { ended })
             }
         }
     }
@@ -293,6 +299,32 @@ impl<'c> Statements<'c> {
         Ok(ended)
     }
 
+    fn end_all(&self, now: Timestamp) -> Result<u64> {
+        let count = "SELECT count(*) FROM session";
+        let ended = self.connection.query_row(count, [], |row| unsigned(row, 0))?;
+        if ended > FEW {
+            schema::put_aside(self.connection, now.as_millis())?;
+        } else {
+            self.connection.execute("DELETE FROM session", [])?;
+        }
+        Ok(ended)
+    }
+
+    /// Removes a few of those that were put aside. True: there may be more.
+    fn remove_aside(&mut self) -> Result<bool> {
+        let name = self.aside.query_row([], |row| row.get::<_, String>(0)).optional()?;
+        let Some(name) =
+            name.filter(|name| name.bytes().all(|b| b == b'_' || b.is_ascii_alphanumeric()))
+        else {
+            return Ok(false);
+        };
+        let step = format!("DELETE FROM {name} WHERE k IN (SELECT k FROM {name} LIMIT {STEP})");
+        if self.connection.execute(&step, [])? < STEP {
+            self.connection.execute_batch(&format!("DROP TABLE {name}"))?;
+        }
+        Ok(true)
+    }
+
     pub(super) fn revoke(&mut self, revocation: &Revocation) -> Result<()> {
         let id;
         let (kind, what): (i64, Option<&[u8; 16]>) = match &revocation.what {
@@ -312,7 +344,8 @@ impl<'c> Statements<'c> {
     /// Whether something is there that need not be. Takes no lock that another writer waits for.
     pub(super) fn has_expired(&mut self, now: Timestamp) -> Result<bool> {
         Ok(self.has_expired.exists([moment(now)])?
-            || self.has_old_revocations.exists([moment(now)])?)
+            || self.has_old_revocations.exists([moment(now)])?
+            || self.aside.exists([])?)
     }
 
     /// Removes a few of what has expired. True: there may be more.
@@ -320,6 +353,7 @@ impl<'c> Statements<'c> {
         let limit = number(STEP as u64);
         let sessions = self.expire.execute(params![moment(now), limit])?;
         let revocations = self.forget_revocations.execute(params![moment(now), limit])?;
-        Ok(sessions == STEP || revocations == STEP)
+        let had_aside = self.remove_aside()?;
+        Ok(sessions == STEP || revocations == STEP || had_aside)
     }
 }

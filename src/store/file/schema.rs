@@ -5,7 +5,6 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::change;
 use super::error::Reason;
 use super::place::Place;
 
@@ -20,19 +19,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// From how many pages on the log of writes is put into the file: 4 MB, SQLite's own default. Each
 /// time the disk is waited for, so it must not be often.
-const LOG_PAGES: u64 = 1000;
-const PAGE_BYTES: u64 = 4096;
+const LOG_PAGES: i64 = 1000;
+const PAGE_BYTES: i64 = 4096;
 
 /// How much of the room that the file leaves free on its disk the log may take: the file must be able
 /// to grow by as much when the log is put into it, and what is under way comes on top.
-const LOG_PART: u64 = 4;
+const LOG_PART: i64 = 4;
 
 /// `k` is the last 63 bits of the id: a session is found without an index over ids.
 ///
 /// A session that got a new id has `next`, the new one, and `until`, from when on the old one can be
 /// read no more. Its row stays for a while after that, so that a log-out under the old id finds the
 /// session. Moments are in milliseconds since 1970.
-const TABLES: &str = "
+const SESSIONS: &str = "
 CREATE TABLE session(
     k     INTEGER PRIMARY KEY,
     id    BLOB NOT NULL,
@@ -45,9 +44,12 @@ CREATE TABLE session(
     until INTEGER,
     data  BLOB NOT NULL
 ) STRICT;
-CREATE INDEX session_exp ON session(exp);
-CREATE INDEX session_sub ON session(sub) WHERE sub IS NOT NULL;
-CREATE INDEX session_next ON session(next) WHERE next IS NOT NULL;
+CREATE INDEX session_exp# ON session(exp);
+CREATE INDEX session_sub# ON session(sub) WHERE sub IS NOT NULL;
+CREATE INDEX session_next# ON session(next) WHERE next IS NOT NULL;
+";
+
+const REVOCATIONS: &str = "
 CREATE TABLE revoked(
     seq       INTEGER PRIMARY KEY AUTOINCREMENT,
     kind      INTEGER NOT NULL,
@@ -57,6 +59,22 @@ CREATE TABLE revoked(
 ) STRICT;
 CREATE INDEX revoked_until ON revoked(until);
 ";
+
+/// The table of sessions, with a number in the names of its indexes, of which each must be another.
+fn sessions(number: u64) -> String {
+    SESSIONS.replace('#', &number.to_string())
+}
+
+/// Puts all sessions aside, for the expiry to remove in steps, and begins with none. To remove many
+/// at once would hold up every other write. `number` is one that was not used before.
+pub(super) fn put_aside(connection: &Connection, number: u64) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!("ALTER TABLE session RENAME TO ended_{number}"))?;
+    connection.execute_batch(&sessions(number))
+}
+
+/// The name of a table of sessions that were put aside, if there is one.
+pub(super) const ASIDE: &str =
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'ended_[0-9]*' LIMIT 1";
 
 /// A connection that writes. Creates the tables in an empty file.
 pub(super) fn open_to_write(place: &Place) -> Result<Connection, Reason> {
@@ -69,7 +87,8 @@ pub(super) fn open_to_write(place: &Place) -> Result<Connection, Reason> {
         let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have been faster.
         if !has_tables(&creation)? {
-            creation.execute_batch(TABLES)?;
+            creation.execute_batch(&sessions(0))?;
+            creation.execute_batch(REVOCATIONS)?;
             creation.pragma_update(None, "application_id", APPLICATION)?;
             creation.pragma_update(None, "user_version", LAYOUT)?;
         }
@@ -80,12 +99,10 @@ pub(super) fn open_to_write(place: &Place) -> Result<Connection, Reason> {
     if mode != "wal" {
         return Err(Reason::NoLog);
     }
-    let pages = place
-        .room()
-        .map_or(LOG_PAGES, |room| (room.reserve() / LOG_PART / PAGE_BYTES).clamp(1, LOG_PAGES));
-    let set = |name, value| {
-        connection.pragma_update_and_check(None, name, change::number(value), |_| Ok(()))
-    };
+    let reserve = place.room().and_then(|room| i64::try_from(room.reserve()).ok());
+    let pages =
+        reserve.map_or(LOG_PAGES, |reserve| (reserve / LOG_PART / PAGE_BYTES).clamp(1, LOG_PAGES));
+    let set = |name, value: i64| connection.pragma_update_and_check(None, name, value, |_| Ok(()));
     set("wal_autocheckpoint", pages)?;
     // To what it is cut down after it had to grow.
     set("journal_size_limit", pages * PAGE_BYTES)?;

@@ -271,6 +271,32 @@ fn what_has_expired_is_removed_a_few_at_a_time() {
 }
 
 #[test]
+fn many_sessions_end_at_once_and_are_removed_in_steps() {
+    let store = fixture();
+    let other = FileStore::open(&store.path, options(PATIENCE)).unwrap();
+    fill(&store.store);
+    store.apply(create(1, row_of("ada")));
+    assert_eq!(store.apply(Change::EndAll), ended(351));
+    // Gone for everybody, and what begins now is there.
+    assert_eq!(wait(other.load(id(1), NOW)), Ok(Loaded::Gone));
+    assert_eq!(wait(other.apply(save(1, 1, row(2, "b")), NOW)), Ok(Applied::Gone));
+    assert_eq!(wait(other.list(subject("ada"), NOW)), Ok(vec![]));
+    assert_eq!(wait(other.apply(create(2, row_of("ada")), NOW)), Ok(DONE));
+    assert_eq!(store.load(2), Loaded::Found(row_of("ada")));
+    fill(&store.store);
+    assert_eq!(store.apply_at(Change::EndAll, later(1)), ended(351));
+    assert_eq!(store.rows(), 0);
+    let direct = rusqlite::Connection::open(&store.path).unwrap();
+    let tables = || -> i64 {
+        let count = "SELECT count(*) FROM sqlite_schema WHERE name GLOB '*ended*'";
+        direct.query_row(count, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(until(tables, |tables| *tables == 0), 0);
+    let indexes = "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'session'";
+    assert_eq!(direct.query_row(indexes, [], |row| row.get(0)), Ok(4));
+}
+
+#[test]
 fn what_has_expired_goes_by_itself() {
     let Fixture { store, path, _folder } = fixture();
     fill(&store);
