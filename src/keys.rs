@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
+use crate::session::token::{self, Kind};
+
 mod pem;
 pub mod reload;
 pub mod source;
@@ -171,6 +173,8 @@ pub struct Key {
     material: Material,
     /// The first part of the tokens it signs, base64url-encoded.
     header: String,
+    /// The same of tickets.
+    ticket_header: String,
 }
 
 /// What signs and verifies.
@@ -216,8 +220,9 @@ impl Key {
     }
 
     fn new(id: Option<String>, algorithm: Algorithm, material: Material) -> Self {
-        let header = crate::session::token::header(algorithm, id.as_deref());
-        Self { id, algorithm, material, header }
+        let header = |kind| token::header(algorithm, id.as_deref(), kind);
+        let (header, ticket_header) = (header(Kind::Session), header(Kind::Ticket));
+        Self { id, algorithm, material, header, ticket_header }
     }
 
     /// The `kid` of its tokens.
@@ -247,8 +252,16 @@ impl Key {
     }
 
     /// The first part of its tokens.
-    pub(crate) fn header(&self) -> &str {
-        &self.header
+    pub(crate) fn header_of(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Session => &self.header,
+            Kind::Ticket => &self.ticket_header,
+        }
+    }
+
+    /// Of which of its tokens this is the first part; None where it is of none.
+    pub(crate) fn kind_of(&self, header: &str) -> Option<Kind> {
+        [Kind::Session, Kind::Ticket].into_iter().find(|kind| self.header_of(*kind) == header)
     }
 
     /// The signature of `message`, base64url-encoded; None if it cannot sign or the crypto

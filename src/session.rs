@@ -15,15 +15,18 @@ pub mod header;
 pub mod lifetime;
 mod merge;
 mod policy;
+pub mod rebase;
 pub mod recent;
 pub mod revocation;
+pub mod subject;
+pub mod ticket;
 pub mod token;
 
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
 use directive::{Broken, Directive, Save};
 use lifetime::{Managed, SessionId, Stamp};
-pub use policy::Policy;
+pub use policy::{Holds, OnConflict, Policy};
 
 use token::Rejection;
 

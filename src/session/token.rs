@@ -50,10 +50,28 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A session: the dict is its payload.
+    Session,
+    /// A ticket: the dict is in a store. Its header says that it must be understood, so that nobody
+    /// takes it for a session with nothing in it.
+    Ticket,
+}
+
+/// What a ticket's header has that a session's has not: an extension that must be understood
+/// (RFC 7515 section 4.1.11) and is its first version.
+const CRITICAL: &str = r#"["cr"]"#;
+const TICKET_VERSION: &str = "1";
+
 /// The first part of the tokens of a key, base64url-encoded.
 #[must_use]
-pub fn header(algorithm: Algorithm, id: Option<&str>) -> String {
+pub fn header(algorithm: Algorithm, id: Option<&str>, kind: Kind) -> String {
     let mut json = format!(r#"{{"typ":"JWT","alg":"{}""#, algorithm.name());
+    if kind == Kind::Ticket {
+        json.push_str(&format!(r#","crit":{CRITICAL},"cr":{TICKET_VERSION}"#));
+    }
     if let Some(id) = id {
         // Writing a string as JSON cannot fail.
         let id = serde_json::to_string(id).unwrap_or_default();
@@ -64,13 +82,22 @@ pub fn header(algorithm: Algorithm, id: Option<&str>) -> String {
     URL_SAFE_NO_PAD.encode(json)
 }
 
-/// Signs a payload.
+/// Signs a payload that is a dict.
 ///
 /// Returns None where the crypto library fails, which it does for no HMAC key.
 #[must_use]
 pub fn sign(payload: &str, key: &Key) -> Option<String> {
-    let mut token = String::with_capacity(key.header().len() + payload.len() * 4 / 3 + 96);
-    token.push_str(key.header());
+    sign_as(Kind::Session, payload, key)
+}
+
+/// Signs a payload of either kind.
+///
+/// Returns None where the crypto library fails, which it does for no HMAC key.
+#[must_use]
+pub(super) fn sign_as(kind: Kind, payload: &str, key: &Key) -> Option<String> {
+    let header = key.header_of(kind);
+    let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 96);
+    token.push_str(header);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut token);
     let signature = key.sign(token.as_bytes())?;
@@ -83,13 +110,20 @@ pub fn sign(payload: &str, key: &Key) -> Option<String> {
 #[derive(Debug)]
 pub(super) struct Signed {
     pub(super) payload: Vec<u8>,
+    pub(super) kind: Kind,
     pub(super) key: KeyIndex,
     /// The first bytes of the signature: they tell this token from every other.
     pub(super) mark: [u8; 16],
 }
 
-/// Verifies the signature of a token.
+/// Verifies the signature of a session's token.
 pub(super) fn verify(token: &[u8], ring: &KeyRing) -> Result<Signed, Rejection> {
+    let signed = verify_any(token, ring)?;
+    if signed.kind == Kind::Session { Ok(signed) } else { Err(Rejection::Malformed) }
+}
+
+/// Verifies the signature of a token of either kind.
+pub(super) fn verify_any(token: &[u8], ring: &KeyRing) -> Result<Signed, Rejection> {
     let token = str::from_utf8(token).map_err(|_| Rejection::Malformed)?;
     let (message, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
     let (header, payload) = message.split_once('.').ok_or(Rejection::Malformed)?;
@@ -99,9 +133,9 @@ pub(super) fn verify(token: &[u8], ring: &KeyRing) -> Result<Signed, Rejection> 
     // Canonical base64url only: no padding, no white space, no stray trailing bits.
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Rejection::Malformed)?;
     let signature = Signature::parse(signature).ok_or(Rejection::Malformed)?;
-    let key = verify_signature(header, message, &signature, ring)?;
+    let (key, kind) = verify_signature(header, message, &signature, ring)?;
     let mark = *signature.bytes().first_chunk().ok_or(Rejection::BadSignature)?;
-    Ok(Signed { payload, key, mark })
+    Ok(Signed { payload, kind, key, mark })
 }
 
 fn verify_signature(
@@ -109,16 +143,17 @@ fn verify_signature(
     message: &str,
     signature: &Signature<'_>,
     ring: &KeyRing,
-) -> Result<KeyIndex, Rejection> {
+) -> Result<(KeyIndex, Kind), Rejection> {
     let parsed;
     // A header that is, byte for byte, what one of our keys writes needs no parsing.
-    let (algorithm, kid) = match ring.iter().find(|(_, key)| key.header() == header) {
-        Some((_, key)) => (key.algorithm(), key.id()),
+    let written = ring.iter().find_map(|(_, key)| Some((key, key.kind_of(header)?)));
+    let (algorithm, kid, kind) = match written {
+        Some((key, kind)) => (key.algorithm(), key.id(), kind),
         None => {
             parsed = Header::parse(header)?;
             let known = ring.iter().map(|(_, key)| key.algorithm());
             let algorithm = known.into_iter().find(|known| known.name() == parsed.algorithm);
-            (algorithm.ok_or(Rejection::UnknownKey)?, parsed.kid.as_deref())
+            (algorithm.ok_or(Rejection::UnknownKey)?, parsed.kid.as_deref(), parsed.kind)
         }
     };
     let named = kid.and_then(|kid| ring.iter().find(|(_, key)| key.id() == Some(kid)));
@@ -130,7 +165,7 @@ fn verify_signature(
         is_candidate(*index, key) && key.verify(message.as_bytes(), signature)
     });
     match verified {
-        Some((index, _)) => Ok(index),
+        Some((index, _)) => Ok((index, kind)),
         None if kid.is_some() && named.is_none() => Err(Rejection::UnknownKey),
         None => Err(Rejection::BadSignature),
     }
@@ -140,6 +175,7 @@ fn verify_signature(
 struct Header {
     algorithm: String,
     kid: Option<String>,
+    kind: Kind,
 }
 
 impl Header {
@@ -148,18 +184,27 @@ impl Header {
         let json = Dict::from_vec(json).map_err(|_| Rejection::Malformed)?;
         let mut algorithm = None;
         let mut kid = None;
+        let (mut critical, mut version) = (None, None);
         for (key, value) in json.members() {
             match unescape(key).as_ref() {
                 b"alg" => algorithm = Some(string(value)?),
                 b"kid" => kid = Some(string(value)?),
-                // Extensions that must be understood, and none is (sections 4.1.11; RFC 7797).
-                b"crit" | b"b64" => return Err(Rejection::Malformed),
+                b"crit" => critical = Some(value),
+                b"cr" => version = Some(value),
+                // RFC 7797.
+                b"b64" => return Err(Rejection::Malformed),
                 _ => {}
             }
         }
+        // Of the extensions that must be understood a ticket's is the only one (section 4.1.11).
+        let kind = match (critical, version) {
+            (None, _) => Kind::Session,
+            (Some(CRITICAL), Some(TICKET_VERSION)) => Kind::Ticket,
+            _ => return Err(Rejection::Malformed),
+        };
         match algorithm {
             Some(algorithm) if !algorithm.eq_ignore_ascii_case("none") => {
-                Ok(Self { algorithm, kid })
+                Ok(Self { algorithm, kid, kind })
             }
             _ => Err(Rejection::Malformed),
         }
