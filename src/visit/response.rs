@@ -160,10 +160,10 @@ pub(crate) fn close_session(
         | (directive @ Directive::Save(_), Ok(())) => {
             write(shared, &current, &policy, directive, opened, now)
         }
-        (Directive::Keep, Ok(())) => {
+        (Directive::Keep | Directive::EndOthers, Ok(())) => {
             Ok(refresh(shared, &current, &policy, request, response, opened, visit.begun, now))
         }
-        (Directive::Keep, Err(_)) => Ok(Done::default()),
+        (Directive::Keep | Directive::EndOthers, Err(_)) => Ok(Done::default()),
         (Directive::Save(_), Err(rejection)) => {
             shared.metrics.session_written(Action::Rejected);
             log::warn!(
@@ -242,6 +242,9 @@ fn read(response: &impl Fields, config: &Config) -> Directive {
     for value in response.all(names.delete.name()) {
         control.delete.add(value);
     }
+    for value in response.all(names.renew.name()) {
+        control.renew.add(value);
+    }
     directive::read(&control, names.encoding)
 }
 
@@ -262,7 +265,7 @@ fn write(
     opened: &Opened,
     now: Timestamp,
 ) -> Result<Done, Broken> {
-    if let Directive::Delete { beside_a_save: true } = directive {
+    if let Directive::Delete { beside_a_save: true, .. } = directive {
         log::warn!("the backend saves and deletes the session in one answer: it is deleted");
     }
     let action = session::close(opened, directive, &state.keys, policy, now, fresh_id)?;
@@ -329,7 +332,11 @@ fn carry_out(
         CookieAction::Expire { set_cookie, session } => (Action::Deleted, session, set_cookie),
         CookieAction::Issue(issued) => {
             cookie_bytes = Some(issued.cookie_bytes);
+            if issued.renewed && issued.kind != IssueKind::Renewed {
+                shared.metrics.session_written(Action::Renewed);
+            }
             let action = match issued.kind {
+                IssueKind::Renewed => Action::Renewed,
                 IssueKind::Saved => Action::Saved,
                 IssueKind::Merged => Action::Merged,
                 IssueKind::Refreshed => Action::Refreshed,
