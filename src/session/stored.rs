@@ -156,7 +156,7 @@ pub fn plan(
     opened: &Opened,
     directive: Directive,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Fresh,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
 ) -> Result<Plan, Broken> {
     match directive {
         Directive::Keep => Ok(Plan::Cookie(CookieAction::Keep)),
@@ -189,13 +189,13 @@ pub fn plan(
 pub fn refresh(
     opened: &Opened,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Fresh,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
 ) -> Result<Plan, Broken> {
     let Some(token) = &opened.token else {
         return Ok(Plan::Cookie(CookieAction::Keep));
     };
     let Issuer { policy, now, .. } = issuer;
-    let made = fresh();
+    let made = fresh()?;
     let (key, id) = match opened.stored() {
         Some((_, key, _)) => (key.clone(), token.id().clone()),
         None => (made.key, made.id),
@@ -239,7 +239,7 @@ impl Write {
         applied: &Applied,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Fresh,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
     ) -> Result<Option<Retry>, Broken> {
         match applied {
             Applied::Done { .. } => Ok(None),
@@ -253,7 +253,7 @@ impl Write {
         theirs: &Row,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Fresh,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
     ) -> Result<Retry, Broken> {
         let (Some(intent), Some((token, key, _))) = (&self.intent, opened.stored()) else {
             return Ok(Retry::Ended);
@@ -286,7 +286,7 @@ impl Write {
         &self,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Fresh,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
     ) -> Result<Retry, Broken> {
         let Some(intent) = self.intent.as_ref().filter(|intent| intent.tries < TRIES) else {
             return Ok(Retry::Ended);
@@ -319,7 +319,7 @@ fn write(
     revision: Option<u64>,
     intent: Intent,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Fresh,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
 ) -> Result<Write, Broken> {
     let Issuer { policy, now, .. } = issuer;
     let size = dict.as_str().len();
@@ -337,7 +337,7 @@ fn write(
     let before = opened.token.as_ref().map(|_| &intent.base);
     let successor = Successor::of(before, &dict, asked, policy);
     let stored = opened.stored().zip(revision);
-    let made = fresh();
+    let made = fresh()?;
     let managed = opened.token.as_ref().and_then(VerifiedToken::managed);
     let (id, key) = match (&successor, &stored) {
         (Successor::Same, Some(((token, key, _), _))) => (token.id().clone(), (*key).clone()),

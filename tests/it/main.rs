@@ -14,7 +14,7 @@
 //!
 //! What is a session: [`tokens`]; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
-//! [`refresh`], and [`refresh_race`] what a refresh must not undo.
+//! [`refresh`], and [`refresh_race`] what a refresh must not undo; [`store`] once it is not in the cookie.
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
@@ -75,6 +75,7 @@ mod shutdown;
 mod smuggling;
 mod spoofing;
 mod startup;
+mod store;
 mod streams;
 mod tls;
 mod token_claims;
