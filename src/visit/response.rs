@@ -336,9 +336,9 @@ fn read(response: &impl Fields, config: &Config) -> Directive {
 #[derive(Default)]
 pub(super) struct Done {
     pub(super) action: Option<Action>,
-    set_cookie: Option<String>,
-    refreshing: Option<Refreshing>,
-    follows: Vec<SessionId>,
+    pub(super) set_cookie: Option<String>,
+    pub(super) refreshing: Option<Refreshing>,
+    pub(super) follows: Vec<SessionId>,
 }
 
 /// Renews a token that is due, unless a newer write of the same session would be undone.

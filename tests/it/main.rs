@@ -14,7 +14,9 @@
 //!
 //! What is a session: [`tokens`]; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
-//! [`refresh`], and [`refresh_race`] what a refresh must not undo; [`store`] once it is not in the cookie.
+//! [`refresh`], and [`refresh_race`] what a refresh must not undo.
+//!
+//! Where a session is that outgrows the cookie: [`store`], [`store_start`].
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
@@ -76,6 +78,7 @@ mod smuggling;
 mod spoofing;
 mod startup;
 mod store;
+mod store_start;
 mod streams;
 mod tls;
 mod token_claims;

@@ -39,7 +39,7 @@ struct Home(TempDir);
 impl Home {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         Self(folder)
     }
 
@@ -263,8 +263,10 @@ fn a_store_that_is_away_is_no_log_out() {
         "{}[[routes]]\npath = \"/private\"\nrequire = true\n",
         home.tables("").replace("[session]", "on_outage = \"pass\"\n[session]")
     );
-    let passing =
-        Sidecar::before(&backend).with(&required).with("[headers]\nstatus = \"X-Session-Status\"").start();
+    let passing = Sidecar::before(&backend)
+        .with(&required)
+        .with("[headers]\nstatus = \"X-Session-Status\"")
+        .start();
     let ticket = log_in(&sidecar, r#"{"n":1}"#);
     assert_eq!(seen(&passing, &ticket), r#"{"n":1}"#);
     let away = home.path().with_extension("away");
