@@ -8,7 +8,8 @@
 
 final class CloakroomSessionError extends RuntimeException {}
 
-final class CloakroomSession implements SessionHandlerInterface, SessionUpdateTimestampHandlerInterface, SessionIdInterface
+final class CloakroomSession implements
+    SessionHandlerInterface, SessionUpdateTimestampHandlerInterface, SessionIdInterface
 {
     // session_id() has to stay the same from one request to the next, since apps derive tokens from it.
     // It is kept under this key, which $_SESSION does not show.
@@ -32,9 +33,9 @@ final class CloakroomSession implements SessionHandlerInterface, SessionUpdateTi
         $this->came = json_decode($json, true, 512, JSON_BIGINT_AS_STRING);
         $this->kinds = (array) json_decode($json);
         // The text of each value: what the app leaves alone goes back exactly as it came.
-        $string = '"(?:[^"\\\\]|\\\\.)*+"';
-        $value = "(?<v>$string|[^\"\\[\\]{},:]++|[\\[{](?:(?&v)|[,:])*+[\\]}])";
-        preg_match_all("~($string):($value)~", substr($json, 1, -1), $pairs, PREG_SET_ORDER);
+        $string = '"(?:[^"\\\\]++|\\\\.)*+"';
+        $value = "(?<v>$string|[^\"\\[\\]{},:\\s]++|[\\[{](?:(?&v)|[,:\\s])*+[\\]}])";
+        preg_match_all("~($string)\\s*:\\s*($value)~", substr($json, 1, -1), $pairs, PREG_SET_ORDER);
         foreach ($pairs as $pair) {
             $this->texts[json_decode($pair[1])] = $pair[2];
         }
@@ -157,13 +158,11 @@ final class CloakroomSession implements SessionHandlerInterface, SessionUpdateTi
     {
         try {
             $this->takeCookie();
-            if (session_status() === PHP_SESSION_ACTIVE) {
-                if (!$this->open) {
-                    throw new CloakroomSessionError('The app keeps its session with a handler of its own. Turn that '
-                        . 'off: session_set_save_handler(), session.save_handler.');
-                }
-                $this->write(session_id(), '');
+            if (session_id() !== '' && $this->name === null) {
+                throw new CloakroomSessionError('The app keeps its session with a handler of its own. Turn that '
+                    . 'off: session_set_save_handler(), session.save_handler.');
             }
+            $this->open && $this->write(session_id(), '');
         } catch (Throwable $error) {
             session_abort();
             $this->failed = self::fail($error);
@@ -171,7 +170,7 @@ final class CloakroomSession implements SessionHandlerInterface, SessionUpdateTi
         return $this->failed ?? $output;
     }
 
-    /** PHP's own cookie, which the app may have set by hand, goes no further; "remember me" may be in it. */
+    /** PHP's own cookie, which the app may have set by hand, goes no further; "remember me" is in it. */
     private function takeCookie()
     {
         $cookies = preg_grep('/^Set-Cookie:/i', headers_list());
@@ -221,7 +220,8 @@ final class CloakroomSession implements SessionHandlerInterface, SessionUpdateTi
             }
             $autoStart = session_status() === PHP_SESSION_ACTIVE && session_abort();
             session_set_save_handler($session, false);
-            foreach (['use_cookies' => 0, 'use_only_cookies' => 1, 'use_trans_sid' => 0, 'use_strict_mode' => 1,
+            // PHP's cookie goes no further than takeCookie(); without it PHP would forget its lifetime.
+            foreach (['use_cookies' => 1, 'use_only_cookies' => 1, 'use_trans_sid' => 0, 'use_strict_mode' => 1,
                 'serialize_handler' => 'php_serialize', 'gc_probability' => 0] as $name => $value) {
                 ini_set("session.$name", $value);
             }
