@@ -28,3 +28,9 @@ class Flask(Rules, unittest.TestCase):
     @classmethod
     def start(cls, folder, prefix):
         return python(folder, "flask_app", PREFIX=prefix)
+
+
+class Django(Rules, unittest.TestCase):
+    @classmethod
+    def start(cls, folder, prefix):
+        return python(folder, "django_app", PREFIX=prefix)

@@ -4,8 +4,8 @@ The content comes in X-Session and goes out in X-Session-Save, -Delete, -Renew a
 
     app.session_interface = cloakroom_flask.FlaskSessions()
 
-Settings in app.config: CLOAKROOM_HEADER = "X-Session"; CLOAKROOM_SESSIONLESS, what paths begin with for which cloakroom
-sends no X-Session; CLOAKROOM_TAGS = True to keep the types that Flask adds to JSON (datetime, UUID, bytes, Markup, …).
+Settings in app.config: CLOAKROOM_HEADER = "X-Session"; CLOAKROOM_SESSIONLESS = (), what the paths begin with for which
+cloakroom sends no X-Session; CLOAKROOM_TAGS = True to keep the types that Flask adds to JSON (datetime, Markup, …).
 """
 
 import json
