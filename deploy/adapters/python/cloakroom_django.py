@@ -9,6 +9,7 @@ Two settings more: CLOAKROOM_HEADER = "X-Session", and CLOAKROOM_SESSIONLESS = (
 cloakroom sends no X-Session.
 """
 
+import hashlib
 import json
 import math
 
@@ -212,13 +213,17 @@ class SessionMiddleware(DjangosSessionMiddleware):
         request.session = SessionStore(read=lambda: Received(text, self.header))
         if not (text is None and request.path.startswith(self.sessionless)):
             request.session.received
+        if text not in (None, "{}"):
+            # The sidecar keeps the session's cookie. Caches within Django that tell users apart by Cookie need another.
+            cookies = [request.META.get("HTTP_COOKIE"), f"{KEY}={hashlib.sha256(text.encode()).hexdigest()}"]
+            request.META["HTTP_COOKIE"] = "; ".join(filter(None, cookies))
 
     def process_response(self, request, response):
         session = getattr(request, "session", None)
         if not isinstance(session, SessionStore):
             return response
         if session.accessed:
-            # For Django's own cache and those up to the sidecar, which makes Cookie of it.
+            # For caches up to the sidecar, which makes Cookie of it.
             patch_vary_headers(response, [self.header])
         # As ever, an error of the server's saves nothing. A log-out counts.
         if response.status_code < 500 or session.is_empty():

@@ -9,12 +9,14 @@ import time
 import django
 from django.conf import settings
 from django.contrib import admin, messages
+from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
 from django.utils import timezone
 from django.views.decorators.cache import cache_page
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.vary import vary_on_cookie
 
 settings.configure(
     SECRET_KEY=os.environ.get("SECRET_KEY", "not used for sessions"),
@@ -28,11 +30,13 @@ settings.configure(
         "django.contrib.messages",
     ],
     MIDDLEWARE=[
+        *(["django.middleware.cache.UpdateCacheMiddleware"] if os.environ.get("CACHED") else []),
         "cloakroom_django.SessionMiddleware",
         "django.middleware.common.CommonMiddleware",
         "django.middleware.csrf.CsrfViewMiddleware",
         "django.contrib.auth.middleware.AuthenticationMiddleware",
         "django.contrib.messages.middleware.MessageMiddleware",
+        *(["django.middleware.cache.FetchFromCacheMiddleware"] if os.environ.get("CACHED") else []),
     ],
     MESSAGE_STORAGE="django.contrib.messages.storage.session.SessionStorage",
     TEMPLATES=[
@@ -165,14 +169,14 @@ def late(request):
 
 
 @cache_page(60)
+@vary_on_cookie
 def cached(request):
     return HttpResponse(request.session.get("user", "nobody"))
 
 
-@cache_page(60)
-def cached_save(request):
-    request.session["secret"] = request.GET.get("secret", "")
-    return HttpResponse("ok")
+def kept(request):
+    request.session.setdefault("secret", "known to one only")
+    return HttpResponse(request.session.get("user", "nobody"))
 
 
 async def asynchronous(request):
@@ -191,7 +195,7 @@ def health(request):
 
 
 views = [show, read, put, drop, login, logout, bad, who, expiry, key, made_key, new_key, test_cookie, message,
-         read_messages, nested, broken, broken_log_out, late, cached, cached_save, asynchronous, asynchronous_end]
+         read_messages, nested, broken, broken_log_out, late, cached, kept, asynchronous, asynchronous_end]
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health),
@@ -199,6 +203,7 @@ urlpatterns = [
     *(path(view.__name__, csrf_exempt(view)) for view in views),
 ]
 app = get_wsgi_application()
+asgi = get_asgi_application()
 
 if __name__ == "__main__":
     # A data base with one administrator, Ann.
