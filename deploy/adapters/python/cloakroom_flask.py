@@ -154,7 +154,7 @@ class FlaskSessions(SessionInterface):
             if session.permanent:
                 max_age = int(app.permanent_session_lifetime.total_seconds())
             response.headers.update(session.received.answer(session, session.renewed, max_age))
-        session.modified, session.sealed = False, True
+        session.sealed = True
 
     def regenerate(self, session):
         """A new id, as Flask-Session has it. Flask itself has none, and needs none: see README.md."""
