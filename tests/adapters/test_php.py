@@ -103,9 +103,11 @@ class Traps(unittest.TestCase):
         self.assertEqual(self.session(), {"n": 2})
 
     def test_what_does_not_write_saves_nothing(self):
-        for name in ["read_only", "abort"]:
+        self.log_in()
+        for name in ["read_only", "abort", "no_session", "null"]:
             with self.subTest(name):
                 self.assertEqual(self.case(name)[0], {})
+        self.assertEqual(self.session(), {"user": "Ann"})
 
     def test_a_change_after_the_headers_is_an_error_that_names_the_line(self):
         lines = (HERE / "apps/php/traps.php").read_text().splitlines()
@@ -126,6 +128,13 @@ class Traps(unittest.TestCase):
         _, answer = self.case("too_late")
         self.assertIn("could not be read or saved", answer.text[-100:])
         self.logged("output has started at", "traps.php:")
+
+    def test_an_answer_in_pieces_takes_the_session_along_with_the_first(self):
+        said, answer = self.case("events")
+        self.assertEqual((said, answer.text), ({"Save": {"n": 13}}, "data: 0\n\ndata: 1\n\ndata: 2\n\n"))
+
+    def test_output_that_is_thrown_away_is_no_moment_to_save(self):
+        self.assertEqual(self.case("cleaned_meanwhile")[0], {"Save": {"n": 12}})
 
     def test_a_change_at_the_very_end_is_saved(self):
         for name in ["shutdown", "destructor"]:
@@ -160,6 +169,7 @@ class Traps(unittest.TestCase):
             ("byte_key", ["a key of $_SESSION", "UTF-8"]),
             ("itself", ["$_SESSION['a']", "contains itself"]),
             ("early_bad", ["$_SESSION['early']", "class ArrayObject"]),
+            ("cleaned_bad", ["$_SESSION['cleaned']", "class ArrayObject"]),
         ]:
             with self.subTest(name):
                 self.assertEqual(self.case(name, 500)[0], {})

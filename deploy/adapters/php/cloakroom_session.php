@@ -81,7 +81,7 @@ final class CloakroomSession implements
 
     // session_regenerate_id(true) calls destroy too; a write follows and takes the delete back.
     public function destroy($id): bool { return $this->save($id, []); }
-    public function write($id, $data): bool { return $this->save($id, $_SESSION ?? unserialize($data)); }
+    public function write($id, $data): bool { return $this->save($id, $_SESSION ?? $this->now); }
 
     private function save(string $id, array $session): bool
     {
@@ -154,8 +154,11 @@ final class CloakroomSession implements
     }
 
     /** Called with the answer before it goes out, at the latest when all has run, and before headers do: saves. */
-    public function beforeOutput($output = '')
+    public function beforeOutput($output = '', int $phase = 0)
     {
+        if ($phase & PHP_OUTPUT_HANDLER_CLEAN && $_SERVER['REQUEST_METHOD'] !== 'HEAD') {
+            return '';  // the app throws away what it has written; the answer to HEAD ends like this, too
+        }
         try {
             $this->takeCookie();
             if (session_id() !== '' && $this->name === null) {
@@ -211,7 +214,7 @@ final class CloakroomSession implements
             return get_cfg_var("cloakroom.$name") ?: getenv('CLOAKROOM_' . strtoupper($name)) ?: '';
         };
         $header = $setting('header') ?: 'X-Session';
-        $path = strtok($_SERVER['REQUEST_URI'] ?? '/', '?');
+        $path = (string) strtok($_SERVER['REQUEST_URI'] ?? '/', '?');
         $isBelow = function (string $prefix) use ($path) { return $prefix !== '' && strpos($path, $prefix) === 0; };
         try {
             $session = new self($header, $_SERVER['HTTP_' . strtoupper(strtr($header, '-', '_'))] ?? null);

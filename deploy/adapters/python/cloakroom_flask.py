@@ -126,7 +126,7 @@ class NoSession(NullSession):
     def _fail(self, *args, **kwargs):
         raise SessionError("There is no session on this path: CLOAKROOM_SESSIONLESS says so.")
 
-    __getitem__ = __contains__ = get = _fail
+    __getitem__ = __contains__ = __iter__ = __len__ = get = keys = values = items = _fail
     __setitem__ = __delitem__ = clear = pop = popitem = update = setdefault = _fail
 
 
