@@ -23,7 +23,7 @@ final class CloakroomSession implements
     private $now;           // what the session holds since the last write or destroy
     private $said = [];     // what the sidecar is told so far
     private $id;            // the id that came, or the first that was made
-    private $lastId, $name, $lifetime, $failed, $open = false;
+    private $lastId, $name, $lifetime, $failed = false, $open = false;
 
     public function __construct(string $header, ?string $json)
     {
@@ -156,7 +156,7 @@ final class CloakroomSession implements
     /** Called with the answer before it goes out, at the latest when all has run, and before headers do: saves. */
     public function beforeOutput($output = '', int $phase = 0)
     {
-        if ($phase & PHP_OUTPUT_HANDLER_CLEAN && $_SERVER['REQUEST_METHOD'] !== 'HEAD') {
+        if ($this->failed || $phase & PHP_OUTPUT_HANDLER_CLEAN && $_SERVER['REQUEST_METHOD'] !== 'HEAD') {
             return '';  // the app throws away what it has written; the answer to HEAD ends like this, too
         }
         try {
@@ -167,10 +167,11 @@ final class CloakroomSession implements
             }
             $this->open && $this->write(session_id(), '');
         } catch (Throwable $error) {
+            $this->failed = true;
             session_abort();
-            $this->failed = self::fail($error);
+            return self::fail($error);
         }
-        return $this->failed ?? $output;
+        return $output;
     }
 
     /** PHP's own cookie, which the app may have set by hand, goes no further; "remember me" is in it. */
