@@ -55,6 +55,9 @@ class Traps(unittest.TestCase):
         if "Save" in said:
             said["Save"] = json.loads(said["Save"])
             self.assertRegex(said["Save"].pop("_session_id"), "^[0-9a-f]{32}$")
+            # A new session ends with the browser, as ever.
+            if said.get("Max-Age") == "0":
+                del said["Max-Age"]
         return said, answer
 
     def session(self):
@@ -147,6 +150,14 @@ class Traps(unittest.TestCase):
             with self.subTest(name, method=method):
                 self.browser.cookies.clear()
                 self.assertEqual(self.case(name, status, method)[0], {"Save": {"n": n}})
+
+    def test_a_session_ends_with_the_browser_unless_it_is_told_to_last(self):
+        self.browser.post("/set?key=n", "1")
+        self.assertEqual(self.recorder.last()["Max-Age"], "0")
+        self.browser.post("/set?key=n", "2")
+        self.assertNotIn("Max-Age", self.recorder.last(), "it was not asked")
+        self.browser.post("/login?name=Ann")
+        self.assertEqual(self.recorder.last()["Max-Age"], "0")
 
     def test_remember_me_is_the_lifetime_of_the_cookie(self):
         self.assertEqual(self.case("remember_params")[0]["Max-Age"], "3600")

@@ -99,9 +99,11 @@ final class CloakroomSession implements
             $answer = $this->came === [] ? [] : ['Delete' => '1'];
         } elseif ($changed) {
             $pairs[] = '"' . self::ID . '":' . json_encode($id);
+            // As PHP's cookie would: a new one ends with the browser, unless it is told how long it is good for.
             $lifetime = $this->lifetime ?? session_get_cookie_params()['lifetime'];
+            $isSet = $lifetime > 0 || $renewed || $this->came === [];
             $answer = ['Save' => '{' . implode(',', $pairs) . '}'] + ($renewed ? ['Renew' => '1'] : [])
-                + ($lifetime > 0 ? ['Max-Age' => (string) $lifetime] : []);
+                + ($isSet ? ['Max-Age' => (string) $lifetime] : []);
         }
         if ($answer != $this->said && headers_sent($file, $line)) {
             throw new CloakroomSessionError("The session cannot be saved: output has started at $file:$line. "

@@ -107,7 +107,7 @@ class FlaskSession(SecureCookieSession):
 
     def __init__(self, received):
         super().__init__(received.values)
-        self.received, self.was_permanent = received, self.permanent
+        self.received = received
 
     @property
     def modified(self):
@@ -150,9 +150,7 @@ class FlaskSessions(SessionInterface):
             # For caches between app and sidecar; the sidecar makes Cookie of it.
             response.vary.add(session.received.header)
         if session.modified or session.renewed:
-            max_age = 0 if session.was_permanent else None
-            if session.permanent:
-                max_age = int(app.permanent_session_lifetime.total_seconds())
+            max_age = int(app.permanent_session_lifetime.total_seconds()) if session.permanent else 0
             response.headers.update(session.received.answer(session, session.renewed, max_age))
         session.sealed = True
 
