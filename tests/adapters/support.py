@@ -1,5 +1,7 @@
 """What every suite takes: an app as a process, a sidecar in front of it, a browser's cookies, and a recorder."""
 
+import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -25,6 +27,15 @@ PYTHON = sys.executable
 
 # How long anything here may take, in seconds: Java on a busy machine needs some.
 PATIENCE = 40
+
+
+@contextlib.contextmanager
+def alone():
+    """While something is put into CACHE: suites run at the same time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Process:

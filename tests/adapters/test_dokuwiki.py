@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from support import CACHE, Client, Folder, Recorder, Sidecar
+from support import CACHE, Client, Folder, Recorder, Sidecar, alone
 from test_php import ADAPTER, served
 
 PACKAGES = ["dokuwiki", "php-geshi", "php-phpseclib", "php-random-compat", "libphp-simplepie"]
@@ -54,7 +54,8 @@ def installed():
 
 
 def dokuwiki(folder):
-    root = installed()
+    with alone():
+        root = installed()
     wiki = folder / "wiki"
     if not wiki.exists():
         shutil.copytree(root / "var/lib/dokuwiki/data", wiki)
