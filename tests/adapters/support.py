@@ -306,7 +306,7 @@ class Recorder:
 
 
 class Told:
-    """A sidecar, and an app behind it that answers with the headers that it is told to send and the session that came."""
+    """A sidecar, and an app behind it that sends the headers that it is told to, with the session that came."""
 
     def __init__(self, folder, **settings):
         self.say = ()

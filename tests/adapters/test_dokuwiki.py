@@ -59,9 +59,9 @@ def dokuwiki(folder):
     wiki = folder / "wiki"
     if not wiki.exists():
         shutil.copytree(root / "var/lib/dokuwiki/data", wiki)
-    settings = f"-d auto_prepend_file={ADAPTER} -d include_path=.:{root}/usr/share/php -d display_errors=0 -d log_errors=1"
+    settings = f"-d auto_prepend_file={ADAPTER} -d include_path=.:{root}/usr/share/php"
     code = root / "usr/share/dokuwiki"
-    return served(f"php {settings} -S 127.0.0.1:$PORT -t {code}", code, WIKI=str(wiki))
+    return served(f"php {settings} -d display_errors=0 -d log_errors=1 -S 127.0.0.1:$PORT -t {code}", code, WIKI=str(wiki))
 
 
 class DokuWiki(unittest.TestCase):
