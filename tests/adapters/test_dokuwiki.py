@@ -61,7 +61,8 @@ def dokuwiki(folder):
         shutil.copytree(root / "var/lib/dokuwiki/data", wiki)
     settings = f"-d auto_prepend_file={ADAPTER} -d include_path=.:{root}/usr/share/php"
     code = root / "usr/share/dokuwiki"
-    return served(f"php {settings} -d display_errors=0 -d log_errors=1 -S 127.0.0.1:$PORT -t {code}", code, WIKI=str(wiki))
+    command = f"php {settings} -d display_errors=0 -d log_errors=1 -S 127.0.0.1:$PORT -t {code}"
+    return served(command, code, WIKI=str(wiki))
 
 
 class DokuWiki(unittest.TestCase):
