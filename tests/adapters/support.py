@@ -5,7 +5,7 @@ import fcntl
 import http.client
 import json
 import os
-import queue
+import random
 import re
 import socket
 import subprocess
@@ -30,12 +30,12 @@ PATIENCE = 40
 
 
 @contextlib.contextmanager
-def alone():
-    """While something is put into CACHE: suites run at the same time."""
+def alone(name="lock"):
+    """While something is put into CACHE or installed: suites run at the same time."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    with open(CACHE / "lock", "w") as lock:
+    with open(CACHE / name, "a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock
 
 
 class Process:
@@ -100,9 +100,7 @@ class Process:
 
 def served(command, folder, **environment):
     """An app that takes its port from $PORT, as soon as it takes connections. `command` is for the shell."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = Process(["sh", "-c", f"exec {command}"], folder, PORT=str(port), **environment)
     process.port = port
     deadline = time.monotonic() + PATIENCE
@@ -115,6 +113,20 @@ def served(command, folder, **environment):
                 process.stop()
                 raise RuntimeError(f"{command}: does not listen:\n{process.text()}") from None
             time.sleep(0.05)
+
+
+def free_port():
+    """A port that nobody else takes while the app starts: below those that the system gives out, and each only once."""
+    with alone("port") as last:
+        last.seek(0)
+        port = int(last.read() or random.randrange(12000, 30000))
+        while True:
+            port = port + 1 if port < 30000 else 12000
+            with socket.socket() as free, contextlib.suppress(OSError):
+                free.bind(("127.0.0.1", port))
+                last.truncate(0)
+                last.write(str(port))
+                return port
 
 
 def new_key(folder):
