@@ -43,7 +43,8 @@ final class CloakroomSession implements
             throw new CloakroomSessionError("$header cannot be read. It has to be a JSON object as cloakroom writes "
                 . 'it (headers.encoding = "json"), of Unicode text: ' . json_last_error_msg() . '.');
         }
-        $this->id = $this->came[self::ID] ?? null;
+        $id = $this->came[self::ID] ?? null;
+        $this->id = is_string($id) && preg_match('/^[-,a-zA-Z0-9]{16,128}$/D', $id) ? $id : null;
         unset($this->came[self::ID]);
         $this->now = $this->came;
     }
@@ -116,7 +117,8 @@ final class CloakroomSession implements
     /** One value as JSON. An array goes out as the kind that it came as: PHP itself cannot tell {} from []. */
     private function json($value, $kind, string $where, int $depth = 2): string
     {
-        if (is_string($value) && is_float($kind) && abs($kind) >= PHP_INT_MAX && (float) $value === $kind) {
+        if (is_string($value) && is_float($kind) && preg_match('/^-?[1-9][0-9]{18,}$/D', $value)
+            && (float) $value === $kind) {
             return $value;  // an integer too long for PHP: for the app it is a string of digits
         }
         if (!is_array($value)) {
