@@ -1,0 +1,147 @@
+"""Perl: what deploy/adapters/perl has, on Plack."""
+
+import shutil
+import subprocess
+import unittest
+
+import needs
+from rules import Rules
+from support import ADAPTERS, HERE, Client, Folder, Recorder, Sidecar, served
+
+ADAPTER = ADAPTERS / "perl/Cloakroom.pm"
+
+
+def setUpModule():
+    needs.install({"perl": "perl", "plackup": "libplack-perl"})
+
+
+def plack(folder, **environment):
+    library = folder / "lib/Plack/Middleware"
+    library.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ADAPTER, library)
+    command = f"plackup -E production -s HTTP::Server::PSGI --host 127.0.0.1 --port $PORT {HERE}/apps/plack.psgi"
+    return served(command, folder, PERL5LIB=str(folder / "lib"), **environment)
+
+
+class Perl(Rules, unittest.TestCase):
+    @classmethod
+    def start(cls, folder, prefix):
+        return plack(folder, PREFIX=prefix)
+
+
+class Particular(unittest.TestCase):
+    """What is particular to Plack::Middleware::Session's interface, and to Perl."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = Folder()
+        cls.addClassCleanup(folder.stop)
+        cls.app = plack(folder.path)
+        cls.addClassCleanup(cls.app.stop)
+        cls.recorder = Recorder(cls.app.port)
+        cls.addClassCleanup(cls.recorder.stop)
+        cls.sidecar = Sidecar(cls.recorder.port, folder.path)
+        cls.addClassCleanup(cls.sidecar.stop)
+
+    def setUp(self):
+        self.browser = Client(self.sidecar.port)
+
+    def said(self, method, path, body="", status=200):
+        answer = self.browser.request(method, path, body)
+        self.assertEqual(answer.status, status, answer)
+        return self.recorder.last()
+
+    def with_session(self, text):
+        self.browser.cookies["session"] = self.sidecar.token(text)
+
+    def test_the_file_is_short_and_compiles_without_a_warning(self):
+        self.assertLess(len(ADAPTER.read_text(encoding="utf-8").splitlines()), 250)
+        checked = subprocess.run(["perl", "-wc", ADAPTER], capture_output=True, text=True, check=True)
+        self.assertEqual(checked.stderr, f"{ADAPTER} syntax OK\n")
+
+    def test_numbers_that_are_printed_and_texts_that_are_added_to_stay_what_they_are(self):
+        self.with_session('{"n":5,"deep":{"n":6,"digits":"8"},"list":[7],"digits":"9"}')
+        said = self.said("POST", "/count")
+        self.assertEqual(said, {"Save": '{"n":5,"deep":{"n":6,"digits":"8"},"list":[7],"digits":"9","touched":1}'})
+
+    def test_each_kind_of_value_becomes_its_own_json(self):
+        self.with_session('{"n":5,"deep":{"n":6}}')
+        self.assertEqual(self.said("POST", "/increment")["Save"],
+                         '{"n":6,"deep":{"n":7},"digits":"12","large":123456789012345678901234567890,"no":false,'
+                         '"nothing":null,"text":"007","third":0.33333333333333331,"yes":true}')
+
+    def test_values_that_json_cannot_hold_are_refused_where_they_are_assigned(self):
+        answer = self.browser.get("/values").json()
+        wanted = {"code", "object", "nan", "infinite", "regex", "scalar", "glob", "handle", "circle", "deep", "_session_id"}
+        self.assertEqual(set(answer["refused"]), wanted)
+        for key, message in answer["refused"].items():
+            self.assertIn(key, message)
+        self.assertIn("{deep}{deeper}[0] is a Cart", answer["refused"]["deep"])
+        self.assertIn("plack.psgi line", answer["refused"]["deep"])
+        self.assertEqual(answer["left"], [])
+
+    def test_what_cannot_be_seen_at_the_assignment_is_seen_before_the_answer_goes(self):
+        self.with_session('{"a":{}}')
+        self.assertEqual(self.said("POST", "/inside?key=a", status=500), {})
+        self.app.find("{a}{inside} is a Cart")
+
+    def test_what_is_changed_in_place_is_saved(self):
+        self.with_session('{"list":[1],"kept":1.50}')
+        self.assertEqual(self.said("POST", "/push?key=list"), {"Save": '{"list":[1,2],"kept":1.50}'})
+
+    def test_a_session_that_was_emptied_is_deleted(self):
+        self.with_session('{"a":1}')
+        self.assertEqual(self.said("POST", "/empty"), {"Delete": "1"})
+        self.assertEqual(self.said("POST", "/empty"), {})
+
+    def test_a_session_may_be_replaced_by_another_hash(self):
+        self.with_session('{"a":1,"b":{}}')
+        self.assertEqual(self.said("POST", "/replace", '{"b":{},"c":3}'), {"Save": '{"b":{},"c":3}'})
+
+    def test_expires_says_how_long_a_login_lasts(self):
+        self.assertIn(self.said("POST", "/expires")["Max-Age"], ["100", "99"])
+
+    def test_no_store_saves_nothing(self):
+        self.assertEqual(self.said("POST", "/no-store"), {})
+
+    def test_an_id_is_kept_from_when_the_app_asks_for_it_to_the_next_log_in(self):
+        self.assertEqual(self.said("GET", "/id"), {})
+        self.with_session('{"a":1}')
+        first = self.browser.get("/id").text
+        self.assertEqual(self.said("GET", "/id"), {})
+        self.assertEqual(self.browser.get("/id").text, first)
+        self.assertEqual(self.browser.get("/show").json(), {"a": 1})
+        self.browser.post("/login?name=Ann")
+        self.assertNotEqual(self.browser.get("/id").text, first)
+
+    def test_answers_that_are_streamed_or_come_later_save_too(self):
+        self.assertEqual(self.said("GET", "/stream"), {"Save": '{"streamed":1}'})
+        self.with_session("{}")
+        self.assertEqual(self.said("GET", "/delayed"), {"Save": '{"delayed":1}'})
+
+    def test_what_comes_after_the_head_is_an_error_in_the_log(self):
+        self.assertEqual(self.said("GET", "/late"), {})
+        self.app.find("what was changed after the head of the answer had gone is not saved")
+
+    def test_nothing_is_saved_where_the_app_dies(self):
+        self.assertEqual(self.said("GET", "/die", status=500), {})
+
+    def test_flash_messages_are_shown_once(self):
+        self.with_session('{"a":1}')
+        self.assertEqual(self.said("POST", "/flash"), {"Save": '{"a":1,"flash":["Saved."]}'})
+        self.assertEqual(self.browser.get("/take-flash").text, "Saved.")
+        self.assertEqual(self.browser.get("/take-flash").text, "")
+        self.assertEqual(self.recorder.last(), {})
+
+    def test_where_there_is_no_header_what_needs_no_session_works(self):
+        self.assertEqual(Client(self.app.port).get("/still").status, 200)
+
+    def test_what_is_no_json_object_is_refused(self):
+        for text in ["", "{", "x", "[]", "null", '{"a":1', '{"a":1}x', "{},{}", "W10"]:
+            with self.subTest(text):
+                answer = Client(self.app.port).get("/still", headers={"X-Session": text})
+                self.assertEqual(answer.status, 500, answer)
+
+
+if __name__ == "__main__":
+    unittest.main()
