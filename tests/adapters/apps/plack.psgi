@@ -1,6 +1,7 @@
 # Perl's app; rules.py says what it answers to. The adapter lies as Plack/Middleware/Cloakroom.pm in @INC.
 use strict;
 use warnings;
+use Encode qw(decode);
 use JSON::PP ();
 use Plack::Builder;
 use Plack::Request;
@@ -24,7 +25,7 @@ my %pages = (
     '/login' => sub {
         my ($session, $request) = @_;
         $request->session_options->{change_id} = 1;
-        $session->{user} = $request->query_parameters->{name};
+        $session->{user} = decode('UTF-8', $request->query_parameters->{name});
         return 'ok';
     },
     '/logout' => sub { $_[1]->session_options->{expire} = 1; 'ok' },
