@@ -294,6 +294,42 @@ class Recorder:
         self.thread.join()
 
 
+class Told:
+    """A sidecar, and an app behind it that answers with the headers that it is told to send and the session that came."""
+
+    def __init__(self, folder, **settings):
+        self.say = ()
+        told = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = self.headers["X-Session"].encode()
+                self.send_response(200)
+                for name, value in told.say:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.sidecar = Sidecar(self.server.server_port, folder, **settings)
+
+    def exchange(self, cookies, say=()):
+        """One request with these cookies: the browser with those it has afterwards, and the answer."""
+        self.say = list(dict(say).items())
+        browser = Client(self.sidecar.port, dict(cookies))
+        return browser, browser.get("/")
+
+    def stop(self):
+        self.sidecar.stop()
+        self.server.shutdown()
+        self.server.server_close()
+
+
 class Folder:
     """A temporary folder with the `stop` that all else here has."""
 

@@ -8,11 +8,9 @@ import base64
 import sys
 import unittest
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import sources
-from support import ADAPTERS, Client, Folder, Sidecar
+from support import ADAPTERS, Folder, Told
 
 sys.path.insert(0, str(ADAPTERS / "python"))
 
@@ -27,43 +25,13 @@ LEFT_OUT = {
 }
 
 
-class App:
-    """Answers with the headers that it is told to send; the body is the session that came."""
-
-    def __init__(self):
-        app = self
-        self.answer = {}
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                body = self.headers["X-Session"].encode()
-                self.send_response(200)
-                for name, value in app.answer.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-def through_cloakroom(app, sidecar):
+def through_cloakroom(told):
     """A session store as Django knows them."""
     from cloakroom_django import Received, SessionBase, SessionStore
 
-    def exchange(key, answer=()):
-        app.answer = dict(answer)
-        browser = Client(sidecar.port, {"session": key} if key else {})
-        came = browser.get("/").text
-        return came, browser.cookies.get("session")
+    def exchange(key, say=()):
+        browser, answer = told.exchange({"session": key} if key else {}, say)
+        return answer.text, browser.cookies.get("session")
 
     class Store(SessionStore):
         session_key = property(SessionBase._get_session_key)
@@ -126,11 +94,9 @@ def load_tests(loader, tests, pattern):
             super().setUpClass()
             folder = Folder()
             cls.addClassCleanup(folder.stop)
-            app = App()
-            cls.addClassCleanup(app.stop)
-            sidecar = Sidecar(app.server.server_port, folder.path)
-            cls.addClassCleanup(sidecar.stop)
-            cls.backend = through_cloakroom(app, sidecar)
+            told = Told(folder.path)
+            cls.addClassCleanup(told.stop)
+            cls.backend = through_cloakroom(told)
 
     for name, why in LEFT_OUT.items():
         for each in {name, f"{name}_async"} & set(dir(SessionTests)):

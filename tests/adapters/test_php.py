@@ -55,6 +55,9 @@ class Traps(unittest.TestCase):
         if "Save" in said:
             said["Save"] = json.loads(said["Save"])
             self.assertRegex(said["Save"].pop("_session_id"), "^[0-9a-f]{32}$")
+            # A new session ends with the browser, as ever.
+            if said.get("Max-Age") == "0":
+                del said["Max-Age"]
         return said, answer
 
     def session(self):
@@ -103,9 +106,11 @@ class Traps(unittest.TestCase):
         self.assertEqual(self.session(), {"n": 2})
 
     def test_what_does_not_write_saves_nothing(self):
-        for name in ["read_only", "abort"]:
+        self.log_in()
+        for name in ["read_only", "abort", "no_session", "null"]:
             with self.subTest(name):
                 self.assertEqual(self.case(name)[0], {})
+        self.assertEqual(self.session(), {"user": "Ann"})
 
     def test_a_change_after_the_headers_is_an_error_that_names_the_line(self):
         lines = (HERE / "apps/php/traps.php").read_text().splitlines()
@@ -127,6 +132,13 @@ class Traps(unittest.TestCase):
         self.assertIn("could not be read or saved", answer.text[-100:])
         self.logged("output has started at", "traps.php:")
 
+    def test_an_answer_in_pieces_takes_the_session_along_with_the_first(self):
+        said, answer = self.case("events")
+        self.assertEqual((said, answer.text), ({"Save": {"n": 13}}, "data: 0\n\ndata: 1\n\ndata: 2\n\n"))
+
+    def test_output_that_is_thrown_away_is_no_moment_to_save(self):
+        self.assertEqual(self.case("cleaned_meanwhile")[0], {"Save": {"n": 12}})
+
     def test_a_change_at_the_very_end_is_saved(self):
         for name in ["shutdown", "destructor"]:
             with self.subTest(name):
@@ -138,6 +150,14 @@ class Traps(unittest.TestCase):
             with self.subTest(name, method=method):
                 self.browser.cookies.clear()
                 self.assertEqual(self.case(name, status, method)[0], {"Save": {"n": n}})
+
+    def test_a_session_ends_with_the_browser_unless_it_is_told_to_last(self):
+        self.browser.post("/set?key=n", "1")
+        self.assertEqual(self.recorder.last()["Max-Age"], "0")
+        self.browser.post("/set?key=n", "2")
+        self.assertNotIn("Max-Age", self.recorder.last(), "it was not asked")
+        self.browser.post("/login?name=Ann")
+        self.assertEqual(self.recorder.last()["Max-Age"], "0")
 
     def test_remember_me_is_the_lifetime_of_the_cookie(self):
         self.assertEqual(self.case("remember_params")[0]["Max-Age"], "3600")
@@ -160,6 +180,7 @@ class Traps(unittest.TestCase):
             ("byte_key", ["a key of $_SESSION", "UTF-8"]),
             ("itself", ["$_SESSION['a']", "contains itself"]),
             ("early_bad", ["$_SESSION['early']", "class ArrayObject"]),
+            ("cleaned_bad", ["$_SESSION['cleaned']", "class ArrayObject"]),
         ]:
             with self.subTest(name):
                 self.assertEqual(self.case(name, 500)[0], {})

@@ -23,7 +23,7 @@ final class CloakroomSession implements
     private $now;           // what the session holds since the last write or destroy
     private $said = [];     // what the sidecar is told so far
     private $id;            // the id that came, or the first that was made
-    private $lastId, $name, $lifetime, $failed, $open = false;
+    private $lastId, $name, $lifetime, $failed = false, $open = false;
 
     public function __construct(string $header, ?string $json)
     {
@@ -81,7 +81,7 @@ final class CloakroomSession implements
 
     // session_regenerate_id(true) calls destroy too; a write follows and takes the delete back.
     public function destroy($id): bool { return $this->save($id, []); }
-    public function write($id, $data): bool { return $this->save($id, $_SESSION ?? unserialize($data)); }
+    public function write($id, $data): bool { return $this->save($id, $_SESSION ?? $this->now); }
 
     private function save(string $id, array $session): bool
     {
@@ -99,9 +99,11 @@ final class CloakroomSession implements
             $answer = $this->came === [] ? [] : ['Delete' => '1'];
         } elseif ($changed) {
             $pairs[] = '"' . self::ID . '":' . json_encode($id);
+            // As PHP's cookie would: a new one ends with the browser, unless it is told how long it is good for.
             $lifetime = $this->lifetime ?? session_get_cookie_params()['lifetime'];
+            $isSet = $lifetime > 0 || $renewed || $this->came === [];
             $answer = ['Save' => '{' . implode(',', $pairs) . '}'] + ($renewed ? ['Renew' => '1'] : [])
-                + ($lifetime > 0 ? ['Max-Age' => (string) $lifetime] : []);
+                + ($isSet ? ['Max-Age' => (string) $lifetime] : []);
         }
         if ($answer != $this->said && headers_sent($file, $line)) {
             throw new CloakroomSessionError("The session cannot be saved: output has started at $file:$line. "
@@ -154,8 +156,11 @@ final class CloakroomSession implements
     }
 
     /** Called with the answer before it goes out, at the latest when all has run, and before headers do: saves. */
-    public function beforeOutput($output = '')
+    public function beforeOutput($output = '', int $phase = 0)
     {
+        if ($this->failed || $phase & PHP_OUTPUT_HANDLER_CLEAN && $_SERVER['REQUEST_METHOD'] !== 'HEAD') {
+            return '';  // the app throws away what it has written; the answer to HEAD ends like this, too
+        }
         try {
             $this->takeCookie();
             if (session_id() !== '' && $this->name === null) {
@@ -164,10 +169,11 @@ final class CloakroomSession implements
             }
             $this->open && $this->write(session_id(), '');
         } catch (Throwable $error) {
+            $this->failed = true;
             session_abort();
-            $this->failed = self::fail($error);
+            return self::fail($error);
         }
-        return $this->failed ?? $output;
+        return $output;
     }
 
     /** PHP's own cookie, which the app may have set by hand, goes no further; "remember me" is in it. */
@@ -211,7 +217,7 @@ final class CloakroomSession implements
             return get_cfg_var("cloakroom.$name") ?: getenv('CLOAKROOM_' . strtoupper($name)) ?: '';
         };
         $header = $setting('header') ?: 'X-Session';
-        $path = strtok($_SERVER['REQUEST_URI'] ?? '/', '?');
+        $path = (string) strtok($_SERVER['REQUEST_URI'] ?? '/', '?');
         $isBelow = function (string $prefix) use ($path) { return $prefix !== '' && strpos($path, $prefix) === 0; };
         try {
             $session = new self($header, $_SERVER['HTTP_' . strtoupper(strtr($header, '-', '_'))] ?? null);

@@ -197,6 +197,12 @@ class SessionStore(SessionBase):
                 max_age = 0
             elif max_age <= 0:
                 session = {}
+        elif self.renewed or not self.received.texts:
+            # What the settings say, if they do; else session.ttl of the sidecar holds.
+            if settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
+                max_age = 0
+            elif settings.is_overridden("SESSION_COOKIE_AGE"):
+                max_age = settings.SESSION_COOKIE_AGE
         return self.received.answer(session, self.renewed, max_age)
 
 

@@ -107,7 +107,7 @@ class FlaskSession(SecureCookieSession):
 
     def __init__(self, received):
         super().__init__(received.values)
-        self.received, self.was_permanent = received, self.permanent
+        self.received = received
 
     @property
     def modified(self):
@@ -126,7 +126,7 @@ class NoSession(NullSession):
     def _fail(self, *args, **kwargs):
         raise SessionError("There is no session on this path: CLOAKROOM_SESSIONLESS says so.")
 
-    __getitem__ = __contains__ = get = _fail
+    __getitem__ = __contains__ = __iter__ = __len__ = get = keys = values = items = _fail
     __setitem__ = __delitem__ = clear = pop = popitem = update = setdefault = _fail
 
 
@@ -150,11 +150,9 @@ class FlaskSessions(SessionInterface):
             # For caches between app and sidecar; the sidecar makes Cookie of it.
             response.vary.add(session.received.header)
         if session.modified or session.renewed:
-            max_age = 0 if session.was_permanent else None
-            if session.permanent:
-                max_age = int(app.permanent_session_lifetime.total_seconds())
+            max_age = int(app.permanent_session_lifetime.total_seconds()) if session.permanent else 0
             response.headers.update(session.received.answer(session, session.renewed, max_age))
-        session.modified, session.sealed = False, True
+        session.sealed = True
 
     def regenerate(self, session):
         """A new id, as Flask-Session has it. Flask itself has none, and needs none: see README.md."""

@@ -164,7 +164,8 @@ class WSGISessions:
                 getattr(body, "close", lambda: None)()
 
         body = self.app(environ, start)
-        if head and isinstance(body, (list, tuple, environ.get("wsgi.file_wrapper", tuple))):
+        wrapper = environ.get("wsgi.file_wrapper")
+        if head and isinstance(body, (list, tuple, wrapper if isinstance(wrapper, type) else tuple)):
             send()
             return body
         return stream(body)

@@ -18,7 +18,13 @@ from django.views.decorators.cache import cache_page
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.vary import vary_on_cookie
 
+given = {}
+if os.environ.get("AGE"):
+    given["SESSION_COOKIE_AGE"] = int(os.environ["AGE"])
+if os.environ.get("BROWSER"):
+    given["SESSION_EXPIRE_AT_BROWSER_CLOSE"] = True
 settings.configure(
+    **given,
     SECRET_KEY=os.environ.get("SECRET_KEY", "not used for sessions"),
     ALLOWED_HOSTS=["127.0.0.1"],
     ROOT_URLCONF=__name__,

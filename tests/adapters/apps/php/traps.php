@@ -109,6 +109,31 @@ switch ($case) {
         }
         header('Location: /read', true, 303);
         break;
+    case 'cleaned_bad':
+        $_SESSION['cleaned'] = new ArrayObject();
+        while (ob_get_level() > 0) {
+            ob_end_clean();
+        }
+        break;
+    case 'cleaned_meanwhile':
+        $_SESSION['n'] = new ArrayObject();
+        ob_clean();
+        $_SESSION['n'] = 12;
+        break;
+    case 'no_session':
+        unset($_SESSION);
+        break;
+    case 'null':
+        $_SESSION = null;
+        break;
+    case 'events':
+        $_SESSION['n'] = 13;
+        for ($i = 0; $i < 3; $i++) {
+            echo "data: $i\n\n";
+            ob_flush();
+            flush();
+        }
+        break;
     case 'abort':
         $_SESSION['n'] = 5;
         session_abort();
