@@ -49,10 +49,21 @@ class Particular(unittest.TestCase):
     def said(self, method, path, body="", status=200):
         answer = self.browser.request(method, path, body)
         self.assertEqual(answer.status, status, answer)
-        return self.recorder.last()
+        # That a new session ends with the browser is one test's business.
+        return {name: value for name, value in self.recorder.last().items() if (name, value) != ("Max-Age", "0")}
 
     def with_session(self, text):
         self.browser.cookies["session"] = self.sidecar.token(text)
+
+    def test_a_new_session_ends_with_the_browser(self):
+        self.with_session("{}")
+        answer = self.browser.post("/set?key=n", "1")
+        self.assertEqual(self.recorder.last(), {"Save": '{"n":1}', "Max-Age": "0"})
+        self.assertNotIn("max-age", answer.headers["Set-Cookie"].lower())
+        self.browser.post("/set?key=n", "2")
+        self.assertEqual(self.recorder.last(), {"Save": '{"n":2}'})
+        self.browser.post("/login?name=Ann")
+        self.assertEqual(self.recorder.last()["Max-Age"], "0")
 
     def test_the_file_is_short_and_compiles_without_a_warning(self):
         self.assertLess(len(ADAPTER.read_text(encoding="utf-8").splitlines()), 250)

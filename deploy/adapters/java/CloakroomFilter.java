@@ -101,8 +101,8 @@ public class CloakroomFilter implements Filter {
             if (now.isEmpty()) { if (ended || !raws.isEmpty()) headers.put("Delete", "1"); }
             else if (renewed || lasts != null || !now.equals(raws)) {
                 headers.put("Save", now.entrySet().stream().map(each -> Json.write(each.getKey(), "", 1) + ":" + each.getValue()).collect(joining(",", "{", "}")));
-                if (renewed) headers.put("Renew", "1");
-                if (lasts != null) headers.put("Max-Age", String.valueOf(lasts > 0 ? lasts : 34560000)); // 0 is no end: the longest that there is
+                if (renewed) headers.put("Renew", "1"); // and a new one ends with the browser, as the container's own; an interval of 0 has no end
+                if (lasts != null || renewed || raws.isEmpty()) headers.put("Max-Age", String.valueOf(lasts == null ? 0 : lasts > 0 ? lasts : 34560000));
             }
             return headers;
         }

@@ -86,7 +86,7 @@ class Session {
 /** The session of one request. */
 class State {
   constructor(req, text, options) {
-    Object.assign(this, { req, toJSON: options.toJSON, newMaxAge: options.cookie?.maxAge || undefined, was: new Map() });
+    Object.assign(this, { req, toJSON: options.toJSON, newMaxAge: options.cookie?.maxAge || null, was: new Map() });
     for (const [key, raw] of members(text)) this.was.set(key, { raw, json: encode(decode(raw)) });
     this.fill(this.was, false);
     this.cookie = this.lifetime(options.cookie);
@@ -202,7 +202,7 @@ function refuse(res, error, text) {
 
 /**
  * The middleware. `header`: the prefix of the headers' names. `toJSON: true`: store what an object's toJSON() gives,
- * instead of refusing the object. `cookie.maxAge`: how long new sessions last. No other option has a meaning here.
+ * instead of refusing the object. `cookie.maxAge`: how many milliseconds new sessions last, instead of until the browser ends. No other option has a meaning here.
  */
 function session(options = {}) {
   const prefix = options.header ?? 'X-Session';

@@ -86,10 +86,11 @@ sub headers {
     return @$was ? ['Delete', 1] : () unless @members;
     my $lasts = defined $options->{expires} ? $options->{expires} - time : undef;
     return unless $changed || $options->{change_id} || defined $lasts;
+    my $isnew = !@$was || $options->{change_id};    # ends with the browser, as Plack's own cookie
     return (
         ['Save', '{' . join(',', map { quoted($_->{key}) . ":$_->{text}" } @members) . '}'],
         ($options->{change_id} ? ['Renew', 1] : ()),
-        (defined $lasts ? ['Max-Age', $lasts < 1 ? 1 : int $lasts] : ()),
+        (defined $lasts ? ['Max-Age', $lasts < 1 ? 1 : int $lasts] : $isnew ? ['Max-Age', 0] : ()),
     );
 }
 

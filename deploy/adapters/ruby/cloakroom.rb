@@ -59,7 +59,8 @@ module Rack
 
         said = { 'save' => "{#{now.map { |key, member| "#{Text.json(key, key)}:#{member.raw}" }.join(',')}}" }
         said['renew'] = '1' if renewed
-        said['max-age'] = [lasts.to_i, 0].max.to_s if lasts
+        # A new one ends with the browser, as Rack's own cookie, unless it is told how long it lasts.
+        said['max-age'] = [lasts.to_i, 0].max.to_s if lasts || renewed || was.empty?
         said
       end
 
