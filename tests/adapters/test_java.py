@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -26,6 +27,7 @@ def setUpModule():
         "javac": "default-jdk-headless",
         "/usr/share/java/tomcat10-catalina.jar": "libtomcat10-java",
         "/usr/share/java/tomcat9-catalina.jar": "libtomcat9-java",
+        "/usr/share/tomcat10-examples": "tomcat10-examples",
     })
     for tomcat in ["tomcat10", "tomcat9"]:
         classes[tomcat] = compiled(tomcat)
@@ -54,11 +56,14 @@ def compiled(tomcat):
 
 
 def java(tomcat, folder, prefix="X-Session"):
-    name = f"{tomcat}-{prefix}-{len(os.listdir(folder))}"
-    root = folder / name
+    root = folder / f"{tomcat}-{prefix}-{len(os.listdir(folder))}"
     (root / "app/WEB-INF").mkdir(parents=True)
     text = (APP / "web.xml").read_text(encoding="utf-8").replace("X-Session", prefix)
     (root / "app/WEB-INF/web.xml").write_text(text, encoding="utf-8")
+    return tomcat_with(tomcat, root, folder)
+
+
+def tomcat_with(tomcat, root, folder):
     # One compiler and the simplest collector: the start is what takes time here.
     command = "java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
     return served(f"{command} -cp {':'.join([str(classes[tomcat]), *jars(tomcat)])} App {root}/app {root}", folder)
@@ -253,6 +258,42 @@ class Particular(unittest.TestCase):
             with self.subTest(text):
                 answer = Client(self.app.port).get("/still", headers={"X-Session": text})
                 self.assertEqual(answer.status, 500, answer)
+
+
+class Examples(unittest.TestCase):
+    """Tomcat's own examples, as Debian has them, with the lines of the README in their web.xml and no other change."""
+
+    def setUp(self):
+        folder = Folder()
+        self.addCleanup(folder.stop)
+        self.root = folder.path / "examples"
+        shutil.copytree("/usr/share/tomcat10-examples/examples", self.root / "app")
+        web = self.root / "app/WEB-INF/web.xml"
+        text = web.read_text(encoding="utf-8")
+        lines = re.search(r"```xml\n(.*?)```", (ADAPTERS / "java/README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
+        web.write_text(text.replace("<filter>", f"{lines}\n<filter>", 1), encoding="utf-8")
+        self.app = tomcat_with("tomcat10", self.root, folder.path)
+        self.addCleanup(self.app.stop)
+        self.recorder = Recorder(self.app.port)
+        self.addCleanup(self.recorder.stop)
+        self.sidecar = Sidecar(self.recorder.port, folder.path)
+        self.addCleanup(self.sidecar.stop)
+
+    def test_the_example_of_sessions_works(self):
+        page = "/servlets/servlet/SessionExample"
+        browser = Client(self.sidecar.port)
+        self.assertEqual(browser.get(page).status, 200)
+        for name, value in [("foo", "bar"), ("name", "Zoë <b>")]:
+            answer = browser.post(page, {"dataname": name, "datavalue": value})
+            self.assertEqual(answer.status, 200, answer)
+            self.assertIn("Save", self.recorder.last())
+        answer = browser.get(page)
+        self.assertIn("foo = bar", answer.text)
+        self.assertIn("Zo", answer.text)
+        self.assertNotIn("JSESSIONID", str(answer.headers))
+        first = re.search(r"Session ID:? *([\w-]+)", answer.text)
+        self.assertEqual(self.recorder.last(), {})
+        self.assertEqual(re.search(r"Session ID:? *([\w-]+)", browser.get(page).text)[1], first[1])
 
 
 if __name__ == "__main__":

@@ -202,6 +202,29 @@ class Particular(unittest.TestCase):
         self.assertIsNone(self.browser.post("/passport/logout", follow=True).json())
         self.assertEqual(json.loads(self.recorder.exchanges[-1]["in"]).get("passport", {}), {})
 
+    def test_an_app_that_is_not_edited_takes_it_for_express_session(self):
+        place = self.folder / "unedited/node_modules/express-session"
+        place.mkdir(parents=True)
+        (place / "index.js").write_text(ADAPTER.read_text(encoding="utf-8"), encoding="utf-8")
+        (place.parents[1] / "app.js").write_text("""
+            const express = require('express');
+            const session = require('express-session');
+            class Store extends session.Store { }
+            const app = express();
+            app.use(session({ secret: 'x', resave: false, saveUninitialized: true, store: new Store(), cookie: { secure: true, maxAge: 60000 } }));
+            app.get('/', (req, res) => { req.session.views = (req.session.views || 0) + 1; res.send(String(req.session.views)); });
+            app.listen(process.env.PORT, '127.0.0.1');
+        """, encoding="utf-8")
+        app = served("node app.js", place.parents[1], NODE_PATH="/usr/share/nodejs")
+        self.addCleanup(app.stop)
+        sidecar = Sidecar(app.port, self.folder)
+        self.addCleanup(sidecar.stop)
+        browser = Client(sidecar.port)
+        first = browser.get("/")
+        self.assertEqual(first.text, "1")
+        self.assertIn("Max-Age=60", first.headers["Set-Cookie"])
+        self.assertEqual([browser.get("/").text, browser.get("/").text], ["2", "3"])
+
     def test_where_there_is_no_header_what_needs_no_session_works(self):
         self.assertEqual(Client(node_port := self.behind()[0].port).get("/still").status, 200, node_port)
 

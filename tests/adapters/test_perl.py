@@ -1,5 +1,6 @@
 """Perl: what deploy/adapters/perl has, on Plack."""
 
+import re
 import shutil
 import subprocess
 import unittest
@@ -12,14 +13,18 @@ ADAPTER = ADAPTERS / "perl/Cloakroom.pm"
 
 
 def setUpModule():
-    needs.install({"perl": "perl", "plackup": "libplack-perl"})
+    needs.install({
+        "perl": "perl",
+        "plackup": "libplack-perl",
+        "/usr/share/perl5/Plack/Session.pm": "libplack-middleware-session-perl",
+    })
 
 
-def plack(folder, **environment):
+def plack(folder, app=HERE / "apps/plack.psgi", **environment):
     library = folder / "lib/Plack/Middleware"
     library.mkdir(parents=True, exist_ok=True)
     shutil.copy(ADAPTER, library)
-    command = f"plackup -E production -s HTTP::Server::PSGI --host 127.0.0.1 --port $PORT {HERE}/apps/plack.psgi"
+    command = f"plackup -E production -s HTTP::Server::PSGI --host 127.0.0.1 --port $PORT {app}"
     return served(command, folder, PERL5LIB=str(folder / "lib"), **environment)
 
 
@@ -152,6 +157,58 @@ class Particular(unittest.TestCase):
             with self.subTest(text):
                 answer = Client(self.app.port).get("/still", headers={"X-Session": text})
                 self.assertEqual(answer.status, 500, answer)
+
+
+# What the example of Plack::Middleware::Session does; it asks for each of its modules by name.
+COUNTER = r"""
+use strict;
+use Plack::Request;
+use Plack::Session;
+use Plack::Session::State::Cookie;
+use Plack::Session::Store;
+use Plack::Middleware::Session;
+
+Plack::Middleware::Session->wrap(
+    sub {
+        my $request = Plack::Request->new(shift);
+        my $session = Plack::Session->new($request->env);
+        my $counter = $session->get('counter') || 0;
+        $session->set(counter => $counter + 1);
+        $session->expire if $request->param('logout');
+        $session->remove('counter') if $request->param('remove');
+        return [200, [], [join ' ', $session->id, $counter, $session->keys]];
+    },
+    state => Plack::Session::State::Cookie->new,
+    store => Plack::Session::Store->new,
+);
+"""
+
+
+class InItsPlace(unittest.TestCase):
+    """An app that is not edited, and names Plack::Middleware::Session itself."""
+
+    def test_an_app_with_plack_session_goes_on_as_it_is(self):
+        folder = Folder()
+        self.addCleanup(folder.stop)
+        readme = (ADAPTERS / "perl/README.md").read_text(encoding="utf-8")
+        place = folder.path / "lib/Plack/Middleware/Session.pm"
+        place.parent.mkdir(parents=True)
+        place.write_text(re.search(r"```perl\n(package.*?)```", readme, re.DOTALL)[1], encoding="utf-8")
+        (folder.path / "counter.psgi").write_text(COUNTER, encoding="utf-8")
+        app = plack(folder.path, folder.path / "counter.psgi")
+        self.addCleanup(app.stop)
+        sidecar = Sidecar(app.port, folder.path)
+        self.addCleanup(sidecar.stop)
+        browser = Client(sidecar.port)
+        number, *rest = browser.get("/").text.split()
+        self.assertEqual(rest, ["0", "counter"])
+        self.assertEqual(browser.get("/").text.split(), [number, "1", "counter"])
+        self.assertEqual(browser.get("/?logout=1").text.split(), [number, "2"])
+        other, *rest = browser.get("/").text.split()
+        self.assertNotEqual(other, number)
+        self.assertEqual(rest, ["0", "counter"])
+        self.assertEqual(browser.get("/?remove=1").text.split()[1:], ["1"])
+        self.assertEqual(browser.get("/").text.split()[1:], ["0", "counter"])
 
 
 if __name__ == "__main__":

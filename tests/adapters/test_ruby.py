@@ -11,11 +11,11 @@ ADAPTER = ADAPTERS / "ruby/cloakroom.rb"
 
 
 def setUpModule():
-    needs.install({"ruby": "ruby", "puma": "puma", "rackup": "ruby-rack"})
+    needs.install({"ruby": "ruby", "puma": "puma", "rackup": "ruby-rack", "/usr/share/doc/ruby-sinatra": "ruby-sinatra"})
 
 
-def rack(folder, **environment):
-    command = f"puma --quiet --threads 1:2 --environment production --bind tcp://127.0.0.1:$PORT {HERE}/apps/rack.ru"
+def rack(folder, app=HERE / "apps/rack.ru", **environment):
+    command = f"puma --quiet --threads 1:2 --environment production --bind tcp://127.0.0.1:$PORT {app}"
     return served(command, folder, ADAPTER=str(ADAPTER), **environment)
 
 
@@ -168,6 +168,46 @@ class Particular(unittest.TestCase):
             with self.subTest(text):
                 answer = Client(self.app.port).get("/still", headers={"X-Session": text})
                 self.assertEqual(answer.status, 500, answer)
+
+
+SINATRA = """
+require ENV.fetch('ADAPTER')
+require 'sinatra/base'
+
+class Shop < Sinatra::Base
+  enable :sessions
+  set :session_store, Rack::Session::Cloakroom
+
+  get('/') { "#{session[:user]} #{session.delete(:notice)}" }
+  post('/login') do
+    session[:user] = params[:name]
+    session[:notice] = 'Hello.'
+    redirect '/'
+  end
+  post('/logout') { session.clear; redirect '/' }
+  error(StandardError) { 'failed' }
+end
+
+run Shop
+"""
+
+
+class Sinatra(unittest.TestCase):
+    def test_it_logs_in_and_out_and_shows_a_message_once(self):
+        folder = Folder()
+        self.addCleanup(folder.stop)
+        (folder.path / "shop.ru").write_text(SINATRA, encoding="utf-8")
+        app = rack(folder.path, folder.path / "shop.ru")
+        self.addCleanup(app.stop)
+        sidecar = Sidecar(app.port, folder.path)
+        self.addCleanup(sidecar.stop)
+        browser = Client(sidecar.port)
+        self.assertEqual(browser.post("/login", {"name": "Zoë"}, follow=True).text, "Zoë Hello.")
+        self.assertEqual(browser.get("/").text, "Zoë ")
+        before = sidecar.writes()
+        self.assertEqual(browser.get("/").text, "Zoë ")
+        self.assertEqual(sidecar.writes(), before)
+        self.assertEqual(browser.post("/logout", follow=True).text, " ")
 
 
 if __name__ == "__main__":
