@@ -221,6 +221,8 @@ class Particular(unittest.TestCase):
         self.assertEqual(self.said("GET", "/async"), {"Save": '{"async":1}'})
         self.with_session("{}")
         self.assertEqual(self.said("GET", "/dispatch"), {"Save": '{"dispatched":1}'})
+        self.with_session("{}")
+        self.assertEqual(self.said("GET", "/dispatch-wrapped"), {"Save": '{"wrapped":true}'})
 
     def test_an_error_page_has_the_same_session(self):
         answer = self.browser.get("/fails")

@@ -48,8 +48,10 @@ public class CloakroomFilter implements Filter {
             catch (RuntimeException broken) { throw new ServletException(prefix + " cannot be read: " + broken.getMessage(), broken); }
             request.setAttribute(HERE, visit);
             if (response.getBufferSize() < buffer) response.setBufferSize(buffer);
-        } else if (request != visit) { visit.setRequest(request); visit.answer.setResponse(response); }
-        try { chain.doFilter(visit, visit.answer); } finally { if (!request.isAsyncStarted()) visit.settle(); }
+        }
+        boolean inside = new ServletRequestWrapper(request).isWrapperFor(visit); // what is dispatched again may be wrapped around ours
+        if (!inside) { visit.setRequest(request); visit.answer.setResponse(response); }
+        try { chain.doFilter(inside ? request : visit, inside ? response : visit.answer); } finally { if (!request.isAsyncStarted()) visit.settle(); }
     }
 
     /** A request with its session, from its arrival to the head of the answer. */
@@ -68,7 +70,7 @@ public class CloakroomFilter implements Filter {
         @Override public HttpSession getSession() { return getSession(true); }
         @Override public HttpSession getSession(boolean create) {
             if (text == null) throw new IllegalStateException(prefix + " is missing: this request has not come through cloakroom, or its route is off; let only cloakroom reach the app");
-            if (session != null && session.valid || !create) return session != null && session.valid ? session.face : null;
+            if (session != null || !create) return session == null ? null : session.face;
             if (answer.isCommitted()) throw new IllegalStateException(LATE);
             session = new Session(Collections.emptyMap(), true);
             tell(HttpSessionListener.class, each -> each.sessionCreated(session.event()));
@@ -92,7 +94,7 @@ public class CloakroomFilter implements Filter {
         /** What has to be said to the sidecar: the rest of each header's name, and its value. */
         private Map<String, String> headers() {
             Map<String, String> now = new LinkedHashMap<>(), headers = new LinkedHashMap<>(); List<String> longs = new ArrayList<>();
-            if (session != null && session.valid) session.values.forEach((name, value) -> {
+            if (session != null) session.values.forEach((name, value) -> {
                 now.put(name, Json.write(value, null, 1).equals(jsons.get(name)) ? raws.get(name) : Json.write(value, name, 1)); // what is left alone goes back digit by digit
                 if (value instanceof Long && ((Long) value).intValue() == (Long) value) longs.add(name);
             });
@@ -113,7 +115,6 @@ public class CloakroomFilter implements Filter {
             for (String name : said.keySet()) if (!now.containsKey(name)) answer.setHeader(prefix + "-" + name, name.equals("Save") ? text : "0");
             now.forEach((name, value) -> answer.setHeader(prefix + "-" + name, value)); said = now;
         }
-
         /** What an HttpSession does. A proxy calls it, since HttpSession has not the same methods in javax and jakarta. */
         public final class Session implements InvocationHandler {
             final HttpSession face = (HttpSession) proxy(HttpSession.class, this);
@@ -127,7 +128,7 @@ public class CloakroomFilter implements Filter {
             @Override public Object invoke(Object proxy, Method method, Object[] given) throws Throwable {
                 if (method.getName().equals("equals")) return given[0] == proxy;
                 String name = method.getName().replace("putValue", "setAttribute").replaceAll("Value$", "Attribute"); // as it was long ago
-                    try { return Session.class.getMethod(name, method.getParameterTypes()).invoke(this, given); }
+                try { return Session.class.getMethod(name, method.getParameterTypes()).invoke(this, given); }
                 catch (InvocationTargetException thrown) { throw thrown.getCause(); }
             }
             Session valid() { if (valid) return this; throw new IllegalStateException("session: it was invalidated"); }
@@ -155,7 +156,7 @@ public class CloakroomFilter implements Filter {
             public void invalidate() {
                 valid(); tell(HttpSessionListener.class, each -> each.sessionDestroyed(event()));
                 new ArrayList<>(values.keySet()).forEach(this::removeAttribute);
-                change(() -> { valid = false; ended = renewed = true; lasts = null; });
+                change(() -> { valid = false; session = null; ended = renewed = true; lasts = null; });
             }
             public String getId() {
                 if (id == null && answer.isCommitted()) return UUID.randomUUID().toString(); // an access log asks too late for it to be kept
@@ -189,8 +190,7 @@ public class CloakroomFilter implements Filter {
 
     /** JSON, with integers of any length; an error names the key of what JSON cannot hold. */
     private static final class Json {
-        private final String text; private int at;
-        Json(String text) { this.text = text; }
+        private final String text; private int at; Json(String text) { this.text = text; }
         Map<?, ?> members(Map<String, String> raws) {
             Object all = value(1, raws); if (peek() == 0 && all instanceof Map) return (Map<?, ?>) all; else throw broken();
         }

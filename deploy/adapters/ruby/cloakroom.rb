@@ -65,7 +65,7 @@ module Rack
       end
 
       def members(session, was)
-        session.to_hash.each_with_object({}) do |(key, value), now|
+        (session || {}).to_hash.each_with_object({}) do |(key, value), now|
           key = key.to_s
           old = was[key]
           if old && old.json == Text.json(value, nil)

@@ -142,6 +142,14 @@ public class App extends HttpServlet {
                 request.startAsync().dispatch();
                 return;
             }
+            case "/dispatch-wrapped": {
+                if (request.getDispatcherType() == DispatcherType.ASYNC) { session.setAttribute("wrapped", request.getAttribute("wrapped")); break; }
+                HttpServletRequest wrapped = new HttpServletRequestWrapper(request) {
+                    @Override public Object getAttribute(String name) { return name.equals("wrapped") ? (Object) true : super.getAttribute(name); }
+                };
+                request.startAsync(wrapped, response).dispatch();
+                return;
+            }
             case "/forward": session.setAttribute("n", 1); request.getRequestDispatcher("/set-more").forward(request, response); return;
             case "/set-more": session.setAttribute("more", 1); break;
             case "/shown-error": text = "the error page of " + session.getAttribute("user"); session.setAttribute("shown", 1); break;
