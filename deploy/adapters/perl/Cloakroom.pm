@@ -18,6 +18,7 @@ our @CARP_NOT = ('Plack::Middleware::Cloakroom::Values');
 my $ID     = '_session_id';    # the key of an id, which is made when the app first asks for one
 my $JSON   = JSON::PP->new->ascii->allow_nonref;
 my $STRING = qr/"(?:[^"\\]++|\\.)*+"/;
+my $VALUE  = qr/(?<value>$STRING|[^"\[\]{},:\s]++|[\[{](?:(?&value)|[,:])*+[\]}])/;
 
 sub call {
     my ($self, $env) = @_;
@@ -30,8 +31,8 @@ sub call {
     }
     my $was = eval { members($text) } or die "$prefix cannot be read: $@";
 
-    my %now = map { $_->{key} => $_->{value} } grep { $_->{key} ne $ID } @$was;
-    my ($id) = map { $_->{value} } grep { $_->{key} eq $ID } @$was;
+    my %now = map { $_->{key} => $_ } grep { $_->{key} ne $ID } @$was;
+    my ($id) = map { decoded($_->{text}) } grep { $_->{key} eq $ID } @$was;
     my $known = defined $id;
     tie my %session, 'Plack::Middleware::Cloakroom::Values', \%now;
     my %options;
@@ -62,14 +63,16 @@ sub headers {
     return ['Delete', 1] if $options->{expire};
     my $session = $env->{'psgix.session'} || {};
     die "session: psgix.session is no hash\n" unless (reftype($session) // '') eq 'HASH';
-    my %left = map { $_ => 1 } keys %$session;
+    my %left   = map { $_ => 1 } keys %$session;
+    my $values = tied %$session || $session;
     my (@members, $changed);
     for my $member (@$was) {
         my $key = $member->{key};
         if ($key eq $ID && !$options->{change_id}) {
             push @members, $member if %$session;    # an id alone is no reason for a session
         } elsif (delete $left{$key}) {
-            my $same = json($session->{$key}, '', $member->{tree}) eq $member->{json};
+            my $same = ref $values->{$key} eq ref $member;    # nobody has looked at it
+            $same ||= opened($member) && json($session->{$key}, '', $member->{tree}) eq $member->{json};
             push @members, $same ? $member : { key => $key, text => json($session->{$key}, "{$key}", $member->{tree}) };
             $changed ||= !$same;
         } else { $changed = 1 }
@@ -79,10 +82,8 @@ sub headers {
         push @members, { key => $key, text => json($session->{$key}, "{$key}") };
         $changed = 1;
     }
-    if (defined $id && !$known && %$session && !$options->{change_id}) {
-        push @members, { key => $ID, text => quoted($id) };
-        $changed = 1;
-    }
+    $changed = push @members, { key => $ID, text => quoted($id) }
+        if defined $id && !$known && %$session && !$options->{change_id};
     return @$was ? ['Delete', 1] : () unless @members;
     my $lasts = defined $options->{expires} ? $options->{expires} - time : undef;
     return unless $changed || $options->{change_id} || defined $lasts;
@@ -99,31 +100,29 @@ sub allow { croak "session: $ID is a name of the session's own; use another key"
 # The members of a JSON object, each with its text: what the app leaves alone goes back digit by digit.
 sub members {
     my ($text) = @_;
-    die "it is no JSON object\n" unless ref $JSON->decode($text) eq 'HASH';
-    my ($depth, $key, $start, @members) = (0);
-    while ($text =~ /($STRING|[\{\}\[\]:,])/g) {
-        my $token = $1;
-        if ($depth == 1 && !defined $start) {
-            if ($token =~ /^"/) { $key = $JSON->decode($token) }
-            elsif ($token eq ':') { $start = pos $text }
-        } elsif ($depth == 1 && $token =~ /[,\}]/) {
-            my $raw = substr $text, $start, pos($text) - 1 - $start;
-            push @members, { key => $key, text => $raw =~ s/^\s+|\s+$//gr, value => decoded($raw) };
-            undef $start;
-        }
-        $depth += $token =~ /[\{\[]/ ? 1 : $token =~ /[\}\]]/ ? -1 : 0;
+    my ($inner, @members) = $text =~ /^\{(.*)\}\z/s or die "it is no JSON object\n";
+    while ($inner =~ /\G($STRING):$VALUE(?:,(?=")|\z)/g) {
+        push @members, bless { key => decoded("$1"), text => $2 }, 'Plack::Middleware::Cloakroom::Member';
+        pos($inner) == length $inner and return \@members;
     }
-    # Before the app sees a value: Perl forgets what was a number once it has been printed.
-    for my $member (@members) {
-        $member->{json} = json($member->{value}, '');
-        $member->{tree} = tree($member->{value});
-    }
-    return \@members;
+    return $inner eq '' ? \@members : die "it is not written as cloakroom writes it\n";
+}
+
+# The member with its value, and the JSON of that while Perl knows what is a number: it forgets when one is printed.
+sub opened {
+    my ($member) = @_;
+    return $member if defined $member->{json};
+    $member->{value} = decoded($member->{text});
+    $member->{tree}  = tree($member->{value});
+    $member->{json}  = json($member->{value}, '', $member->{tree});
+    return $member;
 }
 
 # Reads JSON; integers that Perl would round become Math::BigInt.
 sub decoded {
     my ($text) = @_;
+    return $1 if $text =~ /^"([ !#-\[\]-~]*)"\z/;
+    return $JSON->decode($text) unless $text =~ /\d{18}/;
     my %large;
     my $mark = random();
     $text =~ s/($STRING)|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)/
@@ -195,11 +194,15 @@ sub kind {
 
 sub random {
     open my $source, '<:raw', '/dev/urandom' or die "/dev/urandom: $!\n";
-    read $source, my $bytes, 16;
+    sysread $source, my $bytes, 16;
     return unpack 'H*', $bytes;
 }
 
-sub quoted { return $JSON->encode("$_[0]") =~ s/\x7f/\\u007f/gr }
+sub quoted {
+    my ($text) = @_;
+    return qq("$text") unless $text =~ /[^ !#-\[\]-~]/;
+    return $JSON->encode("$text") =~ s/\x7f/\\u007f/gr;
+}
 
 package Plack::Middleware::Cloakroom::Values;
 # The session's hash, which takes nothing that JSON cannot hold.
@@ -209,12 +212,20 @@ our @CARP_NOT = ('Plack::Middleware::Cloakroom');    # an error names the app's 
 
 sub TIEHASH { return bless $_[1], $_[0] }
 
+sub FETCH {
+    my ($self, $key) = @_;
+    my $value = $self->{$key};
+    return $value unless ref $value eq 'Plack::Middleware::Cloakroom::Member';
+    return $self->{$key} = Plack::Middleware::Cloakroom::opened($value)->{value};
+}
+
+sub DELETE { my ($self, $key) = @_; my $value = $self->FETCH($key); delete $self->{$key}; return $value }
+
 sub STORE {
     my ($self, $key, $value) = @_;
     Plack::Middleware::Cloakroom::allow($key);
     Plack::Middleware::Cloakroom::json($value, "{$key}");
-    $self->{$key} = $value;
-    return;
+    return $self->{$key} = $value;
 }
 
 package Plack::Middleware::Cloakroom::Missing;
@@ -231,10 +242,7 @@ package Plack::Middleware::Cloakroom::Id;
 
 sub TIESCALAR { return bless $_[1], $_[0] }
 
-sub FETCH {
-    my ($self) = @_;
-    return $$self //= Plack::Middleware::Cloakroom::random();
-}
+sub FETCH { my ($self) = @_; return $$self //= Plack::Middleware::Cloakroom::random() }
 
 sub STORE { ${ $_[0] } = $_[1]; return }
 
