@@ -105,6 +105,13 @@ class Particular(unittest.TestCase):
         self.with_session('{"list":[1],"kept":1.50}')
         self.assertEqual(self.said("POST", "/push?key=list"), {"Save": '{"list":[1,2],"kept":1.50}'})
 
+    def test_a_value_that_perl_cannot_read_is_kept_and_is_an_error_where_it_is_read(self):
+        self.with_session('{"half":"\\ud800 secret","a":1}')
+        self.assertEqual(self.said("POST", "/set?key=a", "2"), {"Save": '{"half":"\\ud800 secret","a":2}'})
+        self.assertEqual(self.browser.get("/show").status, 500)
+        self.app.find("a value cannot be read")
+        self.assertNotIn("secret", self.app.text())
+
     def test_a_session_that_was_emptied_is_deleted(self):
         self.with_session('{"a":1}')
         self.assertEqual(self.said("POST", "/empty"), {"Delete": "1"})
@@ -153,10 +160,12 @@ class Particular(unittest.TestCase):
         self.assertEqual(Client(self.app.port).get("/still").status, 200)
 
     def test_what_is_no_json_object_is_refused(self):
-        for text in ["", "{", "x", "[]", "null", '{"a":1', '{"a":1}x', "{},{}", "W10"]:
+        for text in ["", "{", "x", "[]", "null", '{"a":1', '{"a":1}x', "{},{}", "W10", '{"a":"secret}']:
             with self.subTest(text):
                 answer = Client(self.app.port).get("/still", headers={"X-Session": text})
                 self.assertEqual(answer.status, 500, answer)
+        self.app.find("X-Session cannot be read")
+        self.assertNotIn("secret", self.app.text() + answer.text)
 
 
 # What the example of Plack::Middleware::Session does; it asks for each of its modules by name.

@@ -164,10 +164,12 @@ class Particular(unittest.TestCase):
         self.assertEqual(Client(self.app.port).get("/still").status, 200)
 
     def test_what_is_no_json_object_is_refused(self):
-        for text in ["", "{", "x", "[]", "null", '{"a":1', '{"a":1}x', "{},{}", "W10"]:
+        for text in ["", "{", "x", "[]", "null", '{"a":1', '{"a":1}x', "{},{}", "W10", '{"a":"secret}']:
             with self.subTest(text):
                 answer = Client(self.app.port).get("/still", headers={"X-Session": text})
                 self.assertEqual(answer.status, 500, answer)
+        self.app.find("X-Session cannot be read")
+        self.assertNotIn("secret", self.app.text() + answer.text)
 
 
 SINATRA = """

@@ -45,7 +45,7 @@ public class CloakroomFilter implements Filter {
         if (visit == null) {
             List<String> sent = Collections.list(((HttpServletRequest) request).getHeaders(prefix));
             try { visit = new Visit((HttpServletRequest) request, (HttpServletResponse) response, sent.isEmpty() ? null : String.join(",", sent)); }
-            catch (RuntimeException broken) { throw new ServletException(prefix + " cannot be read: " + broken.getMessage(), broken); }
+            catch (RuntimeException broken) { throw new ServletException(prefix + " cannot be read: it is no JSON object"); } // more would quote it
             request.setAttribute(HERE, visit);
             if (response.getBufferSize() < buffer) response.setBufferSize(buffer);
         }
@@ -194,7 +194,7 @@ public class CloakroomFilter implements Filter {
         Map<?, ?> members(Map<String, String> raws) {
             Object all = value(1, raws); if (peek() == 0 && all instanceof Map) return (Map<?, ?>) all; else throw broken();
         }
-        private IllegalArgumentException broken() { return new IllegalArgumentException("it is no JSON object, at character " + at); }
+        private IllegalArgumentException broken() { return new IllegalArgumentException("no JSON at character " + at); }
         private char peek() { while (at < text.length() && text.charAt(at) <= ' ') at++; return at < text.length() ? text.charAt(at) : 0; }
         private boolean took(char wanted) { boolean there = peek() == wanted; if (there) at++; return there; }
         private boolean more(char end) { if (took(',')) return true; if (took(end)) return false; throw broken(); }

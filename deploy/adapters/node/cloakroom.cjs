@@ -218,8 +218,9 @@ function session(options = {}) {
     let state;
     try {
       state = new State(req, text, options);
-    } catch (error) {
-      return refuse(res, new Error(`${prefix} cannot be read: ${error.message}`), `${prefix} cannot be read.`);
+    } catch {
+      // Without what JSON.parse says: that quotes the session.
+      return refuse(res, new Error(`${prefix} cannot be read: it is no JSON object`), `${prefix} cannot be read.`);
     }
     Object.defineProperty(req, 'sessionID', { get: () => state.id(), configurable: true });
     beforeHead(res, () => {

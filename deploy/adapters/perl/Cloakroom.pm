@@ -122,12 +122,12 @@ sub opened {
 sub decoded {
     my ($text) = @_;
     return $1 if $text =~ /^"([ !#-\[\]-~]*)"\z/;
-    return $JSON->decode($text) unless $text =~ /\d{18}/;
-    my %large;
-    my $mark = random();
+    my ($mark, %large) = $text =~ /\d{18}/ ? random() : ();
     $text =~ s/($STRING)|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)/
-        defined $1 || length $2 < 18 || $2 =~ m{[.eE]} || 0 + $2 eq $2 ? $& : do { $large{"$mark$2"} = $2; qq("$mark$2") }/ge;
-    my $value = $JSON->decode($text);
+        defined $1 || length $2 < 18 || $2 =~ m{[.eE]} || 0 + $2 eq $2 ? $& : do { $large{"$mark$2"} = $2; qq("$mark$2") }/ge
+        if defined $mark;
+    my $value = eval { $JSON->decode($text) };
+    die "session: a value cannot be read: it is no JSON, or has half a character\n" if $@;    # $@ would quote it
     return %large ? whole($value, \%large) : $value;
 }
 
