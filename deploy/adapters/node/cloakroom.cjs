@@ -41,9 +41,9 @@ function encode(value, where, toJSON, parents = []) {
 
 /** Reads JSON; an integer that a number would round becomes a BigInt. */
 function decode(text) {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
   const mark = randomBytes(16).toString('hex'); // nobody's text begins with this
   const marked = text.replace(TOKENS, token => (/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${mark}${token}"` : token));
-  if (marked === text) return JSON.parse(text);
   return JSON.parse(marked, (_, value) => (typeof value === 'string' && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value));
 }
 
@@ -86,8 +86,8 @@ class Session {
 /** The session of one request. */
 class State {
   constructor(req, text, options) {
-    Object.assign(this, { req, toJSON: options.toJSON, newMaxAge: options.cookie?.maxAge || null, was: new Map() });
-    for (const [key, raw] of members(text)) this.was.set(key, { raw, json: encode(decode(raw)) });
+    Object.assign(this, { req, toJSON: options.toJSON, newMaxAge: options.cookie?.maxAge || null });
+    this.was = members(text);
     this.fill(this.was, false);
     this.cookie = this.lifetime(options.cookie);
   }
@@ -96,10 +96,10 @@ class State {
   fill(content, renewed) {
     const own = key => key === ID || (key in Session.prototype && key !== 'id');
     Object.assign(this, { renewed, asked: false, maxAge: content.size === 0 ? this.newMaxAge : undefined });
-    this.unseen = new Map([...content].filter(([key]) => own(key)).map(([key, { raw }]) => [key, raw]));
+    this.unseen = new Map([...content].filter(([key]) => own(key)));
     const target = new Session(this);
     const put = (key, value) => Reflect.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
-    for (const [key, { raw }] of content) if (!own(key)) put(key, decode(raw));
+    for (const [key, raw] of content) if (!own(key)) put(key, decode(raw));
     const check = key => {
       if (this.sent) throw new Error(`session: ${String(key)} was changed after the head of the answer had gone; change it before`);
       if (typeof key === 'symbol' || own(key)) throw new TypeError(`session: ${String(key)} is a name of the session's own; use another key`);
@@ -155,13 +155,14 @@ class State {
     const now = new Map();
     for (const [key, value] of Object.entries(this.req.session)) {
       if (value === undefined) continue;
-      const old = this.was.get(key);
-      now.set(key, old && old.json === encode(value, '', this.toJSON) ? old.raw : encode(value, `"${key}"`, this.toJSON));
+      const [raw, json] = [this.was.get(key), encode(value, '', this.toJSON)];
+      const same = raw !== undefined && (json === raw || json === encode(decode(raw)));
+      now.set(key, same ? raw : encode(value, `"${key}"`, this.toJSON));
     }
     // An id alone is no reason for a session.
     for (const [key, raw] of this.unseen) if (key !== ID || now.size > 0) now.set(key, raw);
     if (now.size === 0) return this.was.size > 0 ? [['Delete', '1']] : [];
-    const same = now.size === this.was.size && [...now].every(([key, raw]) => this.was.get(key)?.raw === raw);
+    const same = now.size === this.was.size && [...now].every(([key, raw]) => this.was.get(key) === raw);
     if (same && !this.renewed && !this.asked) return [];
     const headers = [['Save', `{${[...now].map(([key, raw]) => `${encode(key)}:${raw}`)}}`]];
     if (this.renewed) headers.push(['Renew', '1']);

@@ -55,9 +55,9 @@ module Rack
 
         lasts = options[:expire_after]
         asked = lasts && !(was.empty? && lasts == @options[:expire_after])
-        return {} unless renewed || asked || now.transform_values(&:raw) != was.transform_values(&:raw)
+        return {} unless renewed || asked || now != was
 
-        said = { 'save' => "{#{now.map { |key, member| "#{Text.json(key, key)}:#{member.raw}" }.join(',')}}" }
+        said = { 'save' => "{#{now.map { |key, raw| "#{Text.json(key, key)}:#{raw}" }.join(',')}}" }
         said['renew'] = '1' if renewed
         # A new one ends with the browser, as Rack's own cookie, unless it is told how long it lasts.
         said['max-age'] = [lasts.to_i, 0].max.to_s if lasts || renewed || was.empty?
@@ -68,10 +68,10 @@ module Rack
         (session || {}).to_hash.each_with_object({}) do |(key, value), now|
           key = key.to_s
           old = was[key]
-          if old && old.json == Text.json(value, nil)
+          if old && Text.same?(old, Text.json(value, nil))
             now[key] = old
           elsif !value.nil? # as Rack: what is set to nil is gone, and reads as nil
-            now[key] = Text::Member.new(Text.json(value, key))
+            now[key] = Text.json(value, key)
           end
         end
       end
@@ -94,36 +94,32 @@ module Rack
       end
 
       module Text
-        # The text as it came, and that of the value, to see whether it has changed.
-        Member = Struct.new(:raw, :json)
-        TOKENS = /"(?:[^"\\]|\\.)*"|[{}\[\]:,]/.freeze
+        VALUE = /(?<value>"(?:[^"\\]|\\.)*+"|[^"\[\]{},:\s]++|[\[{](?:\g<value>|[,:])*+[\]}])/.freeze
+        MEMBER = /\G(?<key>"(?:[^"\\]|\\.)*+"):#{VALUE}(?:,(?=")|\z)/.freeze
         DEEP = 200
 
         # The members of a JSON object with their text, so that what the app leaves alone goes back digit by digit.
         def self.members(text, prefix)
-          raise Error, "#{prefix} cannot be read: it is no JSON object" unless parse(text).is_a?(Hash)
-
+          inner = text[/\A\{(.*)\}\z/m, 1]
           members = {}
-          depth = 0
-          key = start = nil
-          text.scan(TOKENS) do |token|
-            at = Regexp.last_match
-            if depth == 1 && start.nil?
-              token.start_with?('"') ? key = parse(token) : (start = at.end(0) if token == ':')
-            elsif depth == 1 && [',', '}'].include?(token)
-              raw = text[start...at.begin(0)].strip
-              members[key] = Member.new(raw, json(parse(raw), nil))
-              start = nil
-            end
-            depth += { '{' => 1, '[' => 1, '}' => -1, ']' => -1 }.fetch(token, 0)
+          at = 0
+          while inner && (found = MEMBER.match(inner, at))
+            members[parse(found[:key])] = found[:value]
+            at = found.end(0)
           end
-          members
-        rescue JSON::ParserError
-          raise Error, "#{prefix} cannot be read: it is no JSON"
+          return members if inner && at == inner.length
+
+          raise Error, "#{prefix} cannot be read: it is no JSON object"
+        end
+
+        def self.same?(raw, json)
+          json == raw || json == json(parse(raw), nil)
         end
 
         def self.parse(text)
           JSON.parse(text, max_nesting: DEEP, create_additions: false)
+        rescue JSON::ParserError # which would quote it
+          raise Error, 'X-Session cannot be read: a value is no JSON', cause: nil
         end
 
         # JSON on one line of ASCII. Raises where JSON would lose or change something, and says where. Without a `where` it
@@ -142,6 +138,8 @@ module Rack
           when String
             return refuse.call("a #{value.class}") unless value.instance_of?(String)
             return refuse.call('bytes that are no text') unless value.valid_encoding? && (value.ascii_only? || value.encoding != Encoding::BINARY)
+            return "\"#{value}\"" if value.match?(/\A[ !#-\[\]-~]*\z/)
+
             JSON.generate(value.encode(Encoding::UTF_8), ascii_only: true).gsub("\x7f", '\u007f')
           when Array
             return refuse.call("a #{value.class}") unless value.instance_of?(Array)
@@ -173,7 +171,7 @@ module Rack
         def initialize(env, was)
           @env = env
           @kept_id = was[ID]
-          @data = was.to_h { |key, member| [key, Text.parse(member.raw)] }
+          @data = was.to_h { |key, raw| [key, Text.parse(raw)] }
           @data.delete(ID)
         end
 
@@ -234,8 +232,8 @@ module Rack
         # Where it is asked for after the answer, by an access log, it is not kept.
         def id
           json = Text.json(SecureRandom.hex(16), ID)
-          @kept_id ||= Text::Member.new(json) unless frozen?
-          Id.new(Text.parse((@kept_id || Text::Member.new(json)).raw))
+          @kept_id ||= json unless frozen?
+          Id.new(Text.parse(@kept_id || json))
         end
 
         def freeze
