@@ -4,12 +4,18 @@ import importlib.metadata
 import subprocess
 import tarfile
 
-from support import CACHE, PYTHON
+from support import CACHE, PYTHON, alone
 
 
 def folder(package):
     """Where it is unpacked. It is fetched once, and kept between runs."""
     name = f"{package}-{importlib.metadata.version(package)}"
+    with alone():
+        _fetch(package, name)
+    return CACHE / name
+
+
+def _fetch(package, name):
     if not (CACHE / name).exists():
         subprocess.run(
             [PYTHON, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
@@ -19,4 +25,3 @@ def folder(package):
         with tarfile.open(CACHE / f"{name}.tar.gz") as archive:
             archive.extractall(CACHE / "unpacking", filter="data")
         (CACHE / "unpacking" / name).rename(CACHE / name)
-    return CACHE / name

@@ -1,9 +1,11 @@
 """What every suite takes: an app as a process, a sidecar in front of it, a browser's cookies, and a recorder."""
 
+import contextlib
+import fcntl
 import http.client
 import json
 import os
-import queue
+import random
 import re
 import socket
 import subprocess
@@ -25,6 +27,15 @@ PYTHON = sys.executable
 
 # How long anything here may take, in seconds: Java on a busy machine needs some.
 PATIENCE = 40
+
+
+@contextlib.contextmanager
+def alone(name="lock"):
+    """While something is put into CACHE or installed: suites run at the same time."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / name, "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
 
 
 class Process:
@@ -89,9 +100,7 @@ class Process:
 
 def served(command, folder, **environment):
     """An app that takes its port from $PORT, as soon as it takes connections. `command` is for the shell."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = Process(["sh", "-c", f"exec {command}"], folder, PORT=str(port), **environment)
     process.port = port
     deadline = time.monotonic() + PATIENCE
@@ -104,6 +113,20 @@ def served(command, folder, **environment):
                 process.stop()
                 raise RuntimeError(f"{command}: does not listen:\n{process.text()}") from None
             time.sleep(0.05)
+
+
+def free_port():
+    """A port that nobody else takes while the app starts: below those that the system gives out, and each only once."""
+    with alone("port") as last:
+        last.seek(0)
+        port = int(last.read() or random.randrange(12000, 30000))
+        while True:
+            port = port + 1 if port < 30000 else 12000
+            with socket.socket() as free, contextlib.suppress(OSError):
+                free.bind(("127.0.0.1", port))
+                last.truncate(0)
+                last.write(str(port))
+                return port
 
 
 def new_key(folder):
@@ -295,7 +318,7 @@ class Recorder:
 
 
 class Told:
-    """A sidecar, and an app behind it that answers with the headers that it is told to send and the session that came."""
+    """A sidecar, and an app behind it that sends the headers that it is told to, with the session that came."""
 
     def __init__(self, folder, **settings):
         self.say = ()

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from support import CACHE, Client, Folder, Recorder, Sidecar
+from support import CACHE, Client, Folder, Recorder, Sidecar, alone
 from test_php import ADAPTER, served
 
 PACKAGES = ["dokuwiki", "php-geshi", "php-phpseclib", "php-random-compat", "libphp-simplepie"]
@@ -54,13 +54,15 @@ def installed():
 
 
 def dokuwiki(folder):
-    root = installed()
+    with alone():
+        root = installed()
     wiki = folder / "wiki"
     if not wiki.exists():
         shutil.copytree(root / "var/lib/dokuwiki/data", wiki)
-    settings = f"-d auto_prepend_file={ADAPTER} -d include_path=.:{root}/usr/share/php -d display_errors=0 -d log_errors=1"
+    settings = f"-d auto_prepend_file={ADAPTER} -d include_path=.:{root}/usr/share/php"
     code = root / "usr/share/dokuwiki"
-    return served(f"php {settings} -S 127.0.0.1:$PORT -t {code}", code, WIKI=str(wiki))
+    command = f"php {settings} -d display_errors=0 -d log_errors=1 -S 127.0.0.1:$PORT -t {code}"
+    return served(command, code, WIKI=str(wiki))
 
 
 class DokuWiki(unittest.TestCase):

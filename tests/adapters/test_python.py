@@ -83,7 +83,7 @@ class Files(unittest.TestCase):
         itself = []
         itself.append(itself)
         for value, words in [
-            ({"b": [1, {"c": object()}]}, r"session\['a'\]\['b'\]\[1\]\['c'\] cannot be saved: it is a builtins.object"),
+            ({"b": [1, {"c": object()}]}, r"session\['a'\]\['b'\]\[1\]\['c'\] cannot be saved: it is a builtins\.object"),
             ({1: 2}, r"session\['a'\]\[1\] cannot be saved: keys in JSON are text, not int"),
             ([float("nan")], r"session\['a'\]\[0\] cannot be saved: JSON has no nan"),
             (float("-inf"), r"session\['a'\] cannot be saved: JSON has no -inf"),
@@ -171,7 +171,8 @@ class ASGIDetails(Particular, unittest.TestCase):
         async def send(message):
             sent.append(message)
 
-        scope = {"type": "websocket", "path": "/socket", "query_string": b"", "headers": [(b"x-session", b'{"socket":1}')]}
+        scope = {"type": "websocket", "path": "/socket", "query_string": b""}
+        scope["headers"] = [(b"x-session", b'{"socket":1}')]
         asyncio.run(asgi_app.app(scope, receive, send))
         self.assertEqual(sent[0]["type"], "websocket.accept")
         self.assertIn((b"x-session-save", b'{"socket":2}'), sent[0]["headers"])
@@ -258,7 +259,11 @@ class DjangoDetails(Particular, unittest.TestCase):
             app = python(self.folder, self.name, **settings)
             self.addCleanup(app.stop)
             direct = Client(app.port)
-            for path, came, said in [("/set?key=n", "{}", age), ("/set?key=n", '{"m":1}', None), ("/login?name=Ann", '{"m":1}', age)]:
+            for path, came, said in [
+                ("/set?key=n", "{}", age),
+                ("/set?key=n", '{"m":1}', None),
+                ("/login?name=Ann", '{"m":1}', age),
+            ]:
                 answer = direct.post(path, "1", headers={"X-Session": came})
                 self.assertEqual(answer.session_headers().get("Max-Age"), said, (settings, path, came))
 
@@ -357,8 +362,7 @@ class DjangoAdmin(Particular, unittest.TestCase):
 
     def log_in(self, browser, password=None):
         page = browser.get("/admin/login/?next=/admin/")
-        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.text)[1]
-        form = {"username": "Ann", "password": password or self.password, "csrfmiddlewaretoken": token, "next": "/admin/"}
+        form = self.form(page, username="Ann", password=password or self.password, next="/admin/")
         return browser.post("/admin/login/", form)
 
     def form(self, page, **fields):
@@ -411,8 +415,8 @@ class DjangoAdmin(Particular, unittest.TestCase):
         self.assertEqual(self.browser.other(sidecar.port).get("/who").text, "True Ann")
 
     def test_the_system_check_has_nothing_to_say(self):
-        checked = run(
-            f"{PYTHON} -c 'import django_app; from django.core.management import call_command; call_command(\"check\")'",
-            HERE / "apps", **{**self.environment, "PYTHONPATH": f"{FOLDER}:{HERE}/apps"})
+        check = 'import django_app; from django.core.management import call_command; call_command("check")'
+        paths = {"PYTHONPATH": f"{FOLDER}:{HERE}/apps"}
+        checked = run(f"{PYTHON} -c '{check}'", HERE / "apps", **{**self.environment, **paths})
         self.assertIn("no issues", checked.stdout)
 
