@@ -5,9 +5,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from support import alone
+
 
 def install(packages):
     """`packages`: what to look for, a path or a command, and the package that has it."""
+    with alone("install"):
+        _install(packages)
+
+
+def _install(packages):
     missing = sorted({package for what, package in packages.items() if not (Path(what).exists() or shutil.which(what))})
     if not missing:
         return

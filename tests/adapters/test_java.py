@@ -12,7 +12,7 @@ from pathlib import Path
 
 import needs
 from rules import Rules
-from support import ADAPTERS, CACHE, HERE, Client, Folder, Recorder, Sidecar, served
+from support import ADAPTERS, CACHE, HERE, Client, Folder, Recorder, Sidecar, alone, served
 
 ADAPTER = ADAPTERS / "java/CloakroomFilter.java"
 APP = HERE / "apps/java"
@@ -43,15 +43,15 @@ def compiled(tomcat):
     if tomcat == "tomcat9":
         texts = {name: re.sub(r"jakarta\.servlet", "javax.servlet", text) for name, text in texts.items()}
     folder = CACHE / f"{tomcat}-{hashlib.sha256(''.join(texts.values()).encode()).hexdigest()[:16]}"
-    if not folder.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as made:
-            for name, text in texts.items():
-                (Path(made) / name).write_text(text, encoding="utf-8")
-            # Java 8 is what the oldest of the apps have.
-            subprocess.run(["javac", "--release", "8", "-Xlint:all,-options,-processing,-serial,-classfile", "-Werror", "-cp",
-                            ":".join(jars(tomcat)), "-d", f"{made}/classes", *(f"{made}/{name}" for name in texts)], check=True)
-            (Path(made) / "classes").rename(folder)
+    with alone("javac"), tempfile.TemporaryDirectory(dir=CACHE) as made:
+        if folder.exists():
+            return folder
+        for name, text in texts.items():
+            (Path(made) / name).write_text(text, encoding="utf-8")
+        # Java 8 is what the oldest of the apps have.
+        subprocess.run(["javac", "--release", "8", "-Xlint:all,-options,-processing,-serial,-classfile", "-Werror", "-cp",
+                        ":".join(jars(tomcat)), "-d", f"{made}/classes", *(f"{made}/{name}" for name in texts)], check=True)
+        (Path(made) / "classes").rename(folder)
     return folder
 
 

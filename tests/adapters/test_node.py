@@ -1,4 +1,7 @@
-"""Node: what deploy/adapters/node has, on node:http and on Express."""
+"""Node: what deploy/adapters/node has, on node:http and on Express.
+
+Debian has no express-session; of its own tests most are about cookies, secrets and stores, which do not apply.
+"""
 
 import json
 import unittest
