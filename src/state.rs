@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     /// Where sessions are kept that outgrow the cookie, or what has ended before its time.
     pub(crate) store: Option<Arc<Store>>,
     /// What has ended before its time, as the store says: empty where it holds no revocations.
+    #[allow(dead_code, reason = "read once the log is followed")]
     pub(crate) log: Arc<ArcSwap<Revocations>>,
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,

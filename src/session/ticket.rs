@@ -86,7 +86,7 @@ pub(super) fn session_key(payload: &Dict) -> Option<SessionKey> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
     use std::time::Duration;
 

@@ -10,13 +10,14 @@ use http::{HeaderName, HeaderValue};
 
 use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
 use super::refreshing::Refreshing;
-use super::{Stay, Visit, access, caching, storing};
+use super::{Visit, access, caching, storing};
 use crate::clock;
 use crate::config::{Config, OnBadSave};
 use crate::metrics::Action;
 use crate::session::directive::{self, Broken, Control, Directive};
 use crate::session::lifetime::SessionId;
 use crate::session::recent::REMEMBERED;
+use crate::session::stored::Issuer;
 use crate::session::{
     self, CookieAction, Holds, IssueKind, Opened, Outcome, Policy, VerifiedToken,
 };
@@ -142,7 +143,7 @@ pub(crate) async fn close_session(
     let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
     remove(response, &own);
     drop_foreign_cookie(shared, response, config)?;
-    let Stay::Open(opened) = &visit.stay else {
+    let Some(opened) = &visit.session else {
         return vary_by_cookie(response, config, false);
     };
     vary_by_cookie(response, config, config.vary)?;
@@ -198,6 +199,7 @@ async fn decide(
     };
     let directive = without_a_store(directive, &policy);
     let is_stored = policy.store == Some(Holds::Sessions);
+    let issuer = Issuer { keys: &current.keys, policy: &policy, now };
     match (directive, still_good) {
         (Directive::Keep, Ok(())) => {
             let is_use = status < 400 && !is_sub_resource(request);
@@ -210,7 +212,7 @@ async fn decide(
             if is_overtaken(shared, opened, visit.begun, now) {
                 return Ok(skipped(shared));
             }
-            Ok(storing::refresh(shared, &current, &policy, opened, now).await)
+            Ok(storing::refresh(shared, &current, issuer, opened).await)
         }
         (Directive::Keep, Err(_)) => Ok(Done::default()),
         (Directive::Save(_), Err(rejection)) => {
@@ -229,11 +231,9 @@ async fn decide(
                 );
             }
             if is_stored {
-                let id = (config, visit.id());
-                return storing::close(
-                    shared, &current, &policy, request, directive, opened, id, now,
-                )
-                .await;
+                let told = (config, visit.id());
+                return storing::close(shared, &current, issuer, request, directive, opened, told)
+                    .await;
             }
             match session::close(opened, directive, &current.keys, &policy, now, fresh_id) {
                 Ok(action) => Ok(carry_out(shared, &current, opened, action, now, None)),

@@ -12,12 +12,11 @@ use crate::metrics::{Action, Conflict};
 use crate::session::directive::{Broken, Directive};
 use crate::session::lifetime::SessionId;
 use crate::session::stored::{self, Fresh, Issuer, Plan, Retry, Settled, Write};
-use crate::session::{CookieAction, OnConflict, Opened, Outcome, Policy};
+use crate::session::{CookieAction, OnConflict, Opened, Outcome};
 use crate::state::{Shared, State};
 use crate::store::Store;
 use crate::store::operation::{Change, Outage};
 use crate::store::record::SessionKey;
-use crate::time::Timestamp;
 
 /// Loads the dict that a session awaits.
 ///
@@ -63,16 +62,13 @@ enum End {
 pub(super) async fn close(
     shared: &Arc<Shared>,
     state: &State,
-    policy: &Policy,
+    issuer: Issuer<'_>,
     request: &impl RequestHead,
     directive: Directive,
     opened: &Opened,
-    visit: (&Config, &str),
-    now: Timestamp,
+    (config, id): (&Config, &str),
 ) -> Result<Done, AnswerFault> {
-    let (config, id) = visit;
     let is_end = matches!(directive, Directive::Delete { .. } | Directive::EndOthers);
-    let issuer = Issuer { keys: &state.keys, policy, now };
     let end = match plan(opened, directive, issuer) {
         // Nothing is known of the session: nothing can be put on top of it, and nothing ended.
         Ok(_) if opened.outcome() == Outcome::Unavailable => Ok(End::Away(Outage::Connect)),
@@ -90,7 +86,7 @@ pub(super) async fn close(
                     Settled::Overwritten => Conflict::Overwritten,
                 });
             }
-            Ok(super::response::carry_out(shared, state, opened, action, now, None))
+            Ok(super::response::carry_out(shared, state, opened, action, issuer.now, None))
         }
         Ok(End::Ended) => {
             shared.metrics.session_conflict(Conflict::Ended);
@@ -99,7 +95,7 @@ pub(super) async fn close(
                 path = path().as_str(), request_id = id;
                 "the session ended while the request was under way: its save is dropped"
             );
-            match policy.on_conflict {
+            match issuer.policy.on_conflict {
                 OnConflict::Fail => Err(AnswerFault::Conflict),
                 _ => Ok(Done { action: Some(Action::Conflict), ..Done::default() }),
             }
@@ -135,11 +131,9 @@ pub(super) async fn close(
 pub(super) async fn refresh(
     shared: &Arc<Shared>,
     state: &State,
-    policy: &Policy,
+    issuer: Issuer<'_>,
     opened: &Opened,
-    now: Timestamp,
 ) -> Done {
-    let issuer = Issuer { keys: &state.keys, policy, now };
     let planned = stored::refresh(opened, issuer, &mut fresh);
     let applied = match planned {
         Ok(Plan::Cookie(action)) => Ok(End::Done(action, None)),
@@ -148,7 +142,7 @@ pub(super) async fn refresh(
     };
     match applied {
         Ok(End::Done(action, _)) => {
-            super::response::carry_out(shared, state, opened, action, now, opened.token())
+            super::response::carry_out(shared, state, opened, action, issuer.now, opened.token())
         }
         Ok(End::Ended | End::Refused) => super::response::skipped(shared),
         Ok(End::Away(outage)) => {
