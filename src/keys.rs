@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
+pub mod jose;
 mod pem;
 pub mod reload;
 pub mod source;
@@ -216,7 +217,7 @@ impl Key {
     }
 
     fn new(id: Option<String>, algorithm: Algorithm, material: Material) -> Self {
-        let header = crate::session::token::header(algorithm, id.as_deref());
+        let header = header(algorithm, id.as_deref());
         Self { id, algorithm, material, header }
     }
 
@@ -274,6 +275,19 @@ impl Key {
             }
         }
     }
+}
+
+/// The first part of the tokens of a key, base64url-encoded.
+fn header(algorithm: Algorithm, id: Option<&str>) -> String {
+    let mut json = format!(r#"{{"typ":"JWT","alg":"{}""#, algorithm.name());
+    if let Some(id) = id {
+        // Writing a string as JSON cannot fail.
+        let id = serde_json::to_string(id).unwrap_or_default();
+        json.push_str(r#","kid":"#);
+        json.push_str(&id);
+    }
+    json.push('}');
+    URL_SAFE_NO_PAD.encode(json)
 }
 
 /// Shows which key, never its bytes.

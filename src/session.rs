@@ -27,7 +27,7 @@ pub use policy::Policy;
 
 use token::Rejection;
 
-use crate::keys::{KeyIndex, KeyRing};
+use crate::keys::{KeyIndex, KeyRing, jose};
 use crate::time::Timestamp;
 
 /// A dict whose token has been verified. Only [`open_token`] makes one.
@@ -104,7 +104,7 @@ pub fn open_token(
     if policy.cookie.bytes_with(token) > policy.max_cookie_bytes {
         return Err(Rejection::TooLarge);
     }
-    let signed = token::verify(token, keys)?;
+    let signed = jose::verify(token, keys)?;
     let payload = Dict::from_vec(signed.payload).map_err(|_| Rejection::Malformed)?;
     let reading = claims::read(payload, policy, now)?;
     let issued = match &reading.managed {
@@ -133,7 +133,7 @@ pub fn open_token(
 /// # Errors
 /// Why there is none.
 pub fn signed_by(token: &[u8], keys: &KeyRing) -> Result<KeyIndex, Rejection> {
-    token::verify(token, keys).map(|signed| signed.key)
+    Ok(jose::verify(token, keys)?.key)
 }
 
 /// Why a request's dict is what it is.
@@ -437,7 +437,7 @@ fn sign(
         Some(Dict::from_members(dict.members().chain(added)))
     };
     let payload = payload.as_ref().unwrap_or(dict);
-    let token = token::sign(payload.as_str(), keys.signing())
+    let token = jose::sign(payload.as_str(), keys.signing())
         .ok_or_else(|| broken("the signing key failed".into(), size))?;
     let bytes = policy.cookie.bytes_with(token.as_bytes());
     if bytes > policy.max_cookie_bytes {
