@@ -11,6 +11,7 @@ mod claims;
 pub mod cookie;
 pub mod dict;
 pub mod directive;
+pub mod fresh;
 pub mod header;
 pub mod lifetime;
 mod merge;
@@ -22,12 +23,13 @@ pub mod token;
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
 use directive::{Broken, Directive, Save};
+use fresh::Fresh;
 use lifetime::{Managed, SessionId, Stamp};
 pub use policy::Policy;
 
 use token::Rejection;
 
-use crate::keys::{KeyIndex, KeyRing, jose};
+use crate::keys::{KeyIndex, KeyRing, Nonce, jose};
 use crate::time::Timestamp;
 
 /// A dict whose token has been verified. Only [`open_token`] makes one.
@@ -48,7 +50,8 @@ pub struct VerifiedToken {
 enum Lineage {
     /// The claim `cr`: the session it belongs to.
     Managed(Managed),
-    /// None; known by its signature, which other visitors' tokens of the same dict have too.
+    /// None; known by its signature, which other visitors' tokens of the same dict have too, or by its
+    /// seal, which no other token has.
     Foreign(SessionId),
 }
 
@@ -65,7 +68,7 @@ impl VerifiedToken {
         self.key
     }
 
-    /// What it is known by: the id of its session, or a part of its signature.
+    /// What it is known by: the id of its session, or a part of its signature or seal.
     #[must_use]
     pub fn id(&self) -> &SessionId {
         match &self.lineage {
@@ -104,7 +107,7 @@ pub fn open_token(
     if policy.cookie.bytes_with(token) > policy.max_cookie_bytes {
         return Err(Rejection::TooLarge);
     }
-    let signed = jose::verify(token, keys)?;
+    let signed = jose::read(token, keys)?;
     let payload = Dict::from_vec(signed.payload).map_err(|_| Rejection::Malformed)?;
     let reading = claims::read(payload, policy, now)?;
     let issued = match &reading.managed {
@@ -128,12 +131,21 @@ pub fn open_token(
     Ok(token)
 }
 
-/// The key whose signature a token has, whatever else may be wrong with it.
+/// The payload that a token carries, sealed or not, and its key, whatever else may be wrong with it.
+///
+/// # Errors
+/// Why there is none.
+pub fn payload_of(token: &[u8], keys: &KeyRing) -> Result<(Vec<u8>, KeyIndex), Rejection> {
+    let read = jose::read(token, keys)?;
+    Ok((read.payload, read.key))
+}
+
+/// The key whose signature or seal a token has, whatever else may be wrong with it.
 ///
 /// # Errors
 /// Why there is none.
 pub fn signed_by(token: &[u8], keys: &KeyRing) -> Result<KeyIndex, Rejection> {
-    Ok(jose::verify(token, keys)?.key)
+    Ok(jose::read(token, keys)?.key)
 }
 
 /// Why a request's dict is what it is.
@@ -330,7 +342,7 @@ pub fn close(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    fresh_id: impl FnOnce() -> SessionId,
+    fresh: impl Fresh,
 ) -> Result<CookieAction, Broken> {
     match directive {
         Directive::Keep => Ok(CookieAction::Keep),
@@ -345,8 +357,7 @@ pub fn close(
                 || opened.token.as_ref().map(|token| token.dict.clone()).unwrap_or_default();
             let dict = dict.unwrap_or_else(current);
             let dict = patch.map_or_else(|| dict.clone(), |patch| merge::merge(&dict, &patch));
-            issue(opened, &dict, kind, max_age, keys, policy, now, fresh_id)
-                .map(CookieAction::Issue)
+            issue(opened, &dict, kind, max_age, keys, policy, now, fresh).map(CookieAction::Issue)
         }
     }
 }
@@ -360,16 +371,16 @@ pub fn refresh(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    fresh_id: impl FnOnce() -> SessionId,
+    fresh: impl Fresh,
 ) -> Result<CookieAction, Broken> {
     let Some(token) = &opened.token else {
         return Ok(CookieAction::Keep);
     };
-    issue(opened, &token.dict, IssueKind::Refreshed, None, keys, policy, now, fresh_id)
+    issue(opened, &token.dict, IssueKind::Refreshed, None, keys, policy, now, fresh)
         .map(CookieAction::Issue)
 }
 
-/// Signs a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
+/// Signs or seals a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
 ///
 /// # Errors
 /// A dict that could not come back.
@@ -378,10 +389,10 @@ pub fn encode(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    fresh_id: impl FnOnce() -> SessionId,
+    mut fresh: impl Fresh,
 ) -> Result<String, Broken> {
-    let stamp = Stamp::new(policy, None, None, now, fresh_id);
-    let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
+    let stamp = Stamp::new(policy, None, None, now, || fresh.id());
+    let token = sign(dict, stamp.as_ref(), keys, policy, now, || fresh.nonce())?;
     check_header(dict, policy)?;
     Ok(token)
 }
@@ -395,14 +406,14 @@ fn issue(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    fresh_id: impl FnOnce() -> SessionId,
+    mut fresh: impl Fresh,
 ) -> Result<Issued, Broken> {
     // An empty dict ends what was there: its id and its own lifetime do not pass to whoever logs
     // in next.
     let is_end = kind != IssueKind::Refreshed && dict.members().next().is_none();
     let previous = opened.token.as_ref().and_then(VerifiedToken::managed).filter(|_| !is_end);
-    let stamp = Stamp::new(policy, previous, own_max_age, now, fresh_id);
-    let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
+    let stamp = Stamp::new(policy, previous, own_max_age, now, || fresh.id());
+    let token = sign(dict, stamp.as_ref(), keys, policy, now, || fresh.nonce())?;
     // The app has the dict of a refresh already.
     if kind != IssueKind::Refreshed {
         check_header(dict, policy)?;
@@ -423,6 +434,7 @@ fn sign(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
+    nonce: impl FnOnce() -> Option<Nonce>,
 ) -> Result<String, Broken> {
     let broken = |reason: String, bytes: usize| Broken { reason, bytes };
     let size = dict.as_str().len();
@@ -437,8 +449,8 @@ fn sign(
         Some(Dict::from_members(dict.members().chain(added)))
     };
     let payload = payload.as_ref().unwrap_or(dict);
-    let token = jose::sign(payload.as_str(), keys.signing())
-        .ok_or_else(|| broken("the signing key failed".into(), size))?;
+    let token = jose::write(payload.as_str(), keys.signing(), nonce)
+        .map_err(|unwritten| broken(unwritten.to_string(), size))?;
     let bytes = policy.cookie.bytes_with(token.as_bytes());
     if bytes > policy.max_cookie_bytes {
         let limit = policy.max_cookie_bytes;

@@ -1,15 +1,20 @@
-//! Compact JWS (RFC 7515 section 7.1): split, header, signature. The key decides the algorithm;
-//! what the token says about it must agree and has no other effect.
+//! Compact tokens: JWS (RFC 7515 section 7.1), which are signed, and JWE (RFC 7516 section 7.1),
+//! which are sealed. The key decides the algorithm; what the token says about it must agree and
+//! has no other effect.
 //!
 //! The splitting and the header are checked here because `jsonwebtoken` looks at neither `crit`
-//! nor `b64`; the signatures are that crate's.
+//! nor `b64`, and knows no JWE; the signatures are that crate's.
+
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Key, KeyIndex, KeyRing, Signature};
+use super::{Algorithm, Key, KeyIndex, KeyRing, Nonce, Signature};
 // A leaf of that room, which knows nothing of keys.
 use crate::session::dict::{Dict, unescape};
+
+mod jwe;
 
 /// What is wrong with a token before anything of its payload is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +23,42 @@ pub enum Fault {
     Malformed,
     /// No key has its algorithm, or its `kid` is nobody's and no key verifies it.
     UnknownKey,
-    /// The signature is not that of the key the token names.
+    /// The signature, or the seal, is not that of the key the token names.
     BadSignature,
 }
 
-/// Signs a payload.
-///
-/// Returns None where the crypto library fails, which it does for no HMAC key.
-#[must_use]
-pub(crate) fn sign(payload: &str, key: &Key) -> Option<String> {
+/// Why no token could be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwritten {
+    /// A seal needs a nonce that was never used before, and there are no random bytes for one.
+    NoRandomness,
+    /// The crypto library failed, which it does for no secret.
+    KeyFailed,
+}
+
+impl fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoRandomness => "the system gives no random bytes to seal it with",
+            Self::KeyFailed => "the signing key failed",
+        })
+    }
+}
+
+/// Signs or seals a payload, as the key does. Only a seal takes a nonce.
+pub(crate) fn write(
+    payload: &str,
+    key: &Key,
+    nonce: impl FnOnce() -> Option<Nonce>,
+) -> Result<String, Unwritten> {
+    if key.algorithm().seals() {
+        let nonce = nonce().ok_or(Unwritten::NoRandomness)?;
+        return jwe::seal(payload, key, nonce).ok_or(Unwritten::KeyFailed);
+    }
+    sign(payload, key).ok_or(Unwritten::KeyFailed)
+}
+
+fn sign(payload: &str, key: &Key) -> Option<String> {
     let mut token = String::with_capacity(key.header().len() + payload.len() * 4 / 3 + 96);
     token.push_str(key.header());
     token.push('.');
@@ -37,92 +69,154 @@ pub(crate) fn sign(payload: &str, key: &Key) -> Option<String> {
     Some(token)
 }
 
-/// A payload whose signature has been verified; nothing else has been looked at.
-#[derive(Debug)]
-pub(crate) struct Signed {
+/// A payload whose signature or seal has been verified; nothing else has been looked at.
+pub(crate) struct Read {
     pub(crate) payload: Vec<u8>,
     pub(crate) key: KeyIndex,
-    /// The first bytes of the signature: they tell this token from every other.
+    /// The first bytes of the signature, or the tag of the seal: they tell this token from every
+    /// other.
     pub(crate) mark: [u8; 16],
 }
 
-/// Verifies the signature of a token.
-pub(crate) fn verify(token: &[u8], ring: &KeyRing) -> Result<Signed, Fault> {
+/// Verifies the signature of a token, or opens its seal.
+pub(crate) fn read(token: &[u8], ring: &KeyRing) -> Result<Read, Fault> {
     let token = str::from_utf8(token).map_err(|_| Fault::Malformed)?;
     let (message, signature) = token.rsplit_once('.').ok_or(Fault::Malformed)?;
     let (header, payload) = message.split_once('.').ok_or(Fault::Malformed)?;
     if payload.contains('.') {
-        return Err(Fault::Malformed);
+        return jwe::open(header, payload, signature, ring);
     }
     // Canonical base64url only: no padding, no white space, no stray trailing bits.
     let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Fault::Malformed)?;
     let signature = Signature::parse(signature).ok_or(Fault::Malformed)?;
-    let key = verify_signature(header, message, &signature, ring)?;
+    let candidates = Candidates::of(header, Form::Signed, ring)?;
+    let verified =
+        candidates.among(ring).find(|(_, key)| key.verify(message.as_bytes(), &signature));
+    let (key, _) = verified.ok_or(candidates.none_fits())?;
     let mark = *signature.bytes().first_chunk().ok_or(Fault::BadSignature)?;
-    Ok(Signed { payload, key, mark })
+    Ok(Read { payload, key, mark })
 }
 
-fn verify_signature(
-    header: &str,
-    message: &str,
-    signature: &Signature<'_>,
-    ring: &KeyRing,
-) -> Result<KeyIndex, Fault> {
-    let parsed;
-    // A header that is, byte for byte, what one of our keys writes needs no parsing.
-    let (algorithm, kid) = match ring.iter().find(|(_, key)| key.header() == header) {
-        Some((_, key)) => (key.algorithm(), key.id()),
-        None => {
-            parsed = Header::parse(header)?;
-            let known = ring.iter().map(|(_, key)| key.algorithm());
-            let algorithm = known.into_iter().find(|known| known.name() == parsed.algorithm);
-            (algorithm.ok_or(Fault::UnknownKey)?, parsed.kid.as_deref())
+/// What the number of a token's parts says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Three: JWS.
+    Signed,
+    /// Five: JWE.
+    Sealed,
+}
+
+/// The keys that a token is tried with.
+struct Candidates {
+    algorithm: Algorithm,
+    kid: Kid,
+}
+
+enum Kid {
+    None,
+    /// This key's, and no other one is tried.
+    Of(KeyIndex),
+    /// No key's: each is tried.
+    Nobodys,
+}
+
+impl Candidates {
+    fn of(header: &str, form: Form, ring: &KeyRing) -> Result<Self, Fault> {
+        let parsed;
+        // A header that is, byte for byte, what one of our keys writes needs no parsing.
+        let (algorithm, kid) = match ring.iter().find(|(_, key)| key.header() == header) {
+            Some((_, key)) => (key.algorithm(), key.id()),
+            None => {
+                parsed = Header::parse(header, form)?;
+                let mut known = ring.iter().map(|(_, key)| key.algorithm());
+                let algorithm = known.find(|known| parsed.names(*known));
+                (algorithm.ok_or(Fault::UnknownKey)?, parsed.kid.as_deref())
+            }
+        };
+        // No key signs in the one form and seals in the other.
+        if algorithm.seals() != (form == Form::Sealed) {
+            return Err(Fault::UnknownKey);
         }
-    };
-    let named = kid.and_then(|kid| ring.iter().find(|(_, key)| key.id() == Some(kid)));
-    let is_candidate = |index, key: &Key| match named {
-        Some((named, _)) => named == index && key.algorithm() == algorithm,
-        None => key.algorithm() == algorithm,
-    };
-    let verified = ring.iter().find(|(index, key)| {
-        is_candidate(*index, key) && key.verify(message.as_bytes(), signature)
-    });
-    match verified {
-        Some((index, _)) => Ok(index),
-        None if kid.is_some() && named.is_none() => Err(Fault::UnknownKey),
-        None => Err(Fault::BadSignature),
+        let kid = match kid {
+            None => Kid::None,
+            Some(kid) => match ring.iter().find(|(_, key)| key.id() == Some(kid)) {
+                Some((index, _)) => Kid::Of(index),
+                None => Kid::Nobodys,
+            },
+        };
+        Ok(Self { algorithm, kid })
+    }
+
+    fn among<'r>(&self, ring: &'r KeyRing) -> impl Iterator<Item = (KeyIndex, &'r Key)> {
+        ring.iter().filter(|(index, key)| {
+            let is_named = match self.kid {
+                Kid::Of(named) => named == *index,
+                Kid::None | Kid::Nobodys => true,
+            };
+            is_named && key.algorithm() == self.algorithm
+        })
+    }
+
+    fn none_fits(&self) -> Fault {
+        match self.kid {
+            Kid::Nobodys => Fault::UnknownKey,
+            Kid::None | Kid::Of(_) => Fault::BadSignature,
+        }
     }
 }
 
-/// What counts of a JOSE header (RFC 7515 section 4).
+/// What counts of a JOSE header (RFC 7515 section 4, RFC 7516 section 4).
 struct Header {
     algorithm: String,
+    /// `enc`, of a sealed token only.
+    encryption: Option<String>,
     kid: Option<String>,
 }
 
 impl Header {
-    fn parse(encoded: &str) -> Result<Self, Fault> {
+    /// Reads a header. This is the place that decides which members there may be.
+    fn parse(encoded: &str, form: Form) -> Result<Self, Fault> {
         let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Fault::Malformed)?;
         let json = Dict::from_vec(json).map_err(|_| Fault::Malformed)?;
         let mut algorithm = None;
+        let mut encryption = None;
         let mut kid = None;
         for (key, value) in json.members() {
-            match unescape(key).as_ref() {
-                b"alg" => algorithm = Some(string(value)?),
-                b"kid" => kid = Some(string(value)?),
+            match (unescape(key).as_ref(), form) {
+                (b"alg", _) => algorithm = Some(string(value)?),
+                (b"kid", _) => kid = Some(string(value)?),
+                (b"enc", Form::Sealed) => encryption = Some(string(value)?),
                 // Extensions that must be understood, and none is (sections 4.1.11; RFC 7797).
-                b"crit" | b"b64" => return Err(Fault::Malformed),
+                (b"crit" | b"b64", _) => return Err(Fault::Malformed),
+                // Compressed text tells by its length what is in it, and a short one may be the
+                // beginning of gigabytes.
+                (b"zip", Form::Sealed) => return Err(Fault::Malformed),
                 _ => {}
             }
         }
+        if form == Form::Sealed && encryption.is_none() {
+            return Err(Fault::Malformed);
+        }
         match algorithm {
             Some(algorithm) if !algorithm.eq_ignore_ascii_case("none") => {
-                Ok(Self { algorithm, kid })
+                Ok(Self { algorithm, encryption, kid })
             }
             _ => Err(Fault::Malformed),
         }
     }
+
+    /// Whether it is one of that algorithm.
+    fn names(&self, known: Algorithm) -> bool {
+        if known.seals() {
+            self.algorithm == DIRECT && self.encryption.as_deref() == Some(known.name())
+        } else {
+            self.algorithm == known.name()
+        }
+    }
 }
+
+/// The `alg` of a sealed token: the key itself seals, none is wrapped (RFC 7518 section 4.5).
+const DIRECT: &str = "dir";
 
 fn string(value: &str) -> Result<String, Fault> {
     if !value.starts_with('"') {

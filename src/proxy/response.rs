@@ -15,6 +15,7 @@ use super::failure;
 use crate::clock;
 use crate::config::{Config, OnBadSave};
 use crate::metrics::Action;
+use crate::random::System;
 use crate::session::directive::{self, Broken, Control, Directive};
 use crate::session::lifetime::SessionId;
 use crate::session::recent::REMEMBERED;
@@ -241,7 +242,7 @@ fn write(
     if let Directive::Delete { beside_a_save: true } = directive {
         log::warn!("the backend saves and deletes the session in one answer: it is deleted");
     }
-    let action = session::close(opened, directive, &state.keys, policy, now, fresh_id)?;
+    let action = session::close(opened, directive, &state.keys, policy, now, System)?;
     Ok(carry_out(shared, state, opened, action, now, None))
 }
 
@@ -269,7 +270,7 @@ fn refresh(
     if is_forgotten || shared.recent.lock().is_newer(token.id(), token.issued(), now) {
         return skipped(shared);
     }
-    match session::refresh(opened, &state.keys, policy, now, fresh_id) {
+    match session::refresh(opened, &state.keys, policy, now, System) {
         // Signing takes a while: whether the session was written is asked for once more.
         Ok(action) => carry_out(shared, state, opened, action, now, Some(token)),
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.
@@ -363,14 +364,4 @@ fn is_sub_resource(request: &RequestHeader) -> bool {
     request.headers.get("sec-fetch-dest").is_some_and(|dest| {
         !matches!(dest.as_bytes(), b"document" | b"empty" | b"iframe" | b"frame" | b"fencedframe")
     })
-}
-
-fn fresh_id() -> SessionId {
-    let mut bytes = [0; 16];
-    // The system's generator does not fail once it has been seeded; an id that repeats would only
-    // make refreshes of two sessions wait for each other.
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        log::error!(error:% = error; "no randomness for a session id");
-    }
-    SessionId::from_bytes(bytes)
 }

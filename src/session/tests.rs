@@ -89,3 +89,4 @@ fn nobody() -> Opened {
 mod closing;
 mod lifetime;
 mod opening;
+mod sealed;

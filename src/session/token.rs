@@ -11,7 +11,7 @@ pub enum Rejection {
     Expired,
     /// Before its `nbf`.
     NotYetValid,
-    /// The signature is not that of the key the token names.
+    /// The signature, or the seal, is not that of the key the token names.
     BadSignature,
     /// No well-formed token.
     Malformed,
@@ -30,7 +30,7 @@ impl fmt::Display for Rejection {
         f.write_str(match self {
             Self::Expired => "the token has expired",
             Self::NotYetValid => "the token is not valid yet (nbf)",
-            Self::BadSignature => "the signature does not verify",
+            Self::BadSignature => "the signature or the seal does not verify",
             Self::Malformed => "not a well-formed token",
             Self::UnknownKey => "no key has the token's algorithm or kid",
             Self::WrongClaim => "iss, aud or a time in the token is not what is accepted",
