@@ -179,6 +179,21 @@ pub(crate) const TAG_BYTES: usize = 16;
 /// 8.3 allows with random nonces.
 pub const MANY_SEALS: u64 = 1 << 31;
 
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A session: the dict is its payload.
+    Session,
+    /// A ticket: the dict is in a store. Its header says that it must be understood, so that nobody
+    /// takes it for a session with nothing in it.
+    Ticket,
+}
+
+/// What a ticket's header has that a session's has not: an extension that must be understood
+/// (RFC 7515 section 4.1.11) and is its first version.
+const CRITICAL: &str = r#"["cr"]"#;
+const TICKET_VERSION: &str = "1";
+
 /// A signature as it stands in a token, and its bytes.
 pub(crate) struct Signature<'a> {
     encoded: &'a str,
@@ -210,6 +225,8 @@ pub struct Key {
     material: Material,
     /// The first part of the tokens it signs, base64url-encoded.
     header: String,
+    /// The same of tickets.
+    ticket_header: String,
 }
 
 /// What signs and verifies.
@@ -264,8 +281,9 @@ impl Key {
     }
 
     fn new(id: Option<String>, algorithm: Algorithm, material: Material) -> Self {
-        let header = header(algorithm, id.as_deref());
-        Self { id, algorithm, material, header }
+        let header = |kind| header(algorithm, id.as_deref(), kind);
+        let (header, ticket_header) = (header(Kind::Session), header(Kind::Ticket));
+        Self { id, algorithm, material, header, ticket_header }
     }
 
     /// The `kid` of its tokens.
@@ -301,8 +319,16 @@ impl Key {
     }
 
     /// The first part of its tokens.
-    pub(crate) fn header(&self) -> &str {
-        &self.header
+    pub(crate) fn header_of(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Session => &self.header,
+            Kind::Ticket => &self.ticket_header,
+        }
+    }
+
+    /// Of which of its tokens this is the first part; None where it is of none.
+    pub(crate) fn kind_of(&self, header: &str) -> Option<Kind> {
+        [Kind::Session, Kind::Ticket].into_iter().find(|kind| self.header_of(*kind) == header)
     }
 
     /// The signature of `message`, base64url-encoded; None if it cannot sign or the crypto
@@ -366,13 +392,16 @@ impl Key {
 }
 
 /// The first part of the tokens of a key, base64url-encoded.
-fn header(algorithm: Algorithm, id: Option<&str>) -> String {
+fn header(algorithm: Algorithm, id: Option<&str>, kind: Kind) -> String {
     let name = algorithm.name();
     let mut json = if algorithm.seals() {
         format!(r#"{{"typ":"JWT","alg":"dir","enc":"{name}""#)
     } else {
         format!(r#"{{"typ":"JWT","alg":"{name}""#)
     };
+    if kind == Kind::Ticket {
+        json.push_str(&format!(r#","crit":{CRITICAL},"cr":{TICKET_VERSION}"#));
+    }
     if let Some(id) = id {
         // Writing a string as JSON cannot fail.
         let id = serde_json::to_string(id).unwrap_or_default();

@@ -22,6 +22,7 @@ pub mod routes;
 
 pub mod keys;
 pub mod session;
+pub mod store;
 
 pub mod admin;
 pub mod clock;

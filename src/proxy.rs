@@ -12,17 +12,15 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::state::Shared;
 use crate::visit::forwarded::Scheme;
-use crate::visit::{HeadFull, Reply, refreshing, request, request_id};
+use crate::visit::response::{self, AnswerFault};
+use crate::visit::{HeadFull, Reply, refreshing, refused, request, request_id};
 
 mod access;
 mod context;
 mod failure;
 mod head;
-mod refused;
-mod response;
 mod send;
 
-pub(crate) use access::Refusal;
 use context::Context;
 pub(crate) use failure::cause;
 use send::send;
@@ -77,7 +75,8 @@ impl ProxyHttp for Proxy {
         let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
         let odd = request::strip(&self.0, session.req_header_mut(), peer, scheme, ctx);
-        if let Some(reply) = refused::reply(session, &ctx.state.config.limits).or(odd) {
+        if let Some(reply) = refused::reply(session.req_header(), &ctx.state.config.limits).or(odd)
+        {
             // Where its body ends is anybody's guess: nothing more is read from this client.
             session.set_keepalive(None);
             send(&reply, session, ctx.id()).await?;
@@ -167,10 +166,10 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // 101 is final; of other 1xx there may be several before the answer.
         if response.status.is_informational() && response.status.as_u16() != 101 {
-            return response::strip(&self.0, response, &ctx.state.config);
+            return response::strip(&self.0, response, &ctx.state.config).map_err(not_passed_on);
         }
-        response::check_framing(response)?;
-        response::check_switch(response, session.is_upgrade_req())?;
+        response::check_framing(response).map_err(not_passed_on)?;
+        response::check_switch(response, session.is_upgrade_req()).map_err(not_passed_on)?;
         // Such a client would take the chunk sizes for the body (RFC 9112 section 6.1).
         if session.req_header().version == http::Version::HTTP_10
             && response.remove_header(&http::header::TRANSFER_ENCODING).is_some()
@@ -186,7 +185,8 @@ impl ProxyHttp for Proxy {
         if self.0.drain.has_begun() {
             session.set_keepalive(None);
         }
-        response::close_session(&self.0, session.req_header(), response, &mut ctx.visit)?;
+        response::close_session(&self.0, session.req_header(), response, &mut ctx.visit)
+            .map_err(not_passed_on)?;
         if !ctx.follows.is_empty() {
             refreshing::have_left(&self.0, &ctx.follows).await;
         }
@@ -199,7 +199,7 @@ impl ProxyHttp for Proxy {
         trailers: &mut http::HeaderMap,
         ctx: &mut Box<Context>,
     ) -> Result<Option<bytes::Bytes>> {
-        response::strip_trailers(trailers, &ctx.state.config);
+        response::strip_own(trailers, &ctx.state.config);
         Ok(None)
     }
 
@@ -232,7 +232,7 @@ impl ProxyHttp for Proxy {
         // No head has been looked at in what came early: the connection ends behind this answer.
         session.set_pipelining_enabled(false);
         if let Some(refreshing) = ctx.refreshing.take() {
-            refreshing.is_written(session.is_http2());
+            refreshing.written(session.is_http2());
         }
         access::finished(&self.0, session, ctx);
     }
@@ -254,6 +254,17 @@ impl ProxyHttp for Proxy {
 
     fn request_summary(&self, session: &Session, _: &Box<Context>) -> String {
         session.req_header().method.to_string()
+    }
+}
+
+/// What pingora is told of an answer that it must not pass on.
+fn not_passed_on(fault: AnswerFault) -> Box<Error> {
+    let broken = |why| Error::explain(ErrorType::InvalidHTTPHeader, why).into_up();
+    match fault {
+        AnswerFault::LengthTwice => broken("the length of the answer is said twice"),
+        AnswerFault::UnaskedSwitch => broken("the answer switches protocols unasked"),
+        AnswerFault::BadSave => Error::create(failure::BAD_SAVE, ErrorSource::Internal, None, None),
+        AnswerFault::HeadFull => head_full(HeadFull),
     }
 }
 

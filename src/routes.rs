@@ -10,8 +10,8 @@ mod reading;
 mod target;
 
 use reading::{
-    Keep, STEPS, decode, escaped_byte, fold_case, has_case, is_plain, is_text, merge_slashes,
-    resolve_dots, segments,
+    Keep, STEPS, decode, escaped_byte, fold_case, has_case, has_stray_percent, is_plain, is_text,
+    merge_slashes, resolve_dots, segments,
 };
 pub use target::login_location;
 pub(crate) use target::path_of;
@@ -120,7 +120,9 @@ impl Routes {
         if is_plain(path) {
             return if is_text(path) { self.look_up(path) } else { &self.strictest };
         }
-        if path.len() > MAX_READ_BYTES {
+        // uWSGI makes a NUL of a `%` that starts no escape and the two bytes behind it, whatever
+        // they are, and drops what is left of one at the end.
+        if path.len() > MAX_READ_BYTES || has_stray_percent(path) {
             return &self.strictest;
         }
         let sent = decode(path, Keep::Needless);
@@ -282,9 +284,8 @@ fn parse(path: &str) -> Result<Vec<Box<[u8]>>, String> {
 
 /// Whether a segment has a `%` that is no escape, or one more escape once it is decoded.
 fn is_ambiguous(segment: &[u8], decoded: &[u8]) -> bool {
-    let malformed =
-        (0..segment.len()).any(|at| segment[at] == b'%' && escaped_byte(&segment[at..]).is_none());
-    malformed || (0..decoded.len()).any(|at| escaped_byte(&decoded[at..]).is_some())
+    has_stray_percent(segment)
+        || (0..decoded.len()).any(|at| escaped_byte(&decoded[at..]).is_some())
 }
 
 #[cfg(test)]

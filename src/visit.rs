@@ -11,17 +11,20 @@ use crate::session::Opened;
 use crate::session::lifetime::SessionId;
 use crate::state::{Shared, State};
 
-pub(crate) mod caching;
+pub(crate) mod access;
+mod caching;
 mod fields;
 pub mod forwarded;
 mod list;
 pub(crate) mod refreshing;
+pub(crate) mod refused;
 mod reply;
 pub(crate) mod request;
 pub(crate) mod request_id;
+pub(crate) mod response;
 
-pub(crate) use fields::RequestHead;
 pub use fields::{Fields, HeadFull};
+pub(crate) use fields::{RequestHead, ResponseHead};
 pub(crate) use reply::{Form, Reply};
 
 use forwarded::Forwarding;

@@ -11,9 +11,9 @@ use super::value::{duration, from_text, whole};
 use super::{Backend, Config, Listen, Tls, section};
 use crate::fault::Fault;
 use crate::keys::source::KeySpec;
-use crate::session::Policy;
 use crate::session::cookie::Secure;
 use crate::session::revocation::Revocations;
+use crate::session::{OnConflict, Policy};
 
 /// What the command line says instead of the file.
 #[derive(Clone, Debug, Default)]
@@ -177,6 +177,9 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
                 refresh_after: lifetime.refresh_after,
                 absolute_ttl: lifetime.absolute_ttl,
                 revocations: Revocations::since(session.not_before),
+                subject: None,
+                on_conflict: OnConflict::default(),
+                store: None,
                 accept_names: cookie.accept_names,
             },
             headers,

@@ -10,7 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Algorithm, Key, KeyIndex, KeyRing, Nonce, Signature};
+use super::{Algorithm, CRITICAL, Key, KeyIndex, KeyRing, Kind, Nonce, Signature, TICKET_VERSION};
 // A leaf of that room, which knows nothing of keys.
 use crate::session::dict::{Dict, unescape};
 
@@ -45,22 +45,24 @@ impl fmt::Display for Unwritten {
     }
 }
 
-/// Signs or seals a payload, as the key does. Only a seal takes a nonce.
+/// Signs or seals a payload of either kind, as the key does. Only a seal takes a nonce.
 pub(crate) fn write(
+    kind: Kind,
     payload: &str,
     key: &Key,
     nonce: impl FnOnce() -> Option<Nonce>,
 ) -> Result<String, Unwritten> {
     if key.algorithm().seals() {
         let nonce = nonce().ok_or(Unwritten::NoRandomness)?;
-        return jwe::seal(payload, key, nonce).ok_or(Unwritten::KeyFailed);
+        return jwe::seal(kind, payload, key, nonce).ok_or(Unwritten::KeyFailed);
     }
-    sign(payload, key).ok_or(Unwritten::KeyFailed)
+    sign(kind, payload, key).ok_or(Unwritten::KeyFailed)
 }
 
-fn sign(payload: &str, key: &Key) -> Option<String> {
-    let mut token = String::with_capacity(key.header().len() + payload.len() * 4 / 3 + 96);
-    token.push_str(key.header());
+fn sign(kind: Kind, payload: &str, key: &Key) -> Option<String> {
+    let header = key.header_of(kind);
+    let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 96);
+    token.push_str(header);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut token);
     let signature = key.sign(token.as_bytes())?;
@@ -72,6 +74,7 @@ fn sign(payload: &str, key: &Key) -> Option<String> {
 /// A payload whose signature or seal has been verified; nothing else has been looked at.
 pub(crate) struct Read {
     pub(crate) payload: Vec<u8>,
+    pub(crate) kind: Kind,
     pub(crate) key: KeyIndex,
     /// The first bytes of the signature, or the tag of the seal: they tell this token from every
     /// other.
@@ -94,7 +97,7 @@ pub(crate) fn read(token: &[u8], ring: &KeyRing) -> Result<Read, Fault> {
         candidates.among(ring).find(|(_, key)| key.verify(message.as_bytes(), &signature));
     let (key, _) = verified.ok_or(candidates.none_fits())?;
     let mark = *signature.bytes().first_chunk().ok_or(Fault::BadSignature)?;
-    Ok(Read { payload, key, mark })
+    Ok(Read { payload, kind: candidates.kind, key, mark })
 }
 
 /// What the number of a token's parts says it is.
@@ -108,6 +111,7 @@ enum Form {
 
 /// The keys that a token is tried with.
 struct Candidates {
+    kind: Kind,
     algorithm: Algorithm,
     kid: Kid,
 }
@@ -124,13 +128,14 @@ impl Candidates {
     fn of(header: &str, form: Form, ring: &KeyRing) -> Result<Self, Fault> {
         let parsed;
         // A header that is, byte for byte, what one of our keys writes needs no parsing.
-        let (algorithm, kid) = match ring.iter().find(|(_, key)| key.header() == header) {
-            Some((_, key)) => (key.algorithm(), key.id()),
+        let written = ring.iter().find_map(|(_, key)| Some((key, key.kind_of(header)?)));
+        let (algorithm, kid, kind) = match written {
+            Some((key, kind)) => (key.algorithm(), key.id(), kind),
             None => {
                 parsed = Header::parse(header, form)?;
                 let mut known = ring.iter().map(|(_, key)| key.algorithm());
                 let algorithm = known.find(|known| parsed.names(*known));
-                (algorithm.ok_or(Fault::UnknownKey)?, parsed.kid.as_deref())
+                (algorithm.ok_or(Fault::UnknownKey)?, parsed.kid.as_deref(), parsed.kind)
             }
         };
         // No key signs in the one form and seals in the other.
@@ -144,7 +149,7 @@ impl Candidates {
                 None => Kid::Nobodys,
             },
         };
-        Ok(Self { algorithm, kid })
+        Ok(Self { kind, algorithm, kid })
     }
 
     fn among<'r>(&self, ring: &'r KeyRing) -> impl Iterator<Item = (KeyIndex, &'r Key)> {
@@ -171,6 +176,7 @@ struct Header {
     /// `enc`, of a sealed token only.
     encryption: Option<String>,
     kid: Option<String>,
+    kind: Kind,
 }
 
 impl Header {
@@ -181,25 +187,34 @@ impl Header {
         let mut algorithm = None;
         let mut encryption = None;
         let mut kid = None;
+        let (mut critical, mut version) = (None, None);
         for (key, value) in json.members() {
             match (unescape(key).as_ref(), form) {
                 (b"alg", _) => algorithm = Some(string(value)?),
                 (b"kid", _) => kid = Some(string(value)?),
                 (b"enc", Form::Sealed) => encryption = Some(string(value)?),
-                // Extensions that must be understood, and none is (sections 4.1.11; RFC 7797).
-                (b"crit" | b"b64", _) => return Err(Fault::Malformed),
+                (b"crit", _) => critical = Some(value),
+                (b"cr", _) => version = Some(value),
+                // RFC 7797.
+                (b"b64", _) => return Err(Fault::Malformed),
                 // Compressed text tells by its length what is in it, and a short one may be the
                 // beginning of gigabytes.
                 (b"zip", Form::Sealed) => return Err(Fault::Malformed),
                 _ => {}
             }
         }
+        // Of the extensions that must be understood a ticket's is the only one (section 4.1.11).
+        let kind = match (critical, version) {
+            (None, _) => Kind::Session,
+            (Some(CRITICAL), Some(TICKET_VERSION)) => Kind::Ticket,
+            _ => return Err(Fault::Malformed),
+        };
         if form == Form::Sealed && encryption.is_none() {
             return Err(Fault::Malformed);
         }
         match algorithm {
             Some(algorithm) if !algorithm.eq_ignore_ascii_case("none") => {
-                Ok(Self { algorithm, encryption, kid })
+                Ok(Self { algorithm, encryption, kid, kind })
             }
             _ => Err(Fault::Malformed),
         }

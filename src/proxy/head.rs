@@ -1,10 +1,10 @@
 //! pingora's heads, as visits see them.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method, Version};
 use pingora_http::{RequestHeader, ResponseHeader};
 
-use crate::visit::{Fields, HeadFull, RequestHead};
+use crate::visit::{Fields, HeadFull, RequestHead, ResponseHead};
 
 /// Both kinds of head keep the case of names beside a map, and change both by functions of the same
 /// names, which are no trait's.
@@ -13,6 +13,10 @@ macro_rules! fields {
         impl Fields for $head {
             fn names(&self) -> impl Iterator<Item = &[u8]> {
                 self.headers.names()
+            }
+
+            fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+                self.headers.each()
             }
 
             fn all<'a>(
@@ -52,11 +56,25 @@ impl RequestHead for RequestHeader {
         &self.method
     }
 
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn scheme(&self) -> Option<&str> {
+        self.uri.scheme_str()
+    }
+
     fn target(&self) -> &[u8] {
         self.raw_path()
     }
 
     fn authority(&self) -> Option<&str> {
         self.uri.authority().map(http::uri::Authority::as_str)
+    }
+}
+
+impl ResponseHead for ResponseHeader {
+    fn status(&self) -> u16 {
+        self.status.as_u16()
     }
 }

@@ -112,6 +112,11 @@ pub(super) fn decode(path: &[u8], keep: Keep) -> Vec<u8> {
     decoded
 }
 
+/// Whether there is a `%` that starts no escape.
+pub(super) fn has_stray_percent(path: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', path).any(|at| escaped_byte(&path[at..]).is_none())
+}
+
 pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = text else {
         return None;

@@ -25,10 +25,10 @@ use super::head::{self, Progress, Scan};
 use super::http2;
 use super::silence::Silence;
 use super::tls::{self, TlsStream};
-use crate::proxy::Refusal;
 use crate::session::cookie::Transport;
 use crate::state::Shared;
 use crate::visit::Reply;
+use crate::visit::access::Refusal;
 
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -20,9 +20,10 @@ use pingora_proxy::{HttpProxy, ProxyHttp};
 use tokio::sync::Notify;
 
 use crate::config::Limits;
-use crate::proxy::{Refusal, cause};
+use crate::proxy::cause;
 use crate::state::Shared;
 use crate::visit::Reply;
+use crate::visit::access::Refusal;
 
 /// So many malformed requests end a connection: as many as pingora allows.
 const MOST_MALFORMED: usize = 32;

@@ -124,6 +124,8 @@ pub struct HeaderNames {
     pub delete: FieldName,
     /// This session's own lifetime.
     pub max_age: FieldName,
+    /// The session goes on under a new id.
+    pub renew: FieldName,
     /// Tells the backend why the dict is what it is, where configured.
     pub status: Option<FieldName>,
     /// `[headers.claims]`
@@ -143,7 +145,7 @@ impl HeaderNames {
                 return true;
             }
         }
-        [&self.save, &self.merge, &self.delete, &self.max_age]
+        [&self.save, &self.merge, &self.delete, &self.max_age, &self.renew]
             .into_iter()
             .chain(&self.status)
             .any(|field| field.is_alias(name))

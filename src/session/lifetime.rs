@@ -30,6 +30,17 @@ impl SessionId {
         is_id.then(|| Self(text.to_owned()))
     }
 
+    /// The bytes that it was made from; None of a text that no bytes have.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<[u8; 16]> {
+        use base64::Engine as _;
+        let mut bytes = [0; 18];
+        let length = base64::engine::general_purpose::URL_SAFE_NO_PAD
+            .decode_slice(&self.0, &mut bytes)
+            .ok()?;
+        if length == 16 { bytes.first_chunk().copied() } else { None }
+    }
+
     /// The id as it stands in tokens.
     #[must_use]
     pub fn as_str(&self) -> &str {

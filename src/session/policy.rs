@@ -7,6 +7,28 @@ use super::header::Encoding;
 use super::lifetime;
 use super::revocation::Revocations;
 
+/// What a save does where somebody else has written the session since its request began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnConflict {
+    /// What it changed is put into what is there now.
+    #[default]
+    Rebase,
+    /// Nothing: the client is told that there is a conflict.
+    Fail,
+    /// It replaces what is there.
+    Overwrite,
+}
+
+/// What is kept outside of cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Holds {
+    /// The dicts: a cookie has a ticket.
+    #[default]
+    Sessions,
+    /// What has ended before its time: the dicts are in cookies.
+    Revocations,
+}
+
 /// What the core has to know of the configuration, besides the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -34,6 +56,12 @@ pub struct Policy {
     pub absolute_ttl: Option<Duration>,
     /// `session.not_before` and `session.revoked_file`: sessions that end before their time.
     pub revocations: Revocations,
+    /// `session.subject`: the way to the value in the dict that says whose session it is.
+    pub subject: Option<Vec<String>>,
+    /// `session.on_conflict`, where the dicts are in a store.
+    pub on_conflict: OnConflict,
+    /// `store.holds`; None without a store.
+    pub store: Option<Holds>,
     /// `cookie.accept_names`: other cookies to read a session from.
     pub accept_names: Vec<CookieName>,
 }
@@ -55,6 +83,9 @@ impl Policy {
             refresh_after: None,
             absolute_ttl: None,
             revocations: Revocations::default(),
+            subject: None,
+            on_conflict: OnConflict::default(),
+            store: None,
             accept_names: Vec::new(),
         }
     }

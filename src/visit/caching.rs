@@ -52,9 +52,9 @@ where
 
 /// Whether a field of that name, in lower case, says to a shared cache what `Cache-Control` does
 /// not: `Surrogate-Control`, and the targeted ones of RFC 9213, which CDNs name after themselves.
-pub(crate) fn is_targeted(name: &str) -> bool {
-    matches!(name, "surrogate-control" | "cdn-cache-control")
-        || name.ends_with("-cdn-cache-control")
+pub(crate) fn is_targeted(name: &[u8]) -> bool {
+    matches!(name, b"surrogate-control" | b"cdn-cache-control")
+        || name.ends_with(b"-cdn-cache-control")
 }
 
 fn directives(field: &[u8]) -> impl Iterator<Item = &[u8]> {

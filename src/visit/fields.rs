@@ -1,7 +1,7 @@
 //! The fields of a head, in whatever form a carrier keeps them.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 /// A head whose fields can be read and changed.
 ///
@@ -10,6 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 pub trait Fields {
     /// The name of each field, in lower case; of one that is repeated, once or more.
     fn names(&self) -> impl Iterator<Item = &[u8]>;
+
+    /// Each field, its name in lower case.
+    fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
 
     /// The values of the fields of that name, in their order.
     fn all<'a>(
@@ -45,6 +48,11 @@ pub struct HeadFull;
 pub(crate) trait RequestHead: Fields {
     fn method(&self) -> &Method;
 
+    fn version(&self) -> Version;
+
+    /// The scheme of an absolute target, or `:scheme`.
+    fn scheme(&self) -> Option<&str>;
+
     /// The target as it was sent: path and query, or `*`.
     fn target(&self) -> &[u8];
 
@@ -52,9 +60,18 @@ pub(crate) trait RequestHead: Fields {
     fn authority(&self) -> Option<&str>;
 }
 
+/// The head of an answer.
+pub(crate) trait ResponseHead: Fields {
+    fn status(&self) -> u16;
+}
+
 impl Fields for HeaderMap {
     fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.keys().map(|name| name.as_str().as_bytes())
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()))
     }
 
     fn all<'a>(&'a self, name: &HeaderName) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {

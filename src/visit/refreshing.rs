@@ -25,7 +25,7 @@ impl Refreshing {
     }
 
     /// Says that the whole answer has been written.
-    pub(crate) fn is_written(self, is_http2: bool) {
+    pub(crate) fn written(self, is_http2: bool) {
         if is_http2 {
             tokio::spawn(async move {
                 tokio::time::sleep(QUEUED).await;

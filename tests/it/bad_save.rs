@@ -222,7 +222,7 @@ fn what_no_server_takes_as_a_header_is_not_saved_and_log_out_still_works() {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);
     let token = mint(r#"{"n":1}"#);
-    let cookie = "session=".len() + mint(&wide()).len();
+    let cookie = "session=".len() + mint(wide()).len();
     assert!(cookie < 4096, "{cookie}");
     let half = format!(r#"{{"a":"{}"}}"#, "é".repeat(725));
     let save = [("X-Session-Save", wide())];

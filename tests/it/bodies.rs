@@ -1,8 +1,11 @@
 //! Bodies pass through untouched, whatever happens to the session.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use crate::support::frames::{self, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS};
 use crate::support::{
-    Answer, Backend, Direct, Gate, Protocol, Request, SetCookie, Sidecar, mint, token,
+    Answer, Backend, Direct, Gate, Protocol, Request, SetCookie, Sidecar, WAIT, mint, token,
 };
 
 const SAVE: (&str, &str) = ("X-Session-Save", r#"{"n":2}"#);
@@ -158,5 +161,57 @@ fn a_body_ends_once_however_its_stream_does() {
         backend.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(backend.rest(), b"", "after the body of {rest:?}");
         assert!(client.join().unwrap(), "{rest:?}");
+    }
+}
+
+#[test]
+fn nothing_of_a_body_is_left_for_the_next_request_on_the_connection() {
+    let fields = frames::block(&[
+        (b":method", b"POST"),
+        (b":scheme", b"http"),
+        (b":authority", b"app.test"),
+        (b":path", b"/up"),
+    ]);
+    let trailers = frames::block(&[(b"x-sum", b"1")]);
+    let hello: (u8, u8, &[u8]) = (DATA, 0, b"hello");
+    let empty: (u8, u8, &[u8]) = (DATA, END_STREAM, b"");
+    let trailers = (HEADERS, END_HEADERS | END_STREAM, trailers.as_slice());
+    let app = Direct::listen();
+    let sidecar = app.behind().start();
+    // One connection on either side for all of them.
+    let mut client = TcpStream::connect(sidecar.address()).unwrap();
+    client.set_read_timeout(Some(WAIT)).unwrap();
+    client.write_all(PREFACE).unwrap();
+    let mut backend = None;
+    let mut stream = 1;
+    for (end, rest) in [
+        (END_STREAM, vec![]),
+        (0, vec![(DATA, END_STREAM, hello.2)]),
+        (END_STREAM, vec![]),
+        (0, vec![hello, empty]),
+        (0, vec![hello, trailers]),
+        (0, vec![empty]),
+        (0, vec![hello, empty]),
+        (END_STREAM, vec![]),
+    ] {
+        let mut bytes = Vec::new();
+        if stream == 1 {
+            frames::frame(&mut bytes, SETTINGS, 0, 0, &[]);
+        }
+        frames::frame(&mut bytes, HEADERS, END_HEADERS | end, stream, &fields);
+        for (kind, flags, payload) in &rest {
+            frames::frame(&mut bytes, *kind, *flags, stream, payload);
+        }
+        client.write_all(&bytes).unwrap();
+        let backend = backend.get_or_insert_with(|| app.accept());
+        let head = backend.until("\r\n\r\n");
+        assert!(head.starts_with("POST /up HTTP/1.1\r\n"), "{head:?} before {rest:?}");
+        if head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked\r\n") {
+            let body = backend.until("0\r\n\r\n");
+            assert!(["5\r\nhello\r\n0\r\n\r\n", "0\r\n\r\n"].contains(&body.as_str()), "{body:?}");
+        }
+        backend.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        assert!(frames::is_answered(&mut client), "{rest:?}");
+        stream += 2;
     }
 }

@@ -21,11 +21,10 @@ const FOREIGN: &[&str] = &[
     "config",
 ];
 
-/// Every file of the core.
-fn core() -> Vec<PathBuf> {
+/// Every source file of the program.
+fn every_file() -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = vec![source.join("session.rs"), source.join("keys.rs")];
-    let mut directories = vec![source.join("session"), source.join("keys")];
+    let (mut files, mut directories) = (Vec::new(), vec![source]);
     while let Some(directory) = directories.pop() {
         for entry in std::fs::read_dir(&directory).unwrap() {
             let path = entry.unwrap().path();
@@ -36,11 +35,41 @@ fn core() -> Vec<PathBuf> {
             }
         }
     }
+    files
+}
+
+/// Every file of the core.
+fn core() -> Vec<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = [room("session"), room("keys")].concat();
+    files.extend(["store/record.rs", "store/circuit.rs"].map(|file| source.join(file)));
     // Keys come from files and are watched there.
     let io = ["keys/source.rs", "keys/reload.rs", "keys/watch.rs"];
     files.retain(|file| !io.iter().any(|io| file.ends_with(io)));
     files.retain(|file| !file.starts_with(source.join("keys/source")));
     files
+}
+
+/// Every file of a room: `src/NAME.rs` and what is in `src/NAME/`.
+fn room(name: &str) -> Vec<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let prefix = source.join(name);
+    let mut files = every_file();
+    files.retain(|file| file.starts_with(&prefix) || *file == prefix.with_extension("rs"));
+    files
+}
+
+#[test]
+fn visit_names_no_proxy_framework() {
+    let files = room("visit");
+    assert!(files.len() > 8, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for line in text.lines() {
+            let code = line.split("//").next().unwrap_or_default();
+            assert!(!names(code, "pingora"), "{}: {line}", file.display());
+        }
+    }
 }
 
 #[test]

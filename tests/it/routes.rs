@@ -141,6 +141,7 @@ fn no_spelling_of_a_path_gets_around_a_requirement() {
         "///x/admin",
         "/\\/x/admin",
         "/admin%0a",
+        "/admin%",
         "/static/a%ff",
         "/index.php/admin",
         "/ADMIN",

@@ -63,6 +63,7 @@ pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<HeaderNames>
     let merge = table.or("merge", format!("{prefix}-Merge"), field_name);
     let delete = table.or("delete", format!("{prefix}-Delete"), field_name);
     let max_age = table.or("max_age", format!("{prefix}-Max-Age"), field_name);
+    let renew = table.or("renew", format!("{prefix}-Renew"), field_name);
     let status = table.optional("status", field_name);
     let encoding = table.or("encoding", "json", choice(&encodings));
     let claims = table.table("claims", |table| table.entries(claim));
@@ -73,6 +74,7 @@ pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<HeaderNames>
         ("merge", merge.as_ref().ok()),
         ("delete", delete.as_ref().ok()),
         ("max_age", max_age.as_ref().ok()),
+        ("renew", renew.as_ref().ok()),
         ("status", status.as_ref().ok().and_then(Option::as_ref)),
     ];
     let mut named = Vec::new();
@@ -92,6 +94,7 @@ pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<HeaderNames>
         merge: merge?,
         delete: delete?,
         max_age: max_age?,
+        renew: renew?,
         status: status?,
         encoding: encoding?,
         claims: claims?.into_iter().map(|(_, claim)| claim).collect(),

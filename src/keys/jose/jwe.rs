@@ -4,23 +4,24 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::{Candidates, Fault, Form, Read};
-use crate::keys::{Key, KeyRing, NONCE_BYTES, Nonce, TAG_BYTES};
+use crate::keys::{Key, KeyRing, Kind, NONCE_BYTES, Nonce, TAG_BYTES};
 
 /// None where the crypto library fails, which it does not for what fits into a cookie.
-pub(super) fn seal(payload: &str, key: &Key, nonce: Nonce) -> Option<String> {
+pub(super) fn seal(kind: Kind, payload: &str, key: &Key, nonce: Nonce) -> Option<String> {
+    let header = key.header_of(kind);
     // Sealed where it lies, so that no copy of the text is left behind.
     let mut text = payload.as_bytes().to_vec();
-    let tag = key.seal(nonce, key.header().as_bytes(), &mut text)?;
-    let around = key.header().len() + "..".len() + 16 + ".".len() + ".".len() + 22;
+    let tag = key.seal(nonce, header.as_bytes(), &mut text)?;
+    let around = header.len() + "..".len() + 16 + ".".len() + ".".len() + 22;
     let mut token = String::with_capacity(around + (text.len() * 4).div_ceil(3));
-    token.push_str(key.header());
+    token.push_str(header);
     // Nothing between these two: the key is not wrapped.
     token.push_str("..");
     URL_SAFE_NO_PAD.encode_string(nonce, &mut token);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(&text, &mut token);
     token.push('.');
-    URL_SAFE_NO_PAD.encode_string(&tag, &mut token);
+    URL_SAFE_NO_PAD.encode_string(tag, &mut token);
     Some(token)
 }
 
@@ -50,7 +51,7 @@ pub(super) fn open(header: &str, between: &str, tag: &str, ring: &KeyRing) -> Re
             URL_SAFE_NO_PAD.decode_vec(text, &mut payload).map_err(|_| Fault::Malformed)?;
         }
         if key.open(nonce, header.as_bytes(), &tag, &mut payload) {
-            return Ok(Read { payload, key: index, mark: tag });
+            return Ok(Read { payload, kind: candidates.kind, key: index, mark: tag });
         }
         // The library leaves nothing of what it could not open.
         is_spoilt = true;

@@ -1,7 +1,7 @@
 //! Keys that seal: the same sessions, and nobody but the holder of the key can read them.
 
 use super::*;
-use crate::keys::Nonce;
+use crate::keys::{Kind, Nonce};
 use proptest::prelude::*;
 
 const SEALING: [u8; 32] = [9; 32];
@@ -272,7 +272,7 @@ fn without_randomness_nothing_is_sealed_and_no_nonce_is_used_twice() {
     let mut numbers = Numbers(5..7);
     let mut once = || {
         let nonce = numbers.nonce();
-        jose::write("{}", sealed_ring().signing(), || nonce)
+        jose::write(Kind::Session, "{}", sealed_ring().signing(), || nonce)
     };
     let [first, second] = [once().unwrap(), once().unwrap()];
     assert_ne!(first, second);

@@ -4,7 +4,7 @@ use std::io::Result;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::fault::{Fault, LARGE};
 use super::{mark, marks};
@@ -109,17 +109,52 @@ async fn send(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
                 .await;
         }
     };
-    let length = body.len();
-    let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: app.test\r\nContent-Length: {length}\r\n\r\n{}",
-        &body[..100]
-    );
-    wire.send(head).await?;
+    let ending = Ending::of(number);
+    let (first, rest) = body.split_at(100);
+    let (field, first, rest) = match ending {
+        Ending::Length => {
+            (format!("Content-Length: {}", body.len()), first.to_owned(), rest.to_owned())
+        }
+        _ => ("Transfer-Encoding: chunked".to_owned(), chunk(first), chunk(rest)),
+    };
+    wire.send(format!("POST {target} HTTP/1.1\r\nHost: app.test\r\n{field}\r\n\r\n{first}"))
+        .await?;
     if fault.is_early() {
         // The answer comes first, or a part of it.
         let _ = timeout(Duration::from_millis(20), wire.fill()).await;
     }
-    wire.send(&body[100..]).await
+    match ending {
+        Ending::Length => wire.send(rest).await,
+        Ending::LastChunk => wire.send(format!("{rest}0\r\n\r\n")).await,
+        Ending::LastChunkApart => {
+            wire.send(rest).await?;
+            // It is to arrive when the rest has been passed on.
+            sleep(Duration::from_millis(1)).await;
+            wire.send("0\r\n\r\n").await
+        }
+        Ending::Trailers => wire.send(format!("{rest}0\r\nX-Sum: 1\r\n\r\n")).await,
+    }
+}
+
+/// How the body of a request ends.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    Length,
+    LastChunk,
+    LastChunkApart,
+    Trailers,
+}
+
+impl Ending {
+    /// Each meets each fault in turn: their number is odd, and every second request of a kind is a POST.
+    fn of(number: u64) -> Self {
+        let round = number / 4;
+        [Self::Length, Self::LastChunk, Self::LastChunkApart, Self::Trailers][(round % 4) as usize]
+    }
+}
+
+fn chunk(data: &str) -> String {
+    format!("{:x}\r\n{data}\r\n", data.len())
 }
 
 enum Progress {

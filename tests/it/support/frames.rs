@@ -48,6 +48,11 @@ pub fn speak(address: SocketAddr, bytes: &[u8]) -> bool {
     let mut stream = TcpStream::connect_timeout(&address, WAIT).expect("the sidecar listens");
     stream.set_read_timeout(Some(WAIT)).unwrap();
     stream.write_all(bytes).unwrap();
+    is_answered(&mut stream)
+}
+
+/// Waits until the one request that is under way is answered or refused.
+pub fn is_answered(stream: &mut TcpStream) -> bool {
     let mut answered = false;
     loop {
         let mut head = [0; 9];

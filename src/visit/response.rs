@@ -4,14 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::header::{
-    CACHE_CONTROL, CONTENT_LENGTH, HeaderName, SET_COOKIE, TRANSFER_ENCODING, VARY,
-};
-use http::{HeaderMap, HeaderValue};
-use pingora_core::{Error, ErrorSource, ErrorType, Result};
-use pingora_http::{RequestHeader, ResponseHeader, header_value_from_raw};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, VARY};
+use http::{HeaderName, HeaderValue};
 
-use super::failure;
+use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
+use super::refreshing::Refreshing;
+use super::{Stay, Visit, access, caching};
 use crate::clock;
 use crate::config::{Config, OnBadSave};
 use crate::metrics::Action;
@@ -22,76 +21,102 @@ use crate::session::recent::REMEMBERED;
 use crate::session::{self, CookieAction, IssueKind, Opened, Outcome, Policy, VerifiedToken};
 use crate::state::{Shared, State};
 use crate::time::Timestamp;
-use crate::visit::refreshing::Refreshing;
-use crate::visit::{Stay, Visit, caching};
+
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SET_COOKIE_AS_SENT: Bytes = Bytes::from_static(b"Set-Cookie");
+
+/// Why an answer of the app's is not passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerFault {
+    /// Its length is said twice.
+    LengthTwice,
+    /// It switches protocols, and nobody asked it to.
+    UnaskedSwitch,
+    /// What it asks for could not be saved.
+    BadSave,
+    /// It has more fields than a head can have.
+    HeadFull,
+}
+
+impl From<HeadFull> for AnswerFault {
+    fn from(_: HeadFull) -> Self {
+        Self::HeadFull
+    }
+}
 
 /// Refuses an answer whose length is said twice, even if it is said alike: who is in front may read
 /// one of them (RFC 9112 section 6.3).
-pub(super) fn check_framing(response: &ResponseHeader) -> Result<()> {
-    let is_said_twice = |name: HeaderName| {
-        let mut fields = response.headers.get_all(name).iter();
+pub(crate) fn check_framing(response: &impl Fields) -> Result<(), AnswerFault> {
+    let is_said_twice = |name: &HeaderName| {
+        let mut fields = response.all(name);
         let first = fields.next();
-        fields.next().is_some() || first.is_some_and(|value| value.as_bytes().contains(&b','))
+        fields.next().is_some() || first.is_some_and(|value| value.contains(&b','))
     };
-    if is_said_twice(CONTENT_LENGTH) || is_said_twice(TRANSFER_ENCODING) {
-        let why = "the length of the answer is said twice";
-        return Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_up);
+    if is_said_twice(&CONTENT_LENGTH) || is_said_twice(&TRANSFER_ENCODING) {
+        return Err(AnswerFault::LengthTwice);
     }
     Ok(())
 }
 
 /// Refuses a switch of protocols that nobody has asked for (RFC 9110 section 15.2.2): what comes
 /// behind it is no HTTP.
-pub(super) fn check_switch(response: &ResponseHeader, was_asked_for: bool) -> Result<()> {
-    if response.status.as_u16() == 101 && !was_asked_for {
-        let why = "the answer switches protocols unasked";
-        return Error::e_explain(ErrorType::InvalidHTTPHeader, why).map_err(Error::into_up);
+pub(crate) fn check_switch(
+    response: &impl ResponseHead,
+    was_asked_for: bool,
+) -> Result<(), AnswerFault> {
+    match response.status() {
+        101 if !was_asked_for => Err(AnswerFault::UnaskedSwitch),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Removes the sidecar's fields and any cookie under the session cookie's name.
-pub(super) fn strip(shared: &Shared, response: &mut ResponseHeader, config: &Config) -> Result<()> {
-    let own = own_names(&response.headers, config);
-    remove(response, own);
+pub(crate) fn strip(
+    shared: &Shared,
+    response: &mut impl Fields,
+    config: &Config,
+) -> Result<(), AnswerFault> {
+    strip_own(response, config);
     drop_foreign_cookie(shared, response, config)
 }
 
-fn remove(response: &mut ResponseHeader, names: Vec<HeaderName>) {
+/// Removes the sidecar's fields: from a head, or from what comes behind a body.
+pub(crate) fn strip_own(fields: &mut impl Fields, config: &Config) {
+    let own = own_names(fields, config);
+    remove(fields, &own);
+}
+
+fn remove(fields: &mut impl Fields, names: &[Vec<u8>]) {
     for name in names {
-        response.remove_header(&name);
+        fields.remove(name);
     }
 }
 
-/// The same for the fields behind a body.
-pub(super) fn strip_trailers(trailers: &mut HeaderMap, config: &Config) {
-    for name in own_names(trailers, config) {
-        trailers.remove(name);
-    }
-}
-
-fn own_names(headers: &HeaderMap, config: &Config) -> Vec<HeaderName> {
-    headers.keys().filter(|name| config.headers.is_own(name.as_str().as_bytes())).cloned().collect()
+fn own_names(fields: &impl Fields, config: &Config) -> Vec<Vec<u8>> {
+    fields.names().filter(|name| config.headers.is_own(name)).map(<[u8]>::to_vec).collect()
 }
 
 /// A backend that sets a cookie of the session's name would undo what the sidecar keeps there: a
 /// write that is rejected.
 fn drop_foreign_cookie(
     shared: &Shared,
-    response: &mut ResponseHeader,
+    response: &mut impl Fields,
     config: &Config,
-) -> Result<()> {
+) -> Result<(), AnswerFault> {
     let cookie = &config.session.cookie;
-    let is_ours = |value: &HeaderValue| cookie.is_set_by(value.as_bytes());
-    let all = response.headers.get_all(SET_COOKIE);
-    if !all.iter().any(is_ours) {
+    let is_ours = |value: &&[u8]| cookie.is_set_by(value);
+    let dropped = response.all(&SET_COOKIE).filter(is_ours).count();
+    if dropped == 0 {
         return Ok(());
     }
-    let others: Vec<HeaderValue> = all.iter().filter(|value| !is_ours(value)).cloned().collect();
-    let dropped = all.iter().count() - others.len();
-    response.remove_header(&SET_COOKIE);
+    let others: Vec<HeaderValue> = response
+        .all(&SET_COOKIE)
+        .filter(|value| !is_ours(value))
+        .filter_map(|value| HeaderValue::from_bytes(value).ok())
+        .collect();
+    response.remove(SET_COOKIE.as_str().as_bytes());
     for value in others {
-        response.append_header("Set-Cookie", value)?;
+        response.append(SET_COOKIE_AS_SENT, value)?;
     }
     shared.metrics.session_written(Action::Rejected);
     log::warn!(cookie = cookie.name().as_str(), fields = dropped; "dropped a Set-Cookie of the backend's under the session cookie's name");
@@ -99,20 +124,20 @@ fn drop_foreign_cookie(
 }
 
 /// Carries out what the final head of an answer asks for, and strips it.
-pub(super) fn close_session(
+pub(crate) fn close_session(
     shared: &Arc<Shared>,
-    request: &RequestHeader,
-    response: &mut ResponseHeader,
-    ctx: &mut Visit,
-) -> Result<()> {
-    let state = Arc::clone(&ctx.state);
+    request: &impl RequestHead,
+    response: &mut impl ResponseHead,
+    visit: &mut Visit,
+) -> Result<(), AnswerFault> {
+    let state = Arc::clone(&visit.state);
     let config = &state.config;
-    let own = own_names(&response.headers, config);
+    let own = own_names(response, config);
     // Most answers say nothing of the session.
     let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
-    remove(response, own);
+    remove(response, &own);
     drop_foreign_cookie(shared, response, config)?;
-    let Stay::Open(opened) = &ctx.stay else {
+    let Stay::Open(opened) = &visit.stay else {
         return vary_by_cookie(response, config, false);
     };
     vary_by_cookie(response, config, config.vary)?;
@@ -136,15 +161,15 @@ pub(super) fn close_session(
         | (directive @ Directive::Save(_), Ok(())) => {
             write(shared, &current, &policy, directive, opened, now)
         }
-        (Directive::Keep, Ok(())) => {
-            Ok(refresh(shared, &current, &policy, request, response, opened, ctx.begun, now))
+        (Directive::Keep | Directive::EndOthers, Ok(())) => {
+            Ok(refresh(shared, &current, &policy, request, response, opened, visit.begun, now))
         }
-        (Directive::Keep, Err(_)) => Ok(Done::default()),
+        (Directive::Keep | Directive::EndOthers, Err(_)) => Ok(Done::default()),
         (Directive::Save(_), Err(rejection)) => {
             shared.metrics.session_written(Action::Rejected);
             log::warn!(
                 reason = Outcome::Rejected(rejection).label(),
-                path = super::access::path(request).as_str(), request_id = ctx.id();
+                path = access::path(request).as_str(), request_id = visit.id();
                 "the session ended while the request was under way: its save is dropped"
             );
             Ok(Done { action: Some(Action::Rejected), ..Done::default() })
@@ -152,74 +177,76 @@ pub(super) fn close_session(
     };
     match action {
         Ok(done) => {
-            ctx.action = done.action;
-            ctx.refreshing = done.refreshing;
-            ctx.follows = done.follows;
+            visit.action = done.action;
+            visit.refreshing = done.refreshing;
+            visit.follows = done.follows;
             if let Some(set_cookie) = done.set_cookie {
-                set(response, &set_cookie)?;
+                set(response, set_cookie)?;
                 for expired in opened.expire_old_names(&config.session) {
-                    response.append_header("Set-Cookie", expired)?;
+                    response.append(SET_COOKIE_AS_SENT, value(expired)?)?;
                 }
             }
             Ok(())
         }
         Err(broken) => {
-            ctx.action = Some(Action::Rejected);
+            visit.action = Some(Action::Rejected);
             shared.metrics.session_written(Action::Rejected);
             log::error!(
                 reason = broken.reason.as_str(), bytes = broken.bytes,
-                path = super::access::path(request).as_str(), request_id = ctx.id();
+                path = access::path(request).as_str(), request_id = visit.id();
                 "the session could not be saved"
             );
             match config.on_bad_save {
                 OnBadSave::Ignore => Ok(()),
-                OnBadSave::Fail => {
-                    Err(Error::create(failure::BAD_SAVE, ErrorSource::Internal, None, None))
-                }
+                OnBadSave::Fail => Err(AnswerFault::BadSave),
             }
         }
     }
 }
 
 /// Says that the answer depends on the cookie, if `add`, and names no field that is the sidecar's.
-fn vary_by_cookie(response: &mut ResponseHeader, config: &Config, add: bool) -> Result<()> {
-    let value = match response.headers.contains_key(VARY) {
+fn vary_by_cookie(
+    response: &mut impl Fields,
+    config: &Config,
+    add: bool,
+) -> Result<(), AnswerFault> {
+    let vary = match response.has(&VARY) {
         false => add.then(|| HeaderValue::from_static("Cookie")),
         true => {
             let is_own = |name: &[u8]| config.headers.is_spoofed(name);
-            caching::vary(|| values(&response.headers, &VARY), is_own, add)
-                .map(header_value_from_raw)
+            caching::vary(|| response.all(&VARY), is_own, add).map(value).transpose()?
         }
     };
-    match value {
-        Some(value) => response.insert_header("Vary", value),
+    match vary {
+        Some(vary) => Ok(response.set(Bytes::from_static(b"Vary"), vary)?),
         None => Ok(()),
     }
 }
 
-fn read(response: &ResponseHeader, config: &Config) -> Directive {
-    let names = &config.headers;
-    let mut control = Control::default();
-    for value in values(&response.headers, names.save.name()) {
-        control.save.add(value);
-    }
-    for value in values(&response.headers, names.merge.name()) {
-        control.merge.add(value);
-    }
-    for value in values(&response.headers, names.max_age.name()) {
-        control.max_age.add(value);
-    }
-    for value in values(&response.headers, names.delete.name()) {
-        control.delete.add(value);
-    }
-    directive::read(&control, names.encoding)
+/// The value of a field, made of parts of other values or of printable ASCII.
+fn value(bytes: impl Into<Bytes>) -> Result<HeaderValue, HeadFull> {
+    HeaderValue::from_maybe_shared(bytes.into()).map_err(|_| HeadFull)
 }
 
-fn values<K: http::header::AsHeaderName>(
-    headers: &HeaderMap,
-    name: K,
-) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(name).into_iter().map(HeaderValue::as_bytes)
+fn read(response: &impl Fields, config: &Config) -> Directive {
+    let names = &config.headers;
+    let mut control = Control::default();
+    for value in response.all(names.save.name()) {
+        control.save.add(value);
+    }
+    for value in response.all(names.merge.name()) {
+        control.merge.add(value);
+    }
+    for value in response.all(names.max_age.name()) {
+        control.max_age.add(value);
+    }
+    for value in response.all(names.delete.name()) {
+        control.delete.add(value);
+    }
+    for value in response.all(names.renew.name()) {
+        control.renew.add(value);
+    }
+    directive::read(&control, names.encoding)
 }
 
 /// What was done, and the field that does it.
@@ -239,7 +266,7 @@ fn write(
     opened: &Opened,
     now: Timestamp,
 ) -> Result<Done, Broken> {
-    if let Directive::Delete { beside_a_save: true } = directive {
+    if let Directive::Delete { beside_a_save: true, .. } = directive {
         log::warn!("the backend saves and deletes the session in one answer: it is deleted");
     }
     let action = session::close(opened, directive, &state.keys, policy, now, System)?;
@@ -253,13 +280,13 @@ fn refresh(
     shared: &Arc<Shared>,
     state: &State,
     policy: &Policy,
-    request: &RequestHeader,
-    response: &ResponseHeader,
+    request: &impl RequestHead,
+    response: &impl ResponseHead,
     opened: &Opened,
     begun: Instant,
     now: Timestamp,
 ) -> Done {
-    if !opened.is_due(policy, now) || response.status.as_u16() >= 400 || is_sub_resource(request) {
+    if !opened.is_due(policy, now) || response.status() >= 400 || is_sub_resource(request) {
         return Done::default();
     }
     let Some(token) = opened.token() else {
@@ -306,7 +333,11 @@ fn carry_out(
         CookieAction::Expire { set_cookie, session } => (Action::Deleted, session, set_cookie),
         CookieAction::Issue(issued) => {
             cookie_bytes = Some(issued.cookie_bytes);
+            if issued.renewed && issued.kind != IssueKind::Renewed {
+                shared.metrics.session_written(Action::Renewed);
+            }
             let action = match issued.kind {
+                IssueKind::Renewed => Action::Renewed,
                 IssueKind::Saved => Action::Saved,
                 IssueKind::Merged => Action::Merged,
                 IssueKind::Refreshed => Action::Refreshed,
@@ -347,21 +378,21 @@ fn carry_out(
 }
 
 /// Sets the cookie, and keeps shared caches from handing it to others.
-fn set(response: &mut ResponseHeader, set_cookie: &str) -> Result<()> {
-    response.append_header("Set-Cookie", set_cookie)?;
-    if let Some(value) = caching::private(|| values(&response.headers, &CACHE_CONTROL)) {
-        response.insert_header("Cache-Control", header_value_from_raw(value))?;
+fn set(response: &mut impl Fields, set_cookie: String) -> Result<(), AnswerFault> {
+    response.append(SET_COOKIE_AS_SENT, value(set_cookie)?)?;
+    if let Some(private) = caching::private(|| response.all(&CACHE_CONTROL)) {
+        response.set(Bytes::from_static(b"Cache-Control"), value(private)?)?;
     }
-    let targeted = response.headers.keys().filter(|name| caching::is_targeted(name.as_str()));
-    let targeted = targeted.cloned().collect();
-    remove(response, targeted);
+    let targeted = response.names().filter(|name| caching::is_targeted(name));
+    let targeted: Vec<Vec<u8>> = targeted.map(<[u8]>::to_vec).collect();
+    remove(response, &targeted);
     Ok(())
 }
 
 /// Whether a browser fetches a part of a page (Fetch Metadata, `Sec-Fetch-Dest`): such answers
 /// come late and out of order, and say nothing of somebody using the app.
-fn is_sub_resource(request: &RequestHeader) -> bool {
-    request.headers.get("sec-fetch-dest").is_some_and(|dest| {
-        !matches!(dest.as_bytes(), b"document" | b"empty" | b"iframe" | b"frame" | b"fencedframe")
+fn is_sub_resource(request: &impl RequestHead) -> bool {
+    request.first(&SEC_FETCH_DEST).is_some_and(|dest| {
+        !matches!(dest, b"document" | b"empty" | b"iframe" | b"frame" | b"fencedframe")
     })
 }

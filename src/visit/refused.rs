@@ -3,53 +3,51 @@
 
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Authority;
-use http::{HeaderMap, Method, Version};
-use pingora_core::protocols::http::ServerSession;
-use pingora_http::RequestHeader;
+use http::{Method, Version};
 
+use super::fields::{Fields, RequestHead};
+use super::reply::Reply;
 use crate::config::Limits;
 use crate::session::cookie::is_token_byte;
-use crate::visit::Reply;
 
 /// The answer to a request that is refused; None for one that may go on.
 ///
 /// The form of a head of HTTP/1 has been looked at as it arrived, with its limits and the framing of
 /// its body; of HTTP/2 the crate `h2` and pingora have refused what is no request.
-pub(super) fn reply(session: &ServerSession, limits: &Limits) -> Option<Reply> {
-    let request = session.req_header();
+pub(crate) fn reply(request: &impl RequestHead, limits: &Limits) -> Option<Reply> {
     // TRACE would send the session header back to the client; CONNECT is no request to an app.
     // Some servers take methods in any case, and IIS has a TRACE of its own.
-    let method = request.method.as_str();
+    let method = request.method().as_str();
     if ["TRACE", "CONNECT", "TRACK"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
         return Some(Reply::METHOD_NOT_ALLOWED);
     }
-    let is_http1 = session.as_http1().is_some();
+    let is_http1 = request.version() != Version::HTTP_2;
     if !is_http1 {
-        if request.raw_path().len() > limits.request_line_bytes {
+        if request.target().len() > limits.request_line_bytes {
             return Some(Reply::refusing(414));
         }
-        if is_too_long(&request.headers, limits) {
+        if is_too_long(request, limits) {
             return Some(Reply::refusing(431));
         }
     }
-    if limits.body_bytes.is_some_and(|most| announced_body(&request.headers) > Some(most)) {
+    if limits.body_bytes.is_some_and(|most| announced_body(request) > Some(most)) {
         return Some(Reply::refusing(413));
     }
-    let has_host = request.version != Version::HTTP_11 || request.headers.contains_key(HOST);
+    let has_host = request.version() != Version::HTTP_11 || request.has(&HOST);
     let is_clear = has_host
         && has_plain_host(request)
-        && nominates_only_fields(&request.headers)
-        && (is_http1 || (is_of_http(request) && has_plain_length(&request.headers)));
+        && nominates_only_fields(request)
+        && (is_http1 || (is_of_http(request) && has_plain_length(request)));
     (!is_clear).then_some(Reply::BAD_REQUEST)
 }
 
 /// Whether there are more fields than `limits.header_fields` allows, or longer ones than
 /// `limits.head_bytes` does. All cookies are one field, with a limit of their own.
-fn is_too_long(headers: &HeaderMap, limits: &Limits) -> bool {
+fn is_too_long(head: &impl Fields, limits: &Limits) -> bool {
     let (mut fields, mut bytes, mut crumbs, mut cookies) = (0, 0, 0, 0);
-    for (name, value) in headers {
-        let size = name.as_str().len() + value.len() + 4;
-        if *name == COOKIE {
+    for (name, value) in head.each() {
+        let size = name.len() + value.len() + 4;
+        if name == COOKIE.as_str().as_bytes() {
             crumbs = 1;
             cookies += size;
         } else {
@@ -64,28 +62,27 @@ fn is_too_long(headers: &HeaderMap, limits: &Limits) -> bool {
 
 /// Takes out an `Upgrade` that is to be ignored (RFC 9110 section 7.8): pingora would take it for one
 /// without the word of `Connection`, and make a tunnel of what the client thinks is a request.
-pub(super) fn ignore_upgrade(request: &mut RequestHeader) {
-    if !request.headers.contains_key(UPGRADE) {
+pub(crate) fn ignore_upgrade(request: &mut impl RequestHead) {
+    if !request.has(&UPGRADE) {
         return;
     }
-    let is_meant = request.version == Version::HTTP_11
-        && options(&request.headers).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
+    let is_meant = request.version() == Version::HTTP_11
+        && options(request).any(|option| option.eq_ignore_ascii_case(b"upgrade"));
     if !is_meant {
-        request.remove_header(&UPGRADE);
+        request.remove(UPGRADE.as_str().as_bytes());
     }
 }
 
 /// What `Connection` names (RFC 9110 section 7.6.1).
-fn options(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    let values = headers.get_all(CONNECTION).iter();
-    let options = values.flat_map(|value| value.as_bytes().split(|&byte| byte == b','));
+fn options(head: &impl Fields) -> impl Iterator<Item = &[u8]> {
+    let options = head.all(&CONNECTION).flat_map(|value| value.split(|&byte| byte == b','));
     options.map(<[u8]>::trim_ascii).filter(|option| !option.is_empty())
 }
 
 /// Whether `Connection` names nothing but fields that may be dropped: pingora would refuse all
 /// others, but only once the backend is there.
-fn nominates_only_fields(headers: &HeaderMap) -> bool {
-    let mut options = options(headers);
+fn nominates_only_fields(head: &impl Fields) -> bool {
+    let mut options = options(head);
     let is_harmless = |option: &[u8]| {
         let is = |name: &str| option.eq_ignore_ascii_case(name.as_bytes());
         option.iter().all(|&byte| is_token_byte(byte))
@@ -101,24 +98,23 @@ const MOST_NOMINATIONS: usize = 9;
 
 /// Whether a request of HTTP/2 is one of HTTP, with a path that can stand in a request line (RFC
 /// 9113 section 8.3.1).
-fn is_of_http(request: &RequestHeader) -> bool {
+fn is_of_http(request: &impl RequestHead) -> bool {
     let is_http =
         |scheme: &str| ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
-    request.uri.scheme_str().is_none_or(is_http) && has_plain_path(request)
+    request.scheme().is_none_or(is_http) && has_plain_path(request)
 }
 
 /// Whether a path of HTTP/2 can stand in a request line (RFC 9113 section 8.3.1).
-fn has_plain_path(request: &RequestHeader) -> bool {
-    let path = request.raw_path();
-    path.starts_with(b"/") || (path == b"*" && request.method == Method::OPTIONS)
+fn has_plain_path(request: &impl RequestHead) -> bool {
+    let path = request.target();
+    path.starts_with(b"/") || (path == b"*" && *request.method() == Method::OPTIONS)
 }
 
 /// Whether the host is one, with a port or without (RFC 9112 section 3.2); a field of nothing says
 /// that there is none. It reaches the backend as it is.
-fn has_plain_host(request: &RequestHeader) -> bool {
-    let authority = request.uri.authority().map(|authority| authority.as_str().as_bytes());
-    let fields = request.headers.get_all(HOST).iter().map(http::HeaderValue::as_bytes);
-    fields.chain(authority).all(|host| host.is_empty() || is_plain_host(host))
+fn has_plain_host(request: &impl RequestHead) -> bool {
+    let authority = request.authority().map(str::as_bytes);
+    request.all(&HOST).chain(authority).all(|host| host.is_empty() || is_plain_host(host))
 }
 
 fn is_plain_host(host: &[u8]) -> bool {
@@ -146,9 +142,9 @@ fn is_ordinary_host(host: &[u8]) -> bool {
     }
 }
 
-fn announced_body(headers: &HeaderMap) -> Option<usize> {
+fn announced_body(head: &impl Fields) -> Option<usize> {
     // Digits that do not fit are more than any limit.
-    let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    let length = str::from_utf8(head.first(&CONTENT_LENGTH)?).ok()?;
     Some(length.parse().unwrap_or(usize::MAX))
 }
 
@@ -156,22 +152,24 @@ fn announced_body(headers: &HeaderMap) -> Option<usize> {
 ///
 /// pingora takes a line feed within a chunk extension for a part of it; who takes it for the end
 /// of the line, as proxies in front may, finds the body's end elsewhere and a request in it.
-pub(super) fn is_last_of_connection(request: &RequestHeader) -> bool {
-    request.headers.contains_key(TRANSFER_ENCODING)
+pub(crate) fn is_last_of_connection(request: &impl Fields) -> bool {
+    request.has(&TRANSFER_ENCODING)
 }
 
 /// Whether the length of a body of HTTP/2 is said once and plainly, if at all (RFC 9112 section 6.3).
 /// Stricter than it has to be: not every backend treats `5, 5` or `+5` as pingora does.
-fn has_plain_length(headers: &HeaderMap) -> bool {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+fn has_plain_length(head: &impl Fields) -> bool {
+    let mut lengths = head.all(&CONTENT_LENGTH);
     lengths.next().is_none_or(|length| {
-        let length = length.as_bytes().trim_ascii();
+        let length = length.trim_ascii();
         !length.is_empty() && length.iter().all(u8::is_ascii_digit) && lengths.next().is_none()
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     #[test]

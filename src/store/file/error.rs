@@ -1,0 +1,96 @@
+//! Why a session file cannot be used, and what to do about it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// A session file that cannot be opened.
+#[derive(Debug)]
+pub struct FileError {
+    /// Which file.
+    pub path: PathBuf,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a session file cannot be opened.
+#[derive(Debug)]
+pub enum Reason {
+    /// Its folder is not there.
+    NoFolder,
+    /// Everybody can write to its folder.
+    OpenFolder,
+    /// Its folder is on a network file system of this kind.
+    Network(&'static str),
+    /// There is something else, a folder for instance.
+    NotAFile,
+    /// It has something else in it.
+    NotSessions,
+    /// A later version of cloakroom wrote it.
+    Newer {
+        /// The layout it has.
+        found: i64,
+        /// The latest one that this version knows.
+        known: i64,
+    },
+    /// It is not complete, or damaged.
+    Damaged,
+    /// It can be read only.
+    ReadOnly,
+    /// There is no room to open it.
+    Full,
+    /// Another process keeps it locked.
+    Locked,
+    /// SQLite cannot keep its log of writes there.
+    NoLog,
+    /// The system says no.
+    Io(std::io::Error),
+    /// SQLite says no.
+    Sqlite(rusqlite::Error),
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session file {}: ", self.path.display())?;
+        match &self.reason {
+            Reason::NoFolder => {
+                f.write_str("its folder does not exist: create it, as cloakroom's own")
+            }
+            Reason::OpenFolder => f.write_str(
+                "everybody can write to its folder, and so replace it: put it into one of \
+                 cloakroom's own",
+            ),
+            Reason::Network(kind) => write!(
+                f,
+                "its folder is on a network file system ({kind}), where a file cannot be shared \
+                 safely: use a local disk"
+            ),
+            Reason::NotAFile => f.write_str("not a file: name one in store.url"),
+            Reason::NotSessions => f.write_str(
+                "not a session file of cloakroom's: name another one in store.url, or remove it",
+            ),
+            Reason::Newer { found, known } => write!(
+                f,
+                "written by a later version of cloakroom (layout {found}, this one knows {known}): \
+                 run that version, or name another file in store.url"
+            ),
+            Reason::Damaged => f.write_str(
+                "damaged: restore it from a backup, or remove it, which ends all sessions",
+            ),
+            Reason::ReadOnly => {
+                f.write_str("cannot be written: make it and its folder writable for cloakroom")
+            }
+            Reason::Full => f.write_str("no room to open it: free some space on its disk"),
+            Reason::Locked => f.write_str(
+                "another process keeps it locked: end that process, or name another file in \
+                 store.url",
+            ),
+            Reason::NoLog => {
+                f.write_str("its file system has no memory that processes share: use a local disk")
+            }
+            Reason::Io(error) => write!(f, "{error}"),
+            Reason::Sqlite(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for FileError {}

@@ -1,0 +1,137 @@
+//! The threads that read a file. Each has a connection of its own, and no writer holds it up.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, OptionalExtension as _, Result, Row as Found, Statement, params};
+use tokio::sync::oneshot;
+
+use super::super::operation::{Entry, Listed, Loaded, Outage, Revocation, Revoked};
+use super::super::record::SubjectHash;
+use super::change::{COLUMNS, RawId, moment, number, read_row, timestamp, unsigned};
+use super::{Shared, outage};
+use crate::session::lifetime::SessionId;
+use crate::time::Timestamp;
+
+/// Where an answer goes. Nobody may be there any more.
+pub(super) type Answer<T> = oneshot::Sender<std::result::Result<T, Outage>>;
+
+/// What is to be read.
+pub(super) enum Read {
+    Load { id: SessionId, now: Timestamp, answer: Answer<Loaded> },
+    Show { id: SessionId, now: Timestamp, answer: Answer<Option<Listed>> },
+    List { subject: SubjectHash, now: Timestamp, answer: Answer<Vec<Listed>> },
+    Revocations { after: u64, most: usize, answer: Answer<Vec<Entry>> },
+}
+
+/// Reads for as long as there is something to read, once it has said that it can.
+pub(super) fn run(
+    connection: &Connection,
+    shared: &Arc<Shared>,
+    say_ready: impl FnOnce(),
+) -> Result<()> {
+    let mut statements = Statements::prepare(connection)?;
+    say_ready();
+    while let Some(read) = shared.reads.take() {
+        let is_away = shared.is_away.load(Ordering::Relaxed);
+        match read {
+            Read::Load { id, now, answer } => {
+                reply(answer, is_away, || statements.load(&id, now));
+            }
+            Read::Show { id, now, answer } => {
+                reply(answer, is_away, || statements.show(&id, now));
+            }
+            Read::List { subject, now, answer } => {
+                reply(answer, is_away, || statements.list(&subject, now));
+            }
+            Read::Revocations { after, most, answer } => {
+                reply(answer, is_away, || statements.revocations(after, most));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is read for somebody who has gone.
+fn reply<T>(answer: Answer<T>, is_away: bool, read: impl FnOnce() -> Result<T>) {
+    if answer.is_closed() {
+        return;
+    }
+    let result = if is_away { Err(Outage::Connect) } else { read().map_err(|e| outage(&e)) };
+    let _ = answer.send(result);
+}
+
+struct Statements<'c> {
+    load: Statement<'c>,
+    show: Statement<'c>,
+    list: Statement<'c>,
+    revocations: Statement<'c>,
+}
+
+impl<'c> Statements<'c> {
+    fn prepare(connection: &'c Connection) -> Result<Self> {
+        let listed = "SELECT id, start, seen, exp, length(data) FROM session";
+        // One that has been replaced is not listed: it is in the list under its new id.
+        let is_live = "exp > ?1 AND until IS NULL";
+        Ok(Self {
+            load: connection
+                .prepare(&format!("SELECT {COLUMNS} FROM session WHERE k = ?1 AND id = ?2"))?,
+            show: connection
+                .prepare(&format!("{listed} WHERE k = ?2 AND id = ?3 AND {is_live}"))?,
+            list: connection
+                .prepare(&format!("{listed} WHERE sub = ?2 AND {is_live} ORDER BY start, k"))?,
+            revocations: connection.prepare(
+                "SELECT seq, kind, what, before_ms, until FROM revoked \
+                 WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            )?,
+        })
+    }
+
+    /// Whether it has expired is seen here: the expiry may be late.
+    fn load(&mut self, id: &SessionId, now: Timestamp) -> Result<Loaded> {
+        let Some(id) = RawId::of(id) else { return Ok(Loaded::Gone) };
+        let found = self.load.query_row(params![id.key(), id.bytes()], read_row).optional()?;
+        Ok(match found {
+            Some((row, None)) if row.exp > now => Loaded::Found(row),
+            Some((row, Some(until))) if until > now => Loaded::Replaced(row),
+            _ => Loaded::Gone,
+        })
+    }
+
+    fn show(&mut self, id: &SessionId, now: Timestamp) -> Result<Option<Listed>> {
+        let Some(id) = RawId::of(id) else { return Ok(None) };
+        self.show.query_row(params![moment(now), id.key(), id.bytes()], listed).optional()
+    }
+
+    fn list(&mut self, subject: &SubjectHash, now: Timestamp) -> Result<Vec<Listed>> {
+        self.list.query_map(params![moment(now), subject.as_bytes()], listed)?.collect()
+    }
+
+    fn revocations(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
+        let parameters = params![number(after), number(most as u64)];
+        self.revocations.query_map(parameters, entry)?.collect()
+    }
+}
+
+fn listed(row: &Found<'_>) -> Result<Listed> {
+    Ok(Listed {
+        id: SessionId::from_bytes(row.get(0)?),
+        start: timestamp(row, 1)?,
+        seen: timestamp(row, 2)?,
+        exp: timestamp(row, 3)?,
+        bytes: unsigned(row, 4)?,
+    })
+}
+
+fn entry(row: &Found<'_>) -> Result<Entry> {
+    let what = match row.get(1)? {
+        0 => Revoked::Session(SessionId::from_bytes(row.get(2)?)),
+        1 => Revoked::Subject(SubjectHash::from_bytes(row.get(2)?)),
+        2 => Revoked::All,
+        // Not skipped: a revocation must not be lost.
+        other => return Err(FromSqlError::OutOfRange(other).into()),
+    };
+    let revocation = Revocation { what, before: timestamp(row, 3)?, until: timestamp(row, 4)? };
+    Ok(Entry { seq: unsigned(row, 0)?, revocation })
+}

@@ -1,0 +1,169 @@
+//! The tables of a session file, and how a connection to it is opened.
+
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use super::error::Reason;
+use super::place::Place;
+
+/// Says that a file is one of cloakroom's: "cloa" in ASCII.
+const APPLICATION: i64 = 0x636C_6F61;
+
+/// The layout that this version writes. A later one is refused and never changed.
+pub(super) const LAYOUT: i64 = 1;
+
+/// How long opening waits for other processes.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// From how many pages on the log of writes is put into the file: 4 MB, SQLite's own default. Each
+/// time the disk is waited for, so it must not be often.
+const LOG_PAGES: i64 = 1000;
+const PAGE_BYTES: i64 = 4096;
+
+/// How much of the room that the file leaves free on its disk the log may take: the file must be able
+/// to grow by as much when the log is put into it, and what is under way comes on top.
+const LOG_PART: i64 = 4;
+
+/// `k` is the last 63 bits of the id: a session is found without an index over ids.
+///
+/// A session that got a new id has `next`, the new one, and `until`, from when on the old one can be
+/// read no more. Its row stays for a while after that, so that a log-out under the old id finds the
+/// session. Moments are in milliseconds since 1970.
+const SESSIONS: &str = "
+CREATE TABLE session(
+    k     INTEGER PRIMARY KEY,
+    id    BLOB NOT NULL,
+    rev   INTEGER NOT NULL,
+    start INTEGER NOT NULL,
+    seen  INTEGER NOT NULL,
+    exp   INTEGER NOT NULL,
+    sub   BLOB,
+    next  BLOB,
+    until INTEGER,
+    data  BLOB NOT NULL
+) STRICT;
+CREATE INDEX session_exp# ON session(exp);
+CREATE INDEX session_sub# ON session(sub) WHERE sub IS NOT NULL;
+CREATE INDEX session_next# ON session(next) WHERE next IS NOT NULL;
+";
+
+const REVOCATIONS: &str = "
+CREATE TABLE revoked(
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind      INTEGER NOT NULL,
+    what      BLOB,
+    before_ms INTEGER NOT NULL,
+    until     INTEGER NOT NULL
+) STRICT;
+CREATE INDEX revoked_until ON revoked(until);
+";
+
+/// The table of sessions, with a number in the names of its indexes, of which each must be another.
+fn sessions(number: u64) -> String {
+    SESSIONS.replace('#', &number.to_string())
+}
+
+/// Puts all sessions aside, for the expiry to remove in steps, and begins with none. To remove many
+/// at once would hold up every other write. `number` is one that was not used before.
+pub(super) fn put_aside(connection: &Connection, number: u64) -> rusqlite::Result<()> {
+    connection.execute_batch(&format!("ALTER TABLE session RENAME TO ended_{number}"))?;
+    connection.execute_batch(&sessions(number))
+}
+
+/// The name of a table of sessions that were put aside, if there is one.
+pub(super) const ASIDE: &str =
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'ended_[0-9]*' LIMIT 1";
+
+/// A connection that writes. Creates the tables in an empty file.
+pub(super) fn open_to_write(place: &Place) -> Result<Connection, Reason> {
+    let mut connection = connect(place)?;
+    if connection.is_readonly("main")? {
+        return Err(Reason::ReadOnly);
+    }
+    // Before anything is changed.
+    if !has_tables(&connection)? {
+        let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have been faster.
+        if !has_tables(&creation)? {
+            creation.execute_batch(&sessions(0))?;
+            creation.execute_batch(REVOCATIONS)?;
+            creation.pragma_update(None, "application_id", APPLICATION)?;
+            creation.pragma_update(None, "user_version", LAYOUT)?;
+        }
+        creation.commit()?;
+    }
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Reason::NoLog);
+    }
+    let reserve = place.room().and_then(|room| i64::try_from(room.reserve()).ok());
+    let pages =
+        reserve.map_or(LOG_PAGES, |reserve| (reserve / LOG_PART / PAGE_BYTES).clamp(1, LOG_PAGES));
+    let set = |name, value: i64| connection.pragma_update_and_check(None, name, value, |_| Ok(()));
+    set("wal_autocheckpoint", pages)?;
+    // To what it is cut down after it had to grow.
+    set("journal_size_limit", pages * PAGE_BYTES)?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // From here on the writer waits by itself: SQLite would sleep for up to 100 ms at a time.
+    connection.busy_timeout(Duration::ZERO)?;
+    Ok(connection)
+}
+
+/// A connection that reads a file which a writer has been opened for.
+pub(super) fn open_to_read(place: &Place, patience: Duration) -> Result<Connection, Reason> {
+    let connection = connect(place)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.busy_timeout(patience)?;
+    Ok(connection)
+}
+
+fn connect(place: &Place) -> Result<Connection, Reason> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let connection = Connection::open_with_flags(place.path(), flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    // The file is data, whoever may have made it: nothing in it is run, and its pages are checked.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+/// Whether the file has the tables of this version. False: it is empty.
+fn has_tables(connection: &Connection) -> Result<bool, Reason> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, layout) = (number("application_id")?, number("user_version")?);
+    match (application, layout) {
+        (APPLICATION, LAYOUT) => Ok(true),
+        (APPLICATION, found) if found > LAYOUT => Err(Reason::Newer { found, known: LAYOUT }),
+        (0, 0) => {
+            let count = "SELECT count(*) FROM sqlite_schema";
+            let tables: i64 = connection.query_row(count, [], |row| row.get(0))?;
+            if tables == 0 { Ok(false) } else { Err(Reason::NotSessions) }
+        }
+        _ => Err(Reason::NotSessions),
+    }
+}
+
+impl From<rusqlite::Error> for Reason {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => Self::NotSessions,
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged,
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                Self::ReadOnly
+            }
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            _ => Self::Sqlite(error),
+        }
+    }
+}

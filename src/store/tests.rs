@@ -1,0 +1,89 @@
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::file::Options;
+use super::operation::Row;
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+fn store(folder: &Path, timeout: Duration) -> Store {
+    let options = Options { timeout, clock: || Timestamp::from_secs(0) };
+    let file = FileStore::open(&folder.join("sessions.db"), options).unwrap();
+    Store::new(Home::File(file), timeout)
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+}
+
+fn create(byte: u8) -> Change {
+    let row = Row {
+        rev: 1,
+        start: NOW,
+        seen: NOW,
+        exp: NOW.plus(Duration::from_secs(100)),
+        subject: None,
+        data: vec![byte],
+    };
+    Change::Create { id: SessionId::from_bytes([byte; 16]), row }
+}
+
+#[test]
+fn an_answer_says_what_it_was_for_and_how_long_it_took() {
+    let folder = TempDir::new().unwrap();
+    let store = store(folder.path(), Duration::from_secs(5));
+    let id = SessionId::from_bytes([1; 16]);
+    let created = wait(store.apply(create(1), NOW));
+    assert_eq!((created.result, created.op), (Ok(Applied::Done { ended: 0 }), Op::Save));
+    assert!(created.took > Duration::ZERO);
+    assert!(matches!(wait(store.load(id.clone(), NOW)).result, Ok(Loaded::Found(_))));
+    assert_eq!(wait(store.show(id.clone(), NOW)).op, Op::List);
+    assert_eq!(wait(store.apply(Change::Delete { id }, NOW)).op, Op::Delete);
+    assert_eq!(wait(store.apply(Change::EndAll, NOW)).op, Op::Revoke);
+    assert!(store.is_up());
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_left_alone_for_a_while_and_can_still_be_read() {
+    let folder = TempDir::new().unwrap();
+    let store = store(folder.path(), Duration::from_millis(10));
+    let other = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..5 {
+        assert_eq!(wait(store.apply(create(1), NOW)).result, Err(Outage::Timeout));
+    }
+    assert!(!store.is_up());
+    let spared = wait(store.apply(create(1), NOW));
+    assert_eq!((spared.result, spared.took), (Err(Outage::OpenCircuit), Duration::ZERO));
+    store.set_timeout(Duration::from_secs(5));
+    let id = SessionId::from_bytes([1; 16]);
+    assert_eq!(wait(store.load(id, NOW)).result, Ok(Loaded::Gone));
+    other.execute_batch("COMMIT").unwrap();
+    // A probe finds out that it is back.
+    let start = Instant::now();
+    loop {
+        match wait(store.apply(create(1), NOW)).result {
+            Err(Outage::OpenCircuit) if start.elapsed() < Duration::from_secs(5) => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            result => break assert_eq!(result, Ok(Applied::Done { ended: 0 })),
+        }
+    }
+    assert!(store.is_up());
+}
+
+#[test]
+fn every_label_is_another_one() {
+    let mut ops = Op::ALL.map(Op::label).to_vec();
+    let mut kinds = Outage::ALL.map(Outage::label).to_vec();
+    for labels in [&mut ops, &mut kinds] {
+        let count = labels.len();
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), count);
+    }
+}
