@@ -54,7 +54,7 @@ impl ServeHttp for Admin {
         }
         match crate::routes::path_of(request.raw_path()) {
             b"/metrics" => {
-                answer(StatusCode::OK, prometheus::TEXT_FORMAT, self.shared.metrics.render())
+                answer(StatusCode::OK, prometheus::TEXT_FORMAT, self.shared.render_metrics())
             }
             b"/healthz" => answer(StatusCode::OK, PLAIN, b"alive\n".to_vec()),
             b"/readyz" => {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::fault::Fault;
 use crate::keys::source::KeySpec;
 use crate::routes::Routes;
-use crate::session::Policy;
 use crate::session::cookie::Transport;
 use crate::session::header::{FieldName, HeaderNames};
+use crate::session::{Holds, Policy};
 use crate::visit::forwarded::TrustedProxies;
 
 pub mod file;
@@ -49,6 +49,8 @@ pub struct Config {
     pub vary: bool,
     /// `session.on_bad_save`
     pub on_bad_save: OnBadSave,
+    /// `[store]`, where it has a url.
+    pub store: Option<StoreConfig>,
     /// `[[routes]]`
     pub routes: Routes,
     /// `trusted_proxies`: whose `X-Forwarded-*` is believed.
@@ -167,6 +169,31 @@ pub enum OnBadSave {
     Fail,
     /// The response passes, the cookie is untouched.
     Ignore,
+}
+
+/// `[store]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// `store.url`: the file.
+    pub path: PathBuf,
+    /// `store.holds`: what is kept in it.
+    pub holds: Holds,
+    /// `store.on_outage`
+    pub on_outage: OnOutage,
+    /// `store.timeout`: how long any call may take.
+    pub timeout: Duration,
+    /// `store.prefix`: of names that others might use too, and of what is hashed.
+    pub prefix: String,
+}
+
+/// What a request gets whose session cannot be read because the store is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnOutage {
+    /// 503.
+    #[default]
+    Refuse,
+    /// It reaches the app, with an empty dict and nothing that it could save.
+    Pass,
 }
 
 /// What becomes of a request field whose name has more in it than letters, digits and hyphens.

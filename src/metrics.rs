@@ -11,11 +11,16 @@ use prometheus::{
 
 use crate::keys::{KeyIndex, KeyRing, MANY_SEALS};
 use crate::session::Outcome;
+use crate::store::Op;
+use crate::store::operation::Outage;
 use crate::time::Timestamp;
 
 mod families;
+mod store;
 
 use families::Families;
+pub use store::Conflict;
+use store::StoreFamilies;
 
 /// The nine methods of RFC 9110 and RFC 5789; anything else is `other`.
 const METHODS: [&str; 10] =
@@ -145,6 +150,7 @@ pub struct Metrics {
     reload_success: IntCounter,
     reload_failure: IntCounter,
     reload_time: IntGauge,
+    store: StoreFamilies,
     /// Connections that are open: what a drain waits for.
     open: AtomicUsize,
 }
@@ -274,6 +280,7 @@ impl Metrics {
                 "When configuration and keys were last loaded, in seconds since 1970.",
                 &[],
             )?,
+            store: StoreFamilies::new(&families)?,
             open: AtomicUsize::new(0),
             registry,
         })
@@ -306,6 +313,27 @@ impl Metrics {
     /// Counts what was done with a session.
     pub fn session_written(&self, action: Action) {
         self.writes[action as usize].inc();
+    }
+
+    /// Counts a save or merge whose session others had written since its request began.
+    pub fn session_conflict(&self, conflict: Conflict) {
+        self.store.conflicts[conflict as usize].inc();
+    }
+
+    /// Counts a call to the store: how long it took, and why there was no answer.
+    pub fn store_answered(&self, op: Op, took: Duration, outage: Option<Outage>) {
+        self.store.answered(op, took, outage);
+    }
+
+    /// Notes whether the store answers.
+    pub fn store_is_up(&self, is_up: bool) {
+        self.store.up.set(i64::from(is_up));
+    }
+
+    /// Notes how many revocations are known, and how long ago they were read to the end.
+    pub fn revocations_known(&self, count: usize, age: Duration) {
+        self.store.revocations.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.store.revocations_age.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 
     /// Counts a cookie that was issued.

@@ -4,6 +4,7 @@
 //! pingora's services run on runtimes of our own and not in its `Server`, whose shutdown sleeps for
 //! a fixed time: here the process ends when the last connection does.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::admin::Admin;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::fault::Fault;
 use crate::keys::reload::Watch;
 use crate::metrics::Metrics;
@@ -28,6 +29,8 @@ use crate::proxy::MAX_ATTEMPTS;
 use crate::session::cookie::Transport;
 use crate::session::recent::RecentWrites;
 use crate::state::{BackendHealth, Drain, Shared, State};
+use crate::store::file::{FileStore, Options};
+use crate::store::{Home, Store};
 use crate::upstream::Upstream;
 
 mod connection;
@@ -63,6 +66,36 @@ pub struct Server {
     room: Room,
 }
 
+/// Why a server does not start.
+#[derive(Debug)]
+pub enum CannotStart {
+    /// What the configuration names cannot be used.
+    Configuration(String),
+    /// The system does not let it.
+    Runtime(String),
+}
+
+impl From<String> for CannotStart {
+    fn from(reason: String) -> Self {
+        Self::Runtime(reason)
+    }
+}
+
+impl fmt::Display for CannotStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(reason) | Self::Runtime(reason) => f.write_str(reason),
+        }
+    }
+}
+
+fn open_store(config: &StoreConfig) -> Result<Store, CannotStart> {
+    let options = Options { timeout: config.timeout, clock: clock::now };
+    let file = FileStore::open(&config.path, options)
+        .map_err(|error| CannotStart::Configuration(error.to_string()))?;
+    Ok(Store::new(Home::File(file), config.timeout))
+}
+
 /// Makes the service of an app of our own, once there is a runtime.
 type AppService = Box<dyn FnOnce(&Bound) -> Box<dyn pingora_core::services::Service + Send> + Send>;
 
@@ -70,10 +103,11 @@ impl Server {
     /// Binds every listener that is not inherited.
     ///
     /// # Errors
-    /// Which address could not be bound, and why.
-    pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, String> {
+    /// Why the session file cannot be used, or which address could not be bound.
+    pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, CannotStart> {
         let Ready { loaded, keys, tls } = ready;
         let config = loaded.config;
+        let store = config.store.as_ref().map(open_store).transpose()?;
         let mut bind = |role, listen| Bound::bind(role, listen, config.socket_mode, &mut inherited);
         let listeners = config
             .listeners()
@@ -95,6 +129,8 @@ impl Server {
             state: ArcSwap::from_pointee(state),
             metrics,
             recent: Mutex::new(RecentWrites::default()),
+            store: store.map(Arc::new),
+            log: Arc::default(),
             refresh_left: Notify::new(),
             drain: Drain::default(),
             health: BackendHealth::default(),

@@ -57,6 +57,7 @@ fn shown(loaded: &Loaded) -> String {
         forward_cookie,
         vary,
         on_bad_save,
+        store,
         routes,
         trusted_proxies,
         strip,
@@ -85,7 +86,7 @@ fn shown(loaded: &Loaded) -> String {
         "{:#?}",
         (
             (keys, listen, backend, headers, session, routes),
-            (revoked_file, forward_cookie, vary, on_bad_save),
+            (revoked_file, forward_cookie, vary, on_bad_save, store),
             (trusted_proxies, strip, odd_header_names, admin, log, limits, timeouts),
             (shutdown_timeout, workers),
             (tls, backend_tls, health_check, socket_mode, upgrade_socket),

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{ConfigArgs, Failure};
 use crate::config::file::Overrides;
 use crate::logging;
-use crate::server::{Inherited, Origin, Server};
+use crate::server::{CannotStart, Inherited, Origin, Server};
 
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
@@ -36,6 +36,9 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
         true => Inherited::receive(&ready.loaded.config).map_err(Failure::Runtime)?,
         false => Inherited::default(),
     };
-    let server = Server::bind(ready, inherited).map_err(Failure::Runtime)?;
+    let server = Server::bind(ready, inherited).map_err(|reason| match reason {
+        CannotStart::Configuration(reason) => Failure::Usage(reason),
+        CannotStart::Runtime(reason) => Failure::Runtime(reason),
+    })?;
     server.with_reload(origin, watch).run().map_err(Failure::Runtime)
 }

@@ -7,13 +7,14 @@ use toml::de::DeTable;
 use zeroize::Zeroizing;
 
 use super::reader::{Document, Place, Read, Table, line_of};
+use super::section::Store;
 use super::value::{duration, from_text, whole};
 use super::{Backend, Config, Listen, Tls, section};
 use crate::fault::Fault;
 use crate::keys::source::KeySpec;
+use crate::session::Policy;
 use crate::session::cookie::Secure;
 use crate::session::revocation::Revocations;
-use crate::session::{OnConflict, Policy};
 
 /// What the command line says instead of the file.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +134,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
     let headers = table.table("headers", section::headers);
     let session = table.table("session", section::session);
     let cookie = table.table("cookie", section::cookie);
+    let store = table.table("store", section::store);
     let routes = section::routes(table);
     let log = table.table("log", section::log);
     let admin = table.table("admin", section::admin);
@@ -145,6 +147,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
     let upgrade_socket = table.optional("upgrade_socket", section::absolute_path);
 
     refuse_taken(table, &listen, &tls, &admin);
+    let store_place = store.as_ref().ok().and_then(Option::as_ref).map(|s| s.place.clone());
     let config = || {
         let (listen, session, cookie) = (listen?, session?, cookie?);
         let tls = tls?;
@@ -160,6 +163,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
         warnings.extend(routes.warnings());
         let lifetime = session.lifetime;
         let headers = headers?;
+        let store = store?.map(|store: Store| store.config);
         let config = Config {
             listen: listen.into_iter().map(|(_, listen)| listen).collect(),
             backend: backend?,
@@ -177,12 +181,13 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
                 refresh_after: lifetime.refresh_after,
                 absolute_ttl: lifetime.absolute_ttl,
                 revocations: Revocations::since(session.not_before),
-                subject: None,
-                on_conflict: OnConflict::default(),
-                store: None,
+                subject: session.subject,
+                on_conflict: session.on_conflict,
+                store: store.as_ref().map(|store| store.holds),
                 accept_names: cookie.accept_names,
             },
             headers,
+            store,
             revoked_file: session.revoked_file,
             forward_cookie: session.forward_cookie,
             vary: session.vary,
@@ -208,7 +213,11 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
         };
         Ok((config, warnings))
     };
-    (config(), keys.stand_ins)
+    let config = config();
+    if let (Ok((config, _)), Some(place)) = (&config, store_place) {
+        section::refuse_unfit(table, config, &place);
+    }
+    (config, keys.stand_ins)
 }
 
 type Listeners = Vec<(Place, Listen)>;

@@ -6,6 +6,7 @@ mod keys;
 mod operation;
 mod routes;
 mod session;
+mod store;
 mod transport;
 
 pub(super) use cookie::cookie;
@@ -16,4 +17,5 @@ pub(super) use operation::{
 };
 pub(super) use routes::routes;
 pub(super) use session::session;
+pub(super) use store::{Store, refuse_unfit, store};
 pub(super) use transport::{Tls, absolute_path, backend_tls, health_check, socket_mode, tls};

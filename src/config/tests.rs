@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::{Loaded, Overrides, parse};
-use super::{Backend, Listen, OnBadSave};
+use super::{Backend, Listen, OnBadSave, OnOutage, StoreConfig};
 use crate::fault::Fault;
 use crate::keys::source::Source;
 use crate::routes::Access;
+use crate::session::{Holds, OnConflict};
 
 mod faults;
 
@@ -135,4 +136,43 @@ fn an_open_listener_without_secure_is_worth_a_warning() {
     assert!(warning.contains("0.0.0.0:8080"), "{warning}");
     assert_eq!(warnings(open, "[cookie]\nsecure = true").len(), 0);
     assert_eq!(warnings("listen = ['[::1]:80', 'unix:/a']", "").len(), 0);
+}
+
+#[test]
+fn a_store_is_read() {
+    let store = |below: &str| loaded(below).config.store;
+    assert_eq!(store(""), None);
+    assert_eq!(store("[store]\ntimeout = '0.25s'"), None);
+    let below = "[session]\nttl = '1d'\nsubject = 'user.id'\n[store]\nurl = 'file:/a/b'";
+    let config = loaded(below).config;
+    let of_file = |path: &str| StoreConfig {
+        path: path.into(),
+        holds: Holds::Sessions,
+        on_outage: OnOutage::Refuse,
+        timeout: Duration::from_millis(250),
+        prefix: "cloakroom:".into(),
+    };
+    assert_eq!(config.store, Some(of_file("/a/b")));
+    assert_eq!(config.session.store, Some(Holds::Sessions));
+    assert_eq!(config.session.subject, Some(vec!["user".into(), "id".into()]));
+    assert_eq!(config.session.on_conflict, OnConflict::Rebase);
+
+    let below = "[session]\nsubject = ['https://a.example/id']\non_conflict = 'fail'\n[store]\n\
+                 url = 'file:///a'\nholds = 'revocations'\non_outage = 'pass'\ntimeout = '1s'\n\
+                 prefix = 'p'";
+    let config = loaded(below).config;
+    let expected = StoreConfig {
+        holds: Holds::Revocations,
+        on_outage: OnOutage::Pass,
+        timeout: Duration::from_secs(1),
+        prefix: "p".into(),
+        ..of_file("/a")
+    };
+    assert_eq!(config.store, Some(expected));
+    assert_eq!(config.session.subject, Some(vec!["https://a.example/id".into()]));
+    assert_eq!(config.session.on_conflict, OnConflict::Fail);
+    // Its tokens have to say which session they belong to.
+    assert_eq!(config.session.lifetime(), Some(crate::session::lifetime::LONGEST));
+    let below = "session.ttl = '1d'\nstore.url = 'file:b'";
+    assert_eq!(store(below), Some(of_file("b")));
 }

@@ -1,6 +1,8 @@
 //! Makes families of metrics and registers them at once, so that none is forgotten.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 /// Registers families in one registry.
 pub(super) struct Families<'a> {
@@ -64,6 +66,21 @@ impl<'a> Families<'a> {
             Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
         self.registry.register(Box::new(histogram.clone()))?;
         Ok(histogram)
+    }
+
+    /// One histogram for each value of a label.
+    pub(super) fn histograms<const N: usize>(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: &[f64],
+        label: &str,
+        values: [&str; N],
+    ) -> prometheus::Result<Vec<Histogram>> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        let family = HistogramVec::new(options, &[label])?;
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(values.iter().map(|value| family.with_label_values(&[value])).collect())
     }
 
     #[cfg(target_os = "linux")]

@@ -101,7 +101,9 @@ impl Policy {
     /// session they belong to.
     #[must_use]
     pub fn lifetime(&self) -> Option<Duration> {
-        let revocable = || self.revocations.are_in_use().then_some(lifetime::LONGEST);
+        // A store of revocations knows sessions by what the sidecar writes into their tokens.
+        let is_revocable = self.revocations.are_in_use() || self.store == Some(Holds::Revocations);
+        let revocable = || is_revocable.then_some(lifetime::LONGEST);
         self.ttl.or(self.absolute_ttl).or_else(revocable)
     }
 }

@@ -43,9 +43,8 @@ pub struct Fresh {
     pub key: SessionKey,
     /// For one record, and never for another.
     pub nonce: [u8; 12],
-    /// For the ticket where it is sealed, and never for another; None where there are no random
-    /// bytes.
-    pub seal: Option<Nonce>,
+    /// For the ticket where it is sealed, and never for another.
+    pub seal: Nonce,
 }
 
 impl Opened {
@@ -159,7 +158,7 @@ pub fn plan(
     opened: &Opened,
     directive: Directive,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Fresh,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
 ) -> Result<Plan, Broken> {
     match directive {
         Directive::Keep => Ok(Plan::Cookie(CookieAction::Keep)),
@@ -192,13 +191,13 @@ pub fn plan(
 pub fn refresh(
     opened: &Opened,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Fresh,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
 ) -> Result<Plan, Broken> {
     let Some(token) = &opened.token else {
         return Ok(Plan::Cookie(CookieAction::Keep));
     };
     let Issuer { policy, now, .. } = issuer;
-    let made = fresh();
+    let made = fresh()?;
     let (key, id) = match opened.stored() {
         Some((_, key, _)) => (key.clone(), token.id().clone()),
         None => (made.key, made.id),
@@ -243,7 +242,7 @@ impl Write {
         applied: &Applied,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Fresh,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
     ) -> Result<Option<Retry>, Broken> {
         match applied {
             Applied::Done { .. } => Ok(None),
@@ -257,7 +256,7 @@ impl Write {
         theirs: &Row,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Fresh,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
     ) -> Result<Retry, Broken> {
         let (Some(intent), Some((token, key, _))) = (&self.intent, opened.stored()) else {
             return Ok(Retry::Ended);
@@ -290,7 +289,7 @@ impl Write {
         &self,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Fresh,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
     ) -> Result<Retry, Broken> {
         let Some(intent) = self.intent.as_ref().filter(|intent| intent.tries < TRIES) else {
             return Ok(Retry::Ended);
@@ -323,7 +322,7 @@ fn write(
     revision: Option<u64>,
     intent: Intent,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Fresh,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
 ) -> Result<Write, Broken> {
     let Issuer { policy, now, .. } = issuer;
     let size = dict.as_str().len();
@@ -341,7 +340,7 @@ fn write(
     let before = opened.token.as_ref().map(|_| &intent.base);
     let successor = Successor::of(before, &dict, asked, policy);
     let stored = opened.stored().zip(revision);
-    let made = fresh();
+    let made = fresh()?;
     let managed = opened.token.as_ref().and_then(VerifiedToken::managed);
     let (id, key) = match (&successor, &stored) {
         (Successor::Same, Some(((token, key, _), _))) => (token.id().clone(), (*key).clone()),
@@ -435,11 +434,11 @@ fn issue(
     kind: IssueKind,
     renewed: bool,
     transport: Transport,
-    seal: Option<Nonce>,
+    seal: Nonce,
     issuer: Issuer<'_>,
 ) -> Result<Issued, Broken> {
     let Issuer { keys, policy, now } = issuer;
-    let ticket = ticket::issue(stamp, key, keys, policy, seal)
+    let ticket = ticket::issue(stamp, key, keys, policy, Some(seal))
         .map_err(|unwritten| Broken { reason: unwritten.to_string(), bytes: 0 })?;
     let bytes = policy.cookie.bytes_with(ticket.as_bytes());
     if bytes > policy.max_cookie_bytes {

@@ -14,10 +14,11 @@ use zeroize::Zeroizing;
 use super::Policy;
 use super::claims;
 use super::dict::{Dict, members, unescape};
-use super::lifetime::Stamp;
+use super::lifetime::{LONGEST, SessionId, Stamp};
 use crate::keys::jose::{self, Unwritten};
-use crate::keys::{KeyRing, Kind, Nonce};
+use crate::keys::{Algorithm, Key, KeyRing, Kind, Nonce};
 use crate::store::record::SessionKey;
+use crate::time::Timestamp;
 
 /// Signs or seals a ticket; only a seal takes the nonce.
 ///
@@ -31,6 +32,32 @@ pub fn issue(
     nonce: Option<Nonce>,
 ) -> Result<String, Unwritten> {
     jose::write(Kind::Ticket, &payload(stamp, key, policy), keys.signing(), || nonce)
+}
+
+/// The length of the longest cookie with a ticket: name, `=` and a ticket that is signed by a key of
+/// this algorithm and id.
+#[must_use]
+pub fn longest(policy: &Policy, algorithm: Algorithm, key_id: Option<&str>) -> usize {
+    // Any key of that name: how long its signatures are is known.
+    let stand_in = Key::hmac(key_id.map(str::to_owned), algorithm, &[0; 64]);
+    let header = stand_in.header_of(Kind::Ticket).len();
+    let now = Timestamp::from_secs(4_000_000_000);
+    let id = || SessionId::from_bytes([0; 16]);
+    let own_max_age = Some(LONGEST.as_secs());
+    let Some(stamp) = Stamp::new(policy, None, own_max_age, now, id) else { return 0 };
+    let payload = payload(&stamp, &SessionKey::from_bytes([0; 32]), policy).len();
+    let signature = match algorithm {
+        Algorithm::Hs256 => 32,
+        Algorithm::Hs384 => 48,
+        Algorithm::Hs512 | Algorithm::Es256 | Algorithm::EdDsa => 64,
+        Algorithm::Es384 => 96,
+        // Nonce and tag, and the two dots more.
+        Algorithm::A256Gcm => 12 + 16 + 2,
+        // Of the longest keys that are common: 4096 bits.
+        _ => 512,
+    };
+    let encoded = (payload * 4).div_ceil(3) + (signature * 4_usize).div_ceil(3);
+    policy.cookie.name().as_str().len() + 1 + header + 1 + encoded + 1
 }
 
 /// In memory only for as long as it is being signed: it has the key in it.
@@ -147,6 +174,29 @@ mod tests {
         );
         assert_eq!(part(&token, 1), expected);
         assert_eq!(token.len(), 325);
+    }
+
+    #[test]
+    fn no_ticket_is_longer_than_the_longest() {
+        for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512, Algorithm::A256Gcm]
+        {
+            for id in [None, Some("a \"quoted\" id")] {
+                let names =
+                    Policy { issuer: Some("me".into()), audience: Some("you".into()), ..policy() };
+                for policy in [policy(), names] {
+                    let own = id.map(str::to_owned);
+                    let key = match algorithm {
+                        Algorithm::A256Gcm => Key::sealing(own, &[7; 32]).unwrap(),
+                        _ => Key::hmac(own, algorithm, &[7; 64]),
+                    };
+                    let stamp = stamp(&policy, Some(LONGEST.as_secs()));
+                    let ring = KeyRing::new(key, vec![]);
+                    let token = issue(&stamp, &self::key(), &ring, &policy, Some([3; 12])).unwrap();
+                    let cookie = policy.cookie.bytes_with(token.as_bytes());
+                    assert_eq!(cookie, longest(&policy, algorithm, id));
+                }
+            }
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(in crate::config) struct Table<'t, 'a> {
     given: Option<&'t DeTable<'a>>,
     /// The keys that were asked for.
     known: Vec<&'static str>,
+    /// The keys that are refused in words of their own.
+    refused: Vec<&'static str>,
     /// Whether any key may stand here.
     open: bool,
     effective: toml::Table,
@@ -36,6 +38,7 @@ impl<'t, 'a> Table<'t, 'a> {
             place,
             given,
             known: Vec::new(),
+            refused: Vec::new(),
             open: false,
             effective: toml::Table::new(),
         }
@@ -46,7 +49,7 @@ impl<'t, 'a> Table<'t, 'a> {
         let result = read(&mut self);
         let unknown = self.given.into_iter().flatten().filter(|(key, _)| {
             let key: &str = key.get_ref();
-            !self.open && !self.known.contains(&key)
+            !self.open && !self.known.contains(&key) && !self.refused.contains(&key)
         });
         for (key, _) in unknown {
             self.document.unknown.push(Unknown {
@@ -121,6 +124,15 @@ impl<'t, 'a> Table<'t, 'a> {
     pub(in crate::config) fn missing(&mut self, key: &str, example: &str) -> Reported {
         let place = self.at(key);
         self.document.consequence(&place, format!("{} is missing: expected {example}", place.path))
+    }
+
+    /// A key that is known and cannot stand here; without a message it is passed over.
+    pub(in crate::config) fn refuse_key(&mut self, key: &'static str, message: Option<&str>) {
+        self.refused.push(key);
+        if let Some(message) = message.filter(|_| self.has(key)) {
+            let place = self.at(key);
+            self.document.fault(&place, message);
+        }
     }
 
     /// A string that no message and no output shows.

@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use toml::Value;
+
 use crate::config::OnBadSave;
 use crate::config::named_file::file_path;
 use crate::config::reader::{Read, Table};
 use crate::config::value::{choice, duration, moment, seconds, some_time, truth, whole, word};
+use crate::session::OnConflict;
 use crate::time::Timestamp;
 
 /// `[session]`, less what it shares with `[cookie]`.
@@ -22,6 +25,8 @@ pub(in crate::config) struct Session {
     pub(in crate::config) lifetime: Lifetime,
     pub(in crate::config) not_before: Option<Timestamp>,
     pub(in crate::config) revoked_file: Option<PathBuf>,
+    pub(in crate::config) subject: Option<Vec<String>>,
+    pub(in crate::config) on_conflict: OnConflict,
 }
 
 /// The keys that say how long a session lasts.
@@ -51,7 +56,16 @@ pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
     let lifetime = lifetime(table);
     let not_before = table.optional("not_before", moment);
     let revoked_file = table.discreet("revoked_file", file_path);
+    let subject = table.optional("subject", path_into_dict);
+    let on_conflicts = [
+        ("rebase", OnConflict::Rebase),
+        ("fail", OnConflict::Fail),
+        ("overwrite", OnConflict::Overwrite),
+    ];
+    let on_conflict = table.or("on_conflict", "rebase", choice(&on_conflicts));
     Ok(Session {
+        subject: subject?,
+        on_conflict: on_conflict?,
         not_before: not_before?,
         revoked_file: revoked_file?,
         max_cookie_bytes: max_cookie_bytes?,
@@ -92,4 +106,16 @@ fn lifetime(table: &mut Table<'_, '_>) -> Read<Lifetime> {
         absolute_ttl: absolute_ttl?,
         require_exp: require_exp?,
     })
+}
+
+/// Keys with dots between them, or an array of keys, which may have dots in them.
+fn path_into_dict(value: &Value) -> Result<Vec<String>, String> {
+    const EXPECTED: &str = "a path into the dict, such as \"user.id\", or an array of its keys";
+    let path: Option<Vec<String>> = match value {
+        Value::String(path) => Some(path.split('.').map(str::to_owned).collect()),
+        Value::Array(keys) => keys.iter().map(|key| key.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    };
+    let path = path.filter(|path| !path.is_empty() && path.iter().all(|key| !key.is_empty()));
+    path.ok_or_else(|| EXPECTED.into())
 }

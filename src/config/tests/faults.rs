@@ -349,3 +349,80 @@ fn a_number_in_a_message_is_nothing_that_a_terminal_would_act_on() {
         ("log.access = 1_0\0", r"4: log.access = 10\0: expected a number that fits 64 bits"),
     ]);
 }
+
+#[test]
+fn a_store_is_a_file_and_of_nothing_else() {
+    const FILE: &str = "a file, such as \"file:/var/lib/cloakroom/sessions.db\"";
+    for (url, expected) in [
+        ("'sessions.db'", ""),
+        ("'file:'", ""),
+        ("'file:/var/lib/'", ""),
+        ("'file:/a\\nb'", ""),
+        ("1", ""),
+        ("[]", ""),
+        ("['file:/a']", ""),
+        ("'sqlite:/a'", ""),
+        ("'file://host/a'", ", without a host"),
+        ("'file:/a?mode=ro'", ", without ?, # and %"),
+        ("'redis://:hunter2@cache:6379/0'", ": this version cannot use Redis or Valkey"),
+        ("'rediss://cache'", ": this version cannot use Redis or Valkey"),
+        ("['valkey://a', 'valkeys://b']", ": this version cannot use Redis or Valkey"),
+    ] {
+        let url = url.replace("\\\\n", "\\n").replace('\'', "\"");
+        let found = faults(&format!("{TOP}[store]\nurl = {url}\n"));
+        let [fault] = &found[..] else { panic!("{url}: {found:?}") };
+        assert!(fault.starts_with("5: store.url = "), "{fault}");
+        assert!(fault.ends_with(&format!(": expected {FILE}{expected}")), "{fault}");
+        assert!(!fault.contains("hunter2"), "{fault}");
+    }
+}
+
+#[test]
+fn a_store_has_what_it_needs() {
+    each_has_one_fault(&[
+        (
+            "[store]\nurl = 'file:/a'",
+            "4: store.holds = \"sessions\" needs session.ttl: sessions that never end would fill the store",
+        ),
+        (
+            "session.ttl = '1d'\nsession.max_cookie_bytes = 300\n[store]\nurl = 'file:/a'\nholds = 'sessions'",
+            "8: store.holds = \"sessions\" needs session.max_cookie_bytes = 359 at least: its cookies are that long",
+        ),
+        (
+            "session.ttl = '1d'\n[store]\nurl = 'file:/a'\nusername = 'me'",
+            "7: store.username is for a server: leave it out where store.url is a file",
+        ),
+        (
+            "[store]\nholds = 'revocations'",
+            "4: store.url is missing: expected url = \"file:/var/lib/cloakroom/sessions.db\" or so",
+        ),
+        (
+            "[store]\nholds = 'all'",
+            r#"5: store.holds = "all": expected "sessions" or "revocations""#,
+        ),
+        (
+            "[store]\non_outage = 'ignore'",
+            r#"5: store.on_outage = "ignore": expected "refuse" or "pass""#,
+        ),
+        (
+            "[store]\ntimeout = '0s'",
+            r#"5: store.timeout = "0s": expected a duration longer than zero"#,
+        ),
+        (
+            "[store]\nprefix = ''",
+            r#"5: store.prefix = "": expected a string that is not empty; leave the key out where there is nothing to say"#,
+        ),
+        (
+            "[session]\non_conflict = 'merge'",
+            r#"5: session.on_conflict = "merge": expected "rebase", "fail" or "overwrite""#,
+        ),
+        (
+            "[session]\nsubject = 'user..id'",
+            r#"5: session.subject = "user..id": expected a path into the dict, such as "user.id", or an array of its keys"#,
+        ),
+        (
+            "[session]\nsubject = []",
+            r#"5: session.subject = […]: expected a path into the dict, such as "user.id", or an array of its keys"#,
+        ),
+    ]);
+}

@@ -31,8 +31,12 @@ impl Place {
         let path = match path.canonicalize() {
             Ok(found) => found,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let folder = path.parent().unwrap_or(Path::new("/"));
-                let folder = folder.canonicalize().map_err(|_| failed(Reason::NoFolder))?;
+                // Of a name alone it is the empty path.
+                let folder = path.parent().filter(|folder| *folder != Path::new(""));
+                let folder = folder
+                    .unwrap_or(Path::new("."))
+                    .canonicalize()
+                    .map_err(|_| failed(Reason::NoFolder))?;
                 folder.join(path.file_name().ok_or_else(|| failed(Reason::NotAFile))?)
             }
             Err(error) => return Err(io(error)),

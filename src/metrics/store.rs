@@ -1,0 +1,111 @@
+//! What is counted about the store and what others write at the same time.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, IntCounter, IntGauge};
+
+use super::families::Families;
+use crate::store::Op;
+use crate::store::operation::Outage;
+
+/// A file answers within a millisecond, a server on the network within a few; past the last one it
+/// is away.
+const SECONDS: [f64; 12] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
+
+/// What became of a save or merge whose session others had written since its request began: the
+/// label `result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// What the save changed was put into what is there now.
+    Rebased,
+    /// The merge was applied to what is there now.
+    Merged,
+    /// The save replaced what the others had written.
+    Overwritten,
+    /// Nothing was written; the client was told.
+    Refused,
+    /// Nothing was written: the session had ended.
+    Ended,
+}
+
+impl Conflict {
+    /// Every result, in the order of the documentation.
+    pub const ALL: [Self; 5] =
+        [Self::Rebased, Self::Merged, Self::Overwritten, Self::Refused, Self::Ended];
+
+    /// The value of the label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Rebased => "rebased",
+            Self::Merged => "merged",
+            Self::Overwritten => "overwritten",
+            Self::Refused => "refused",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// The families of the store, there with or without one.
+pub(super) struct StoreFamilies {
+    pub(super) conflicts: Vec<IntCounter>,
+    seconds: Vec<Histogram>,
+    errors: Vec<IntCounter>,
+    pub(super) up: IntGauge,
+    pub(super) revocations: IntGauge,
+    pub(super) revocations_age: IntGauge,
+}
+
+impl StoreFamilies {
+    pub(super) fn new(families: &Families<'_>) -> prometheus::Result<Self> {
+        let up = families.gauges(
+            "cloakroom_store_up",
+            "1, or 0 while the session store that is configured does not answer.",
+            &[],
+        )?;
+        up.set(1);
+        Ok(Self {
+            conflicts: families.labelled(
+                "cloakroom_session_conflicts_total",
+                "Saves and merges whose session others had written meanwhile, by what became of them.",
+                "result",
+                Conflict::ALL.map(Conflict::label),
+            )?,
+            seconds: families.histograms(
+                "cloakroom_store_duration_seconds",
+                "Time that calls to the session store took, by what they were for.",
+                &SECONDS,
+                "op",
+                Op::ALL.map(Op::label),
+            )?,
+            errors: families.labelled(
+                "cloakroom_store_errors_total",
+                "Calls that the session store did not answer, by why.",
+                "kind",
+                Outage::ALL.map(Outage::label),
+            )?,
+            up,
+            revocations: families.gauges(
+                "cloakroom_revocations",
+                "Revocations that are known from the store.",
+                &[],
+            )?,
+            revocations_age: families.gauges(
+                "cloakroom_revocations_age_seconds",
+                "Time since the revocations in the store were last read to the end.",
+                &[],
+            )?,
+        })
+    }
+
+    pub(super) fn answered(&self, op: Op, took: Duration, outage: Option<Outage>) {
+        // What was not asked took no time, and would make the store look fast.
+        if outage != Some(Outage::OpenCircuit) {
+            self.seconds[op as usize].observe(took.as_secs_f64());
+        }
+        if let Some(outage) = outage {
+            self.errors[outage as usize].inc();
+        }
+    }
+}
