@@ -20,7 +20,7 @@ pub(super) fn seal(payload: &str, key: &Key, nonce: Nonce) -> Option<String> {
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(&text, &mut token);
     token.push('.');
-    URL_SAFE_NO_PAD.encode_string(&tag, &mut token);
+    URL_SAFE_NO_PAD.encode_string(tag, &mut token);
     Some(token)
 }
 
