@@ -14,6 +14,7 @@ use super::{Visit, access, caching, storing};
 use crate::clock;
 use crate::config::{Config, OnBadSave};
 use crate::metrics::Action;
+use crate::random::System;
 use crate::session::directive::{self, Broken, Control, Directive};
 use crate::session::lifetime::SessionId;
 use crate::session::recent::REMEMBERED;
@@ -235,7 +236,7 @@ async fn decide(
                 return storing::close(shared, &current, issuer, request, directive, opened, told)
                     .await;
             }
-            match session::close(opened, directive, &current.keys, &policy, now, fresh_id) {
+            match session::close(opened, directive, &current.keys, &policy, now, System) {
                 Ok(action) => Ok(carry_out(shared, &current, opened, action, now, None)),
                 Err(broken) => bad_save(shared, config, request, visit.id(), &broken),
             }
@@ -353,7 +354,7 @@ fn refresh(
     if is_overtaken(shared, opened, begun, now) {
         return skipped(shared);
     }
-    match session::refresh(opened, &state.keys, policy, now, fresh_id) {
+    match session::refresh(opened, &state.keys, policy, now, System) {
         // Signing takes a while: whether the session was written is asked for once more.
         Ok(action) => carry_out(shared, state, opened, action, now, opened.token()),
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.
@@ -460,14 +461,4 @@ fn is_sub_resource(request: &impl RequestHead) -> bool {
     request.first(&SEC_FETCH_DEST).is_some_and(|dest| {
         !matches!(dest, b"document" | b"empty" | b"iframe" | b"frame" | b"fencedframe")
     })
-}
-
-fn fresh_id() -> SessionId {
-    let mut bytes = [0; 16];
-    // The system's generator does not fail once it has been seeded; an id that repeats would only
-    // make refreshes of two sessions wait for each other.
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        log::error!(error:% = error; "no randomness for a session id");
-    }
-    SessionId::from_bytes(bytes)
 }

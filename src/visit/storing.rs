@@ -197,7 +197,7 @@ async fn end(shared: &Shared, store: &Store, change: Change) -> Result<(), Outag
 
 /// Random bytes for one write.
 fn fresh() -> Result<Fresh, Broken> {
-    let mut bytes = [0; 60];
+    let mut bytes = [0; 72];
     // Two records sealed with one nonce would open each other.
     getrandom::fill(&mut bytes).map_err(|error| Broken {
         reason: format!("no randomness for a session: {error}"),
@@ -206,10 +206,13 @@ fn fresh() -> Result<Fresh, Broken> {
     let mut id = [0; 16];
     let mut key = [0; 32];
     let mut nonce = [0; 12];
+    let mut seal = [0; 12];
     id.copy_from_slice(&bytes[..16]);
     key.copy_from_slice(&bytes[16..48]);
-    nonce.copy_from_slice(&bytes[48..]);
-    let made = Fresh { id: SessionId::from_bytes(id), key: SessionKey::from_bytes(key), nonce };
+    nonce.copy_from_slice(&bytes[48..60]);
+    seal.copy_from_slice(&bytes[60..]);
+    let made =
+        Fresh { id: SessionId::from_bytes(id), key: SessionKey::from_bytes(key), nonce, seal };
     zeroize::Zeroize::zeroize(&mut bytes);
     zeroize::Zeroize::zeroize(&mut key);
     Ok(made)

@@ -40,6 +40,7 @@ impl Source {
             id: SessionId::from_bytes([self.0; 16]),
             key: SessionKey::from_bytes([self.0; 32]),
             nonce: [self.0; 12],
+            seal: [self.0; 12],
         })
     }
 }
