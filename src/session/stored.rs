@@ -36,7 +36,7 @@ pub struct Issuer<'a> {
 }
 
 /// Random bytes for one write.
-pub struct Fresh {
+pub struct Randomness {
     /// The id of a new session.
     pub id: SessionId,
     /// The key of a new session.
@@ -158,7 +158,7 @@ pub fn plan(
     opened: &Opened,
     directive: Directive,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
 ) -> Result<Plan, Broken> {
     match directive {
         Directive::Keep => Ok(Plan::Cookie(CookieAction::Keep)),
@@ -191,7 +191,7 @@ pub fn plan(
 pub fn refresh(
     opened: &Opened,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
 ) -> Result<Plan, Broken> {
     let Some(token) = &opened.token else {
         return Ok(Plan::Cookie(CookieAction::Keep));
@@ -242,7 +242,7 @@ impl Write {
         applied: &Applied,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+        fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
     ) -> Result<Option<Retry>, Broken> {
         match applied {
             Applied::Done { .. } => Ok(None),
@@ -256,7 +256,7 @@ impl Write {
         theirs: &Row,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+        fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
     ) -> Result<Retry, Broken> {
         let (Some(intent), Some((token, key, _))) = (&self.intent, opened.stored()) else {
             return Ok(Retry::Ended);
@@ -289,7 +289,7 @@ impl Write {
         &self,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+        fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
     ) -> Result<Retry, Broken> {
         let Some(intent) = self.intent.as_ref().filter(|intent| intent.tries < TRIES) else {
             return Ok(Retry::Ended);
@@ -322,7 +322,7 @@ fn write(
     revision: Option<u64>,
     intent: Intent,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
 ) -> Result<Write, Broken> {
     let Issuer { policy, now, .. } = issuer;
     let size = dict.as_str().len();

@@ -11,7 +11,7 @@ use crate::config::{Config, OnBadSave, OnOutage};
 use crate::metrics::{Action, Conflict};
 use crate::session::directive::{Broken, Directive};
 use crate::session::lifetime::SessionId;
-use crate::session::stored::{self, Fresh, Issuer, Plan, Retry, Settled, Write};
+use crate::session::stored::{self, Issuer, Plan, Randomness, Retry, Settled, Write};
 use crate::session::{CookieAction, OnConflict, Opened, Outcome};
 use crate::state::{Shared, State};
 use crate::store::Store;
@@ -196,7 +196,7 @@ async fn end(shared: &Shared, store: &Store, change: Change) -> Result<(), Outag
 }
 
 /// Random bytes for one write.
-fn fresh() -> Result<Fresh, Broken> {
+fn fresh() -> Result<Randomness, Broken> {
     let mut bytes = [0; 72];
     // Two records sealed with one nonce would open each other.
     getrandom::fill(&mut bytes).map_err(|error| Broken {
@@ -212,7 +212,7 @@ fn fresh() -> Result<Fresh, Broken> {
     nonce.copy_from_slice(&bytes[48..60]);
     seal.copy_from_slice(&bytes[60..]);
     let made =
-        Fresh { id: SessionId::from_bytes(id), key: SessionKey::from_bytes(key), nonce, seal };
+        Randomness { id: SessionId::from_bytes(id), key: SessionKey::from_bytes(key), nonce, seal };
     zeroize::Zeroize::zeroize(&mut bytes);
     zeroize::Zeroize::zeroize(&mut key);
     Ok(made)
