@@ -225,7 +225,7 @@ impl Metrics {
             )?,
             claim_headers_skipped: families.counter(
                 "cloakroom_claim_headers_skipped_total",
-                "Values for claim headers that no header can carry: not printable ASCII, or a space or tab at either end.",
+                "Values for claim headers that no header can carry unchanged.",
             )?,
             recent_writes_evicted: families.counter(
                 "cloakroom_recent_writes_evicted_total",

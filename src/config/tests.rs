@@ -8,6 +8,7 @@ use super::{Backend, Listen, OnBadSave};
 use crate::fault::Fault;
 use crate::keys::source::Source;
 use crate::routes::Access;
+use crate::session::header::ClaimEncoding;
 
 mod faults;
 
@@ -74,6 +75,27 @@ fn claims_keep_the_order_of_the_file() {
         .map(|claim| (claim.field.as_str(), claim.path.iter().map(String::as_str).collect()))
         .collect();
     assert_eq!(claims, [("Z", vec!["a", "b"]), ("A", vec!["c"]), ("X-Session-M", vec!["d"])]);
+}
+
+#[test]
+fn claims_are_tables_where_a_path_is_not_enough() {
+    let below = "[headers.claims]\nA = { path = 'a.b', join = '; ' }\n\
+                 B = { path = ['https://example.com/roles', 'x'], encoding = 'base64url' }\n\
+                 [headers.claims.C]\npath = 'c'\njoin = ','\nencoding = 'percent'";
+    let headers = loaded(below).config.headers;
+    let claims: Vec<_> = headers
+        .claims
+        .iter()
+        .map(|claim| (claim.path.join("|"), claim.join.as_deref(), claim.encoding))
+        .collect();
+    assert_eq!(
+        claims,
+        [
+            ("a|b".into(), Some("; "), ClaimEncoding::Plain),
+            ("https://example.com/roles|x".into(), None, ClaimEncoding::Base64Url),
+            ("c".into(), Some(","), ClaimEncoding::Percent),
+        ]
+    );
 }
 
 #[test]

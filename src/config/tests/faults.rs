@@ -148,6 +148,38 @@ fn each_bad_value_is_named_with_what_was_expected() {
             r#"5: headers.claims."X User" = "a": expected a header name, but it contains ' '"#,
         ),
         (
+            "[headers.claims]\nX-User = 1",
+            r#"5: headers.claims.X-User = 1: expected a path into the dict, such as "user.name", or a table such as { path = "roles", join = ",", encoding = "percent" }"#,
+        ),
+        (
+            "[headers.claims]\nX-User = { join = ',' }",
+            r#"5: headers.claims.X-User = {…}: expected a table such as { path = "roles", join = ",", encoding = "percent" }: path is missing"#,
+        ),
+        (
+            "[headers.claims.X-User]\npath = 'a'\njoined = ','",
+            r#"4: headers.claims.X-User = {…}: expected a table such as { path = "roles", join = ",", encoding = "percent" }; it has nothing named "joined""#,
+        ),
+        (
+            "[headers.claims]\nX-User = { path = [] }",
+            "5: headers.claims.X-User = {…}: expected as path an array of at least one key",
+        ),
+        (
+            "[headers.claims]\nX-User = { path = ['a', 1] }",
+            "5: headers.claims.X-User = {…}: expected as path a string",
+        ),
+        (
+            "[headers.claims]\nX-User = { path = 'a', encoding = 'utf8' }",
+            r#"5: headers.claims.X-User = {…}: expected as encoding "percent" or "base64url""#,
+        ),
+        (
+            "[headers.claims]\nX-User = { path = 'a', join = '–' }",
+            r#"5: headers.claims.X-User = {…}: expected as join printable ASCII, such as ",""#,
+        ),
+        (
+            "[headers.claims]\nX-User = { path = 'a', join = '-', encoding = 'percent' }",
+            r#"5: headers.claims.X-User = {…}: expected as join something that is not in percent-encoded text, such as ",""#,
+        ),
+        (
             "[[routes]]\nsession = 'off'",
             r#"4: routes[1].path is missing: expected a prefix such as path = "/static/""#,
         ),
