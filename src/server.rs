@@ -27,8 +27,7 @@ use crate::metrics::Metrics;
 use crate::proxy::MAX_ATTEMPTS;
 use crate::session::cookie::Transport;
 use crate::session::recent::RecentWrites;
-use crate::state::{BackendHealth, Drain, Shared, State};
-use crate::upstream::Upstream;
+use crate::state::{Apps, Drain, Shared, State};
 
 mod connection;
 mod descriptors;
@@ -82,11 +81,10 @@ impl Server {
         let admin = config.admin.as_ref().map(|listen| bind("admin", listen)).transpose()?;
         let metrics = Metrics::new().map_err(|error| format!("cannot set up metrics: {error}"))?;
         metrics.loaded(clock::now());
-        metrics.backend_healthy.set(1);
         let room = descriptors::make_room(config.limits.connections);
         let state = State {
             key_uses: metrics.key_uses(&keys),
-            upstream: Arc::new(Upstream::new(&config)),
+            apps: Apps::new(&config, &metrics),
             tls,
             keys,
             config,
@@ -97,7 +95,6 @@ impl Server {
             recent: Mutex::new(RecentWrites::default()),
             refresh_left: Notify::new(),
             drain: Drain::default(),
-            health: BackendHealth::default(),
             room: room.connections,
         });
         let (apps, origin) = (Vec::new(), None);
@@ -254,7 +251,7 @@ impl Server {
             Some(path) => Some(path.to_string_lossy().into_owned()),
             // Without TLS to the backend nobody needs the system's certificates, which pingora
             // otherwise reads at every start.
-            None => (!state.config.backend.is_tls()).then(|| "/dev/null".to_owned()),
+            None => (!state.config.has_tls_backend()).then(|| "/dev/null".to_owned()),
         };
         ServerConf {
             max_retries: MAX_ATTEMPTS,
@@ -274,7 +271,7 @@ impl Server {
         if let Some(bound) = &self.admin {
             log::info!(address = bound.name.as_str(); "admin listening");
         }
-        let backend = state.config.backend.to_string();
+        let backend = state.apps.names();
         let signing = state.keys.signing();
         log::info!(
             version = env!("CARGO_PKG_VERSION"),

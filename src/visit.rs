@@ -39,6 +39,10 @@ pub(crate) struct Visit {
     /// What the app is told about where the request comes from.
     pub(crate) forwarding: Option<Forwarding>,
     pub(crate) stay: Stay,
+    /// Which app it goes to: see [`crate::state::Apps`].
+    pub(crate) backend: usize,
+    /// Whether it has an access line.
+    pub(crate) is_logged: bool,
     /// When the request was handed to the app.
     pub(crate) handed_on: Option<Instant>,
     /// How long the app took to answer.
@@ -70,6 +74,8 @@ impl Visit {
             id: None,
             forwarding: None,
             stay: Stay::Off,
+            backend: 0,
+            is_logged: true,
             handed_on: None,
             backend_took: None,
             action: None,

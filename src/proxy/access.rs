@@ -26,6 +26,7 @@ pub(super) fn failed(request: &RequestHeader, failure: &Failure, error: &Error, 
     match failure.backend {
         Some(kind) => log::error!(
             kind = kind.label(), cause = cause.as_str(), attempts = ctx.attempts,
+            backend = ctx.state.apps.get(ctx.backend).name.as_str(),
             path = path.as_str(), request_id = ctx.id();
             "the backend failed"
         ),
@@ -50,6 +51,10 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
     if let Some(backend) = ctx.backend_took {
         shared.metrics.backend_answered(backend);
     }
+    if !ctx.is_logged {
+        return;
+    }
+    let app = ctx.state.apps.are_several().then(|| ctx.state.apps.get(ctx.backend));
     let peer = session.client_addr().and_then(|address| address.as_inet());
     let peer = peer.map(|address| address.ip().to_canonical());
     // A request that was refused before its fields were looked at has only its peer.
@@ -61,6 +66,7 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
         protocol: protocol(request.version),
         duration: took,
         backend: ctx.backend_took,
+        app: app.filter(|_| ctx.handed_on.is_some()).map(|app| app.name.as_str()),
         outcome: ctx.opened().map(|opened| opened.outcome().label()),
         action: ctx.action.map(Action::label),
         bytes: session.body_bytes_sent() as u64,
@@ -107,6 +113,7 @@ impl Refusal<'_> {
             protocol: protocol(self.version),
             duration: self.took,
             backend: None,
+            app: None,
             outcome: None,
             action: None,
             bytes: bytes as u64,

@@ -13,7 +13,7 @@ use super::reply::Reply;
 use super::{Stay, Visit, request_id};
 use crate::clock;
 use crate::config::OddNames;
-use crate::routes::{self, Access};
+use crate::routes;
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
 use crate::session::header::{self, Claim, ClaimValue};
@@ -101,11 +101,13 @@ pub(crate) fn open_session(
 ) -> Option<Reply> {
     let state = Arc::clone(&visit.state);
     let config = &state.config;
-    let access = config.routes.access(request.target());
+    let route = config.routes.find(request.method().as_str(), request.target());
+    visit.backend = route.backend();
+    visit.is_logged = route.is_logged();
     let fields = || request.all(&COOKIE);
     let found = cookie::find(fields, config.session.names(), config.forward_cookie);
     let mut reply = None;
-    if *access != Access::Off {
+    if route.has_session() {
         // The answer to it is the same for all: a cookie, where there is one, says nothing.
         let is_preflight = is_preflight(request);
         let none = is_preflight
@@ -118,8 +120,11 @@ pub(crate) fn open_session(
         shared.metrics.session_checked(opened.outcome());
         if let Some(token) = opened.token() {
             state.key_uses.verified(token.key());
-        } else if let (Access::Required { login }, false) = (access, is_preflight) {
-            reply = Some(refuse(request, login.as_deref()));
+            if !route.admits(token.dict()) {
+                reply = Some(Reply::FORBIDDEN);
+            }
+        } else if route.is_required() && !is_preflight {
+            reply = Some(refuse(request, route.login()));
         }
         visit.stay = Stay::Open(opened);
     }
