@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
+    Encoder as _, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 
 use crate::keys::{KeyIndex, KeyRing, MANY_SEALS};
@@ -144,8 +145,7 @@ pub struct Metrics {
     log_lines_dropped: IntCounter,
     /// Connections of clients that did not get as far as TLS.
     pub tls_handshakes_failed: IntCounter,
-    /// Whether the backend answers health checks as it should.
-    pub backend_healthy: IntGauge,
+    backend_healthy: IntGaugeVec,
     in_flight: IntGauge,
     reload_success: IntCounter,
     reload_failure: IntCounter,
@@ -239,7 +239,7 @@ impl Metrics {
             )?,
             claim_headers_skipped: families.counter(
                 "cloakroom_claim_headers_skipped_total",
-                "Values for claim headers that no header can carry: not printable ASCII, or a space or tab at either end.",
+                "Values for claim headers that no header can carry unchanged.",
             )?,
             recent_writes_evicted: families.counter(
                 "cloakroom_recent_writes_evicted_total",
@@ -263,10 +263,10 @@ impl Metrics {
                 "cloakroom_tls_handshakes_failed_total",
                 "Client connections that ended before TLS was agreed on.",
             )?,
-            backend_healthy: families.gauges(
+            backend_healthy: families.labelled_gauges(
                 "cloakroom_backend_healthy",
                 "1, or 0 while the backend fails the health checks that are configured.",
-                &[],
+                "backend",
             )?,
             in_flight: families.gauges(
                 "cloakroom_requests_in_flight",
@@ -345,6 +345,18 @@ impl Metrics {
     /// Counts a fault of the backend.
     pub fn backend_failed(&self, kind: BackendError) {
         self.backend_errors[kind as usize].inc();
+    }
+
+    /// Whether a backend answers health checks as it should: 1 or 0.
+    #[must_use]
+    pub fn backend_healthy(&self, backend: &str) -> IntGauge {
+        self.backend_healthy.with_label_values(&[backend])
+    }
+
+    /// Nothing is said any more of a backend that the configuration does not name.
+    pub fn backend_gone(&self, backend: &str) {
+        // It fails for one that was never named, of which nothing is said anyway.
+        let _ = self.backend_healthy.remove_label_values(&[backend]);
     }
 
     /// Counts a reload, and when it succeeded.

@@ -9,6 +9,7 @@
 
 mod claims;
 pub mod cookie;
+pub mod demand;
 pub mod dict;
 pub mod directive;
 pub mod fresh;

@@ -44,6 +44,10 @@ pub(crate) struct Visit {
     pub(crate) forwarding: Option<Forwarding>,
     /// The session, opened; None before that, and where a route has none.
     pub(crate) session: Option<Opened>,
+    /// Which app it goes to: see [`crate::state::Apps`].
+    pub(crate) backend: usize,
+    /// Whether it has an access line.
+    pub(crate) is_logged: bool,
     /// When the request was handed to the app.
     pub(crate) handed_on: Option<Instant>,
     /// How long the app took to answer.
@@ -67,6 +71,8 @@ impl Visit {
             id: None,
             forwarding: None,
             session: None,
+            backend: 0,
+            is_logged: true,
             handed_on: None,
             backend_took: None,
             action: None,

@@ -13,7 +13,8 @@
 //! further; [`failure`] a backend that is away.
 //!
 //! What is a session: [`tokens`], [`sealed`] ones too; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
-//! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
+//! [`key_rotate`] how they change; [`routes`] where there is one, [`route_rules`] for whom, and
+//! [`route_backends`] for which app. How long it lasts: [`lifetime`];
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
 //! Where a session is that outgrows the cookie: [`store`], [`store_start`].
@@ -73,6 +74,8 @@ mod request_header;
 mod request_id;
 mod response_strip;
 mod rotation;
+mod route_backends;
+mod route_rules;
 mod routes;
 mod sealed;
 mod shutdown;
