@@ -221,12 +221,6 @@ impl Write {
         Self { change, then: None, action, settled: None, intent: None }
     }
 
-    /// Whether it ends sessions and saves nothing: an answer must not claim it before it is done.
-    #[must_use]
-    pub fn is_an_end(&self) -> bool {
-        matches!(self.change, Change::Delete { .. } | Change::EndSubject { .. } | Change::EndAll)
-    }
-
     /// What the client gets, now that it is carried out.
     #[must_use]
     pub fn into_action(self) -> CookieAction {
