@@ -2,6 +2,7 @@
 //! their own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -25,6 +26,9 @@ impl Admin {
     async fn ready(&self) -> (StatusCode, &'static str) {
         if self.shared.drain.has_begun() {
             return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+        }
+        if !self.shared.log_is_read.load(Ordering::Acquire) {
+            return (StatusCode::SERVICE_UNAVAILABLE, "the revocations have not been read\n");
         }
         let (upstream, is_checked) = {
             let state = self.shared.state.load();

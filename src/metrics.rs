@@ -401,6 +401,7 @@ impl Metrics {
 }
 
 /// The counters of one ring's keys.
+#[derive(Clone)]
 pub struct KeyUses {
     sign: Vec<IntCounter>,
     verify: Vec<IntCounter>,
