@@ -84,7 +84,8 @@ fn all(criterion: &mut Criterion) {
         group.bench_function("sign and close", |bencher| {
             bencher.iter(|| {
                 let dict = Some(Dict::parse(black_box(dict.as_str().as_bytes())).unwrap());
-                let save = Directive::Save(Save { dict, patch: None, max_age: None });
+                let save =
+                    Directive::Save(Save { dict, patch: None, max_age: None, ..Save::default() });
                 session::close(&opened, save, &site.keys, &site.policy, NOW, no_id).unwrap()
             });
         });

@@ -53,17 +53,23 @@ pub enum Action {
     RefreshSkipped,
     /// A save could not be carried out.
     Rejected,
+    /// The session goes on under a new id.
+    Renewed,
+    /// Another write, or the end of the session, came first.
+    Conflict,
 }
 
 impl Action {
     /// Every action, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Saved,
         Self::Merged,
         Self::Deleted,
         Self::Refreshed,
         Self::RefreshSkipped,
         Self::Rejected,
+        Self::Renewed,
+        Self::Conflict,
     ];
 
     /// The value of the label.
@@ -76,6 +82,8 @@ impl Action {
             Self::Refreshed => "refreshed",
             Self::RefreshSkipped => "refresh_skipped",
             Self::Rejected => "rejected",
+            Self::Renewed => "renewed",
+            Self::Conflict => "conflict",
         }
     }
 }

@@ -90,7 +90,8 @@ impl ProxyHttp for Proxy {
         if refused::is_last_of_connection(session.req_header()) {
             session.set_keepalive(None);
         }
-        if let Some(reply) = request::open_session(&self.0, session.req_header_mut(), ctx) {
+        let opened = request::open_session(&self.0, session.req_header_mut(), &mut ctx.visit);
+        if let Some(reply) = opened.await {
             send(&reply, session, ctx.id()).await?;
             return Ok(true);
         }
@@ -186,6 +187,7 @@ impl ProxyHttp for Proxy {
             session.set_keepalive(None);
         }
         response::close_session(&self.0, session.req_header(), response, &mut ctx.visit)
+            .await
             .map_err(not_passed_on)?;
         if !ctx.follows.is_empty() {
             refreshing::have_left(&self.0, &ctx.follows).await;
@@ -260,10 +262,13 @@ impl ProxyHttp for Proxy {
 /// What pingora is told of an answer that it must not pass on.
 fn not_passed_on(fault: AnswerFault) -> Box<Error> {
     let broken = |why| Error::explain(ErrorType::InvalidHTTPHeader, why).into_up();
+    let not_saved = |mark| Error::create(mark, ErrorSource::Internal, None, None);
     match fault {
         AnswerFault::LengthTwice => broken("the length of the answer is said twice"),
         AnswerFault::UnaskedSwitch => broken("the answer switches protocols unasked"),
-        AnswerFault::BadSave => Error::create(failure::BAD_SAVE, ErrorSource::Internal, None, None),
+        AnswerFault::BadSave => not_saved(failure::BAD_SAVE),
+        AnswerFault::StoreAway => not_saved(failure::STORE_AWAY),
+        AnswerFault::Conflict => not_saved(failure::CONFLICT),
         AnswerFault::HeadFull => head_full(HeadFull),
     }
 }

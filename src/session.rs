@@ -18,6 +18,7 @@ mod policy;
 pub mod rebase;
 pub mod recent;
 pub mod revocation;
+pub mod stored;
 pub mod subject;
 pub mod ticket;
 pub mod token;
@@ -31,6 +32,7 @@ pub use policy::{Holds, OnConflict, Policy};
 use token::Rejection;
 
 use crate::keys::{KeyIndex, KeyRing};
+use crate::store::record::SessionKey;
 use crate::time::Timestamp;
 
 /// A dict whose token has been verified. Only [`open_token`] makes one.
@@ -44,6 +46,21 @@ pub struct VerifiedToken {
     /// The token itself: before anything is issued for it, it is verified once more if other keys
     /// or revocations are in force by then.
     text: Box<[u8]>,
+    home: Home,
+}
+
+/// Where the dict is.
+#[derive(Clone, Debug)]
+enum Home {
+    /// In the token.
+    Cookie,
+    /// In the store: the token is a ticket.
+    Store {
+        /// Opens its records.
+        key: SessionKey,
+        /// Which revision was read; None before it is.
+        revision: Option<u64>,
+    },
 }
 
 /// What ties a token to others.
@@ -86,6 +103,12 @@ impl VerifiedToken {
         }
     }
 
+    /// Whether the dict is in a store.
+    #[must_use]
+    pub fn is_ticket(&self) -> bool {
+        matches!(self.home, Home::Store { .. })
+    }
+
     /// When the sidecar issued it: before everything else, if it did not.
     #[must_use]
     pub fn issued(&self) -> Timestamp {
@@ -109,7 +132,21 @@ pub fn open_token(
     }
     let signed = token::verify(token, keys)?;
     let payload = Dict::from_vec(signed.payload).map_err(|_| Rejection::Malformed)?;
-    let reading = claims::read(payload, policy, now)?;
+    let home = match signed.kind {
+        token::Kind::Session => Home::Cookie,
+        token::Kind::Ticket => {
+            let key = ticket::session_key(&payload).ok_or(Rejection::Malformed)?;
+            Home::Store { key, revision: None }
+        }
+    };
+    let mut reading = claims::read(payload, policy, now)?;
+    if matches!(home, Home::Store { .. }) {
+        if reading.managed.is_none() {
+            return Err(Rejection::Malformed);
+        }
+        // The dict is not here.
+        reading.dict = Dict::default();
+    }
     let issued = match &reading.managed {
         Some(managed) => Some(managed.issued),
         None => reading.issued,
@@ -124,6 +161,7 @@ pub fn open_token(
         lineage,
         expires: reading.expires,
         text: token.into(),
+        home,
     };
     if policy.revocations.revokes(token.id(), issued, now)
         || policy.log_ends(token.id(), token.managed(), &token.dict, now)
@@ -150,11 +188,17 @@ pub enum Outcome {
     Absent,
     /// There is one, and it is not accepted.
     Rejected(Rejection),
+    /// It verified, and the store has its session no more.
+    Gone,
+    /// It verified, and the store could not be asked.
+    Unavailable,
+    /// It is a ticket for a store, and there is none here.
+    UnknownStore,
 }
 
 impl Outcome {
     /// Every outcome, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Valid,
         Self::Absent,
         Self::Rejected(Rejection::Expired),
@@ -165,6 +209,9 @@ impl Outcome {
         Self::Rejected(Rejection::WrongClaim),
         Self::Rejected(Rejection::TooLarge),
         Self::Rejected(Rejection::Revoked),
+        Self::Gone,
+        Self::Unavailable,
+        Self::UnknownStore,
     ];
 
     /// The value of the label `outcome`.
@@ -181,6 +228,9 @@ impl Outcome {
             Self::Rejected(Rejection::WrongClaim) => "wrong_claim",
             Self::Rejected(Rejection::TooLarge) => "too_large",
             Self::Rejected(Rejection::Revoked) => "revoked",
+            Self::Gone => "gone",
+            Self::Unavailable => "unavailable",
+            Self::UnknownStore => "unknown_store",
         }
     }
 }
@@ -265,7 +315,7 @@ impl Opened {
 }
 
 /// Opens a request's session: the first of its cookies that verifies. Where none does, the first
-/// one's fault is the outcome.
+/// one's fault is the outcome. Where it [`Opened::awaits`] its dict, that has to be loaded.
 #[must_use]
 pub fn open(cookies: &Found<'_>, keys: &KeyRing, policy: &Policy, now: Timestamp) -> Opened {
     let opened = |token, outcome| Opened {
@@ -277,6 +327,11 @@ pub fn open(cookies: &Found<'_>, keys: &KeyRing, policy: &Policy, now: Timestamp
     let mut outcome = Outcome::Absent;
     for token in cookies.candidates() {
         match open_token(token, keys, policy, now) {
+            Ok(token) if token.is_ticket() && policy.store != Some(Holds::Sessions) => {
+                if outcome == Outcome::Absent {
+                    outcome = Outcome::UnknownStore;
+                }
+            }
             Ok(token) => return opened(Some(token), Outcome::Valid),
             Err(rejection) if outcome == Outcome::Absent => outcome = Outcome::Rejected(rejection),
             Err(_) => {}
@@ -312,6 +367,8 @@ pub struct Issued {
     pub session: Option<SessionId>,
     /// Whether the dict was replaced, changed or left as it was.
     pub kind: IssueKind,
+    /// Whether the session goes on under a new id, or another one begins in its place.
+    pub renewed: bool,
 }
 
 /// What made an answer set the cookie.
@@ -321,8 +378,48 @@ pub enum IssueKind {
     Saved,
     /// A merge alone.
     Merged,
+    /// A new id for a session that stays as it is.
+    Renewed,
     /// A refresh.
     Refreshed,
+}
+
+/// What an answer asks for beside the dict.
+#[derive(Clone, Copy)]
+struct Asked {
+    kind: IssueKind,
+    max_age: Option<u64>,
+    renew: bool,
+}
+
+/// What goes on of a session when it is saved.
+enum Successor {
+    /// The session itself.
+    Same,
+    /// The session under a new id: what was known of the old one is worth nothing any more.
+    Renamed,
+    /// Nothing: who it belongs to is another, or nobody any more. Its id, its start and its own
+    /// lifetime do not pass to whoever logs in next.
+    Another,
+}
+
+impl Successor {
+    /// Of a session with the dict `old` that is saved with `new`; None where there was none.
+    fn of(old: Option<&Dict>, new: &Dict, asked: Asked, policy: &Policy) -> Self {
+        let Some(old) = old.filter(|_| asked.kind != IssueKind::Refreshed) else {
+            return Self::Same;
+        };
+        let is_end = new.members().next().is_none();
+        let is_another = || {
+            let subject = |dict| policy.subject.as_ref().map(|path| subject::of(dict, path));
+            subject(old) != subject(new)
+        };
+        match asked.renew {
+            _ if is_end || is_another() => Self::Another,
+            true => Self::Renamed,
+            false => Self::Same,
+        }
+    }
 }
 
 /// Closes a request's session: carries out what the backend asks for.
@@ -338,20 +435,26 @@ pub fn close(
     fresh_id: impl FnOnce() -> SessionId,
 ) -> Result<CookieAction, Broken> {
     match directive {
-        Directive::Keep => Ok(CookieAction::Keep),
+        Directive::Keep | Directive::EndOthers => Ok(CookieAction::Keep),
         Directive::Broken(broken) => Err(broken),
         Directive::Delete { .. } => Ok(CookieAction::Expire {
             set_cookie: policy.cookie.expire(opened.transport),
             session: opened.token.as_ref().map(|token| token.id().clone()),
         }),
-        Directive::Save(Save { dict, patch, max_age }) => {
-            let kind = if dict.is_some() { IssueKind::Saved } else { IssueKind::Merged };
+        Directive::Save(Save { dict, patch, max_age, renew, others: _ }) => {
+            let kind = match (&dict, &patch) {
+                (Some(_), _) => IssueKind::Saved,
+                (None, Some(_)) => IssueKind::Merged,
+                // There is nothing to go on with.
+                (None, None) if opened.token.is_none() => return Ok(CookieAction::Keep),
+                (None, None) => IssueKind::Renewed,
+            };
             let current =
                 || opened.token.as_ref().map(|token| token.dict.clone()).unwrap_or_default();
             let dict = dict.unwrap_or_else(current);
             let dict = patch.map_or_else(|| dict.clone(), |patch| merge::merge(&dict, &patch));
-            issue(opened, &dict, kind, max_age, keys, policy, now, fresh_id)
-                .map(CookieAction::Issue)
+            let asked = Asked { kind, max_age, renew };
+            issue(opened, &dict, asked, keys, policy, now, fresh_id).map(CookieAction::Issue)
         }
     }
 }
@@ -370,8 +473,8 @@ pub fn refresh(
     let Some(token) = &opened.token else {
         return Ok(CookieAction::Keep);
     };
-    issue(opened, &token.dict, IssueKind::Refreshed, None, keys, policy, now, fresh_id)
-        .map(CookieAction::Issue)
+    let asked = Asked { kind: IssueKind::Refreshed, max_age: None, renew: false };
+    issue(opened, &token.dict, asked, keys, policy, now, fresh_id).map(CookieAction::Issue)
 }
 
 /// Signs a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
@@ -391,22 +494,29 @@ pub fn encode(
     Ok(token)
 }
 
-#[allow(clippy::too_many_arguments, reason = "the one place where a token's ingredients meet")]
 fn issue(
     opened: &Opened,
     dict: &Dict,
-    kind: IssueKind,
-    own_max_age: Option<u64>,
+    asked: Asked,
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
     fresh_id: impl FnOnce() -> SessionId,
 ) -> Result<Issued, Broken> {
-    // An empty dict ends what was there: its id and its own lifetime do not pass to whoever logs
-    // in next.
-    let is_end = kind != IssueKind::Refreshed && dict.members().next().is_none();
-    let previous = opened.token.as_ref().and_then(VerifiedToken::managed).filter(|_| !is_end);
-    let stamp = Stamp::new(policy, previous, own_max_age, now, fresh_id);
+    let token = opened.token.as_ref();
+    let successor = Successor::of(token.map(VerifiedToken::dict), dict, asked, policy);
+    let managed = token.and_then(VerifiedToken::managed);
+    let stamp = match (successor, managed) {
+        (Successor::Same, managed) => Stamp::new(policy, managed, asked.max_age, now, fresh_id),
+        (Successor::Renamed, Some(managed)) => {
+            let renamed = Managed { id: fresh_id(), ..managed.clone() };
+            Stamp::new(policy, Some(&renamed), asked.max_age, now, || renamed.id.clone())
+        }
+        (Successor::Another | Successor::Renamed, _) => {
+            Stamp::new(policy, None, asked.max_age, now, fresh_id)
+        }
+    };
+    let kind = asked.kind;
     let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
     // The app has the dict of a refresh already.
     if kind != IssueKind::Refreshed {
@@ -416,6 +526,10 @@ fn issue(
     Ok(Issued {
         set_cookie: policy.cookie.issue(&token, max_age, now, opened.transport),
         cookie_bytes: policy.cookie.bytes_with(token.as_bytes()),
+        renewed: match (&stamp, managed) {
+            (Some(stamp), Some(managed)) => stamp.managed.id != managed.id,
+            _ => false,
+        },
         session: stamp.map(|stamp| stamp.managed.id),
         kind,
     })

@@ -22,6 +22,7 @@ mod reply;
 pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod response;
+mod storing;
 
 pub use fields::{Fields, HeadFull};
 pub(crate) use fields::{RequestHead, ResponseHead};

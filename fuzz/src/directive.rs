@@ -113,7 +113,7 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
     broken |= differ(&fields.max_age) || !fields.max_age.iter().all(is_number);
 
     match directive {
-        Directive::Delete { beside_a_save } => {
+        Directive::Delete { beside_a_save, .. } => {
             assert!(yeses > 0 && noes == 0 && *beside_a_save == saves, "a delete");
         }
         Directive::Keep => assert!(yeses == 0 && !saves, "nothing asked for"),

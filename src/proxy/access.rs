@@ -20,7 +20,7 @@ pub(super) fn failed(request: &RequestHeader, failure: &Failure, error: &Error, 
             "the backend failed"
         ),
         // What could not be saved has been told where it was found out.
-        None if *error.etype() == failure::BAD_SAVE => {}
+        None if failure::is_told(error) => {}
         None if failure.reply.is_some() => {
             log::warn!(
                 cause = cause.as_str(), path = path.as_str(), request_id = ctx.id();

@@ -9,6 +9,12 @@ use crate::visit::Reply;
 /// The mark of a save that could not be carried out, on its way through pingora's errors.
 pub(super) const BAD_SAVE: ErrorType = ErrorType::new("BadSave");
 
+/// The same for what the store did not carry out.
+pub(super) const STORE_AWAY: ErrorType = ErrorType::new("StoreAway");
+
+/// The same for a session that others have written or ended meanwhile.
+pub(super) const CONFLICT: ErrorType = ErrorType::new("Conflict");
+
 /// A failure, as the client, the metrics and the log see it.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -27,6 +33,11 @@ pub(super) fn of(error: &Error) -> Failure {
         (_, kind) if *kind == BAD_SAVE => {
             (Some(Reply::new(502, "The session could not be saved.")), None)
         }
+        (_, kind) if *kind == STORE_AWAY => (Some(Reply::STORE_AWAY), None),
+        (_, kind) if *kind == CONFLICT => (
+            Some(Reply::new(409, "The session was changed by another request; please try again.")),
+            None,
+        ),
         (_, E::HTTPStatus(status)) => (Some(Reply::refusing(*status)), None),
         (ErrorSource::Upstream, E::ReadError) if is_timeout(error) => {
             (Some(TOO_LATE), Some(BackendError::Timeout))
@@ -71,6 +82,11 @@ pub(super) fn of(error: &Error) -> Failure {
         }
     };
     Failure { reply, backend }
+}
+
+/// Whether it was logged where it was found out.
+pub(super) fn is_told(error: &Error) -> bool {
+    [BAD_SAVE, STORE_AWAY, CONFLICT].contains(error.etype())
 }
 
 /// Whether a read failed because [`super::upgrade`] would not wait any longer.

@@ -44,28 +44,56 @@ pub struct Control<'a> {
     pub merge: Field<'a>,
     /// `X-Session-Max-Age`
     pub max_age: Field<'a>,
-    /// `X-Session-Delete`, by what it says: yes, no.
+    /// `X-Session-Delete`, by what it says.
     pub delete: Deletes,
+    /// `X-Session-Renew`, by what it says.
+    pub renew: Renews,
 }
 
 /// What the `X-Session-Delete` fields of an answer say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deletes {
-    yes: bool,
-    no: bool,
+    this: bool,
+    all: bool,
+    others: bool,
+    none: bool,
 }
 
 impl Deletes {
     /// Takes one more field in. `0`, `false`, `no`, `off` and an empty value do not ask for a
-    /// deletion; anything else does.
+    /// deletion; `all` asks for the end of each session of this user, `others` of each but this
+    /// one; anything else for the end of this one.
     pub fn add(&mut self, value: &[u8]) {
         let value = value.trim_ascii();
-        let is_no = [&b""[..], b"0", b"false", b"no", b"off"]
-            .iter()
-            .any(|no| value.eq_ignore_ascii_case(no));
-        self.yes |= !is_no;
-        self.no |= is_no;
+        let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
+        *match value {
+            value if is_no(value) => &mut self.none,
+            _ if is("all") => &mut self.all,
+            _ if is("others") => &mut self.others,
+            _ => &mut self.this,
+        } = true;
     }
+
+    fn is_contradiction(self) -> bool {
+        let said = [self.this, self.all, self.others, self.none];
+        said.into_iter().filter(|said| *said).count() > 1
+    }
+}
+
+/// Whether the `X-Session-Renew` fields of an answer ask for a new id, in the words of
+/// [`Deletes::add`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Renews(bool);
+
+impl Renews {
+    /// Takes one more field in.
+    pub fn add(&mut self, value: &[u8]) {
+        self.0 |= !is_no(value.trim_ascii());
+    }
+}
+
+fn is_no(value: &[u8]) -> bool {
+    [&b""[..], b"0", b"false", b"no", b"off"].iter().any(|no| value.eq_ignore_ascii_case(no))
 }
 
 /// What the backend asks for.
@@ -73,10 +101,14 @@ impl Deletes {
 pub enum Directive {
     /// Nothing.
     Keep,
-    /// Replace or change the dict.
+    /// Replace or change the dict, or go on with it under a new id.
     Save(Save),
+    /// End each other session of the user.
+    EndOthers,
     /// Delete the session.
     Delete {
+        /// Each other session of the user, too.
+        all: bool,
         /// A save or a merge stood beside it and is not carried out.
         beside_a_save: bool,
     },
@@ -85,7 +117,7 @@ pub enum Directive {
 }
 
 /// A dict to be saved.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Save {
     /// The new dict; None: the one that the request came with.
     pub dict: Option<Dict>,
@@ -93,6 +125,10 @@ pub struct Save {
     pub patch: Option<Dict>,
     /// The session's own lifetime in seconds, capped at [`LONGEST`].
     pub max_age: Option<u64>,
+    /// Whether the session is to go on under a new id.
+    pub renew: bool,
+    /// Whether each other session of the user is to end.
+    pub others: bool,
 }
 
 /// Why a save cannot be carried out. Says what and how long, never the data.
@@ -108,15 +144,19 @@ pub struct Broken {
 #[must_use]
 pub fn read(control: &Control<'_>, encoding: Encoding) -> Directive {
     let saves = control.save.is_present() || control.merge.is_present();
-    match control.delete {
-        Deletes { yes: true, no: true } => Directive::Broken(Broken {
-            reason: "the delete header stands twice and contradicts itself".into(),
-            bytes: 0,
-        }),
-        Deletes { yes: true, no: false } => Directive::Delete { beside_a_save: saves },
-        // A lifetime without a save is no lifetime of anything.
-        Deletes { yes: false, .. } if !saves => Directive::Keep,
-        Deletes { yes: false, .. } => match read_save(control, encoding) {
+    let delete = control.delete;
+    if delete.is_contradiction() {
+        let reason = "the delete header stands twice and contradicts itself".into();
+        return Directive::Broken(Broken { reason, bytes: 0 });
+    }
+    if delete.this || delete.all {
+        return Directive::Delete { all: delete.all, beside_a_save: saves };
+    }
+    // A lifetime without a save is no lifetime of anything.
+    match (saves || control.renew.0, delete.others) {
+        (false, false) => Directive::Keep,
+        (false, true) => Directive::EndOthers,
+        (true, _) => match read_save(control, encoding) {
             Ok(save) => Directive::Save(save),
             Err(broken) => Directive::Broken(broken),
         },
@@ -128,6 +168,8 @@ fn read_save(control: &Control<'_>, encoding: Encoding) -> Result<Save, Broken> 
         dict: read_dict("save", control.save, encoding)?,
         patch: read_dict("merge", control.merge, encoding)?,
         max_age: read_max_age(control.max_age)?,
+        renew: control.renew.0,
+        others: control.delete.others,
     })
 }
 

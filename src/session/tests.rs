@@ -57,6 +57,7 @@ fn save_for(json: &str, max_age: Option<u64>) -> Directive {
         dict: Some(Dict::parse(json.as_bytes()).unwrap()),
         patch: None,
         max_age,
+        ..Save::default()
     })
 }
 

@@ -14,24 +14,11 @@ use zeroize::Zeroizing;
 use super::Policy;
 use super::claims;
 use super::dict::{Dict, members, unescape};
-use super::lifetime::{LONGEST, Managed, SessionId, Stamp};
-use super::token::{self, Kind, Rejection};
-use crate::keys::{Algorithm, Key, KeyIndex, KeyRing};
+use super::lifetime::{LONGEST, SessionId, Stamp};
+use super::token::{self, Kind};
+use crate::keys::{Algorithm, Key, KeyRing};
 use crate::store::record::SessionKey;
 use crate::time::Timestamp;
-
-/// A ticket that has been verified. Whether its session is still there, only the store knows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ticket {
-    /// Which session it is for, and since when.
-    pub managed: Managed,
-    /// Opens the session's records.
-    pub key: SessionKey,
-    /// Its `exp`, in seconds since 1970.
-    pub expires: Option<f64>,
-    /// The key that verified it.
-    pub verified_by: KeyIndex,
-}
 
 /// Signs a ticket.
 ///
@@ -90,36 +77,8 @@ fn payload(stamp: &Stamp, key: &SessionKey, policy: &Policy) -> Zeroizing<String
     text
 }
 
-/// Verifies a ticket, as [`super::open_token`] does a session's token.
-///
-/// # Errors
-/// Why it is not accepted. A session's token is malformed here.
-pub fn open(
-    token: &[u8],
-    keys: &KeyRing,
-    policy: &Policy,
-    now: Timestamp,
-) -> Result<Ticket, Rejection> {
-    // Before any crypto, as for every token.
-    if policy.cookie.bytes_with(token) > policy.max_cookie_bytes {
-        return Err(Rejection::TooLarge);
-    }
-    let signed = token::verify_any(token, keys)?;
-    if signed.kind != Kind::Ticket {
-        return Err(Rejection::Malformed);
-    }
-    let payload = Dict::from_vec(signed.payload).map_err(|_| Rejection::Malformed)?;
-    let key = session_key(&payload).ok_or(Rejection::Malformed)?;
-    let reading = claims::read(payload, policy, now)?;
-    let managed = reading.managed.ok_or(Rejection::Malformed)?;
-    if policy.revocations.revokes(&managed.id, Some(managed.issued), now) {
-        return Err(Rejection::Revoked);
-    }
-    Ok(Ticket { managed, key, expires: reading.expires, verified_by: signed.key })
-}
-
 /// The key in a ticket's payload; None where there is none.
-fn session_key(payload: &Dict) -> Option<SessionKey> {
+pub(super) fn session_key(payload: &Dict) -> Option<SessionKey> {
     let object = payload.get(&["cr"]).filter(|object| object.starts_with('{'))?;
     let (_, key) = members(object).filter(|(key, _)| *unescape(key) == *b"key").last()?;
     SessionKey::parse(key.strip_prefix('"')?.strip_suffix('"')?)
@@ -136,11 +95,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::cookie::{CookieAttributes, CookieName, CookieParts};
-    use super::super::lifetime::SessionId;
+    use super::super::lifetime::{self, SessionId};
     use super::super::revocation::Revocations;
-    use super::super::{open_token, signed_by};
+    use super::super::{Home, VerifiedToken, open_token, signed_by};
     use super::*;
-    use crate::keys::{Algorithm, Key};
+    use crate::keys::{Algorithm, Key, KeyIndex};
+    use crate::session::token::Rejection;
+    use crate::time::Timestamp;
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -178,6 +139,21 @@ mod tests {
         let message = parts.join(".");
         let signature = ring().signing().sign(message.as_bytes()).unwrap();
         format!("{message}.{signature}")
+    }
+
+    fn open(
+        token: &[u8],
+        keys: &KeyRing,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<VerifiedToken, Rejection> {
+        let opened = open_token(token, keys, policy, now)?;
+        if opened.is_ticket() { Ok(opened) } else { Err(Rejection::Malformed) }
+    }
+
+    fn parts(opened: &VerifiedToken) -> (lifetime::Managed, SessionKey) {
+        let Home::Store { key, .. } = &opened.home else { panic!("no ticket") };
+        (opened.managed().unwrap().clone(), key.clone())
     }
 
     #[test]
@@ -221,12 +197,12 @@ mod tests {
         );
         let token = issue(&stamp, &key(), &keys, &policy).unwrap();
         let opened = open(token.as_bytes(), &keys, &policy, NOW).unwrap();
-        assert_eq!((opened.managed, opened.key), (stamp.managed, key()));
+        assert_eq!(parts(&opened), (stamp.managed, key()));
         assert_eq!(opened.expires, Some(1_800_003_600.0));
-        assert_eq!(opened.verified_by, KeyIndex(0));
+        assert_eq!(opened.key(), KeyIndex(0));
         // Names bind it as they do a session.
         let other = Policy { issuer: Some("other".into()), ..policy };
-        assert_eq!(open(token.as_bytes(), &keys, &other, NOW), Err(Rejection::WrongClaim));
+        assert_eq!(open(token.as_bytes(), &keys, &other, NOW).err(), Some(Rejection::WrongClaim));
     }
 
     #[test]
@@ -246,16 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn nobody_takes_a_ticket_for_a_session_nor_a_session_for_a_ticket() {
+    fn a_ticket_is_told_from_a_session() {
         let policy = policy();
         let ticket = ticket(&policy);
-        let as_session = open_token(ticket.as_bytes(), &ring(), &policy, NOW);
-        assert_eq!(as_session.err(), Some(Rejection::Malformed));
-        assert_eq!(signed_by(ticket.as_bytes(), &ring()), Err(Rejection::Malformed));
+        assert!(open_token(ticket.as_bytes(), &ring(), &policy, NOW).unwrap().is_ticket());
+        assert_eq!(signed_by(ticket.as_bytes(), &ring()), Ok(KeyIndex(0)));
         let payload = part(&ticket, 1);
         let session = token::sign(&payload, ring().signing()).unwrap();
-        assert!(open_token(session.as_bytes(), &ring(), &policy, NOW).is_ok());
-        assert_eq!(open(session.as_bytes(), &ring(), &policy, NOW), Err(Rejection::Malformed));
+        assert!(!open_token(session.as_bytes(), &ring(), &policy, NOW).unwrap().is_ticket());
     }
 
     #[test]
@@ -264,12 +238,10 @@ mod tests {
         let payload = part(&ticket(&policy), 1);
         let opens = |header: &str| {
             let token = forge(header, &payload);
-            let session = open_token(token.as_bytes(), &ring(), &policy, NOW).map(|_| ());
-            (open(token.as_bytes(), &ring(), &policy, NOW).map(|_| ()), session)
+            open_token(token.as_bytes(), &ring(), &policy, NOW).map(|opened| opened.is_ticket())
         };
         // In another order, and with white space.
-        let (ticket, session) = opens(r#"{"cr":1, "crit":[ "cr" ],"alg":"HS256"}"#);
-        assert_eq!((ticket, session), (Ok(()), Err(Rejection::Malformed)));
+        assert_eq!(opens(r#"{"cr":1, "crit":[ "cr" ],"alg":"HS256"}"#), Ok(true));
         for header in [
             r#"{"alg":"HS256","crit":["cr"]}"#,
             r#"{"alg":"HS256","crit":["cr"],"cr":2}"#,
@@ -287,9 +259,7 @@ mod tests {
             r#"{"alg":"HS256","\u0063rit":["b64"],"cr":1}"#,
             r#"{"alg":"none","crit":["cr"],"cr":1}"#,
         ] {
-            let (ticket, session) = opens(header);
-            assert_eq!(ticket, Err(Rejection::Malformed), "{header}");
-            assert_eq!(session, Err(Rejection::Malformed), "{header}");
+            assert_eq!(opens(header), Err(Rejection::Malformed), "{header}");
         }
     }
 
@@ -322,7 +292,7 @@ mod tests {
     #[test]
     fn a_ticket_shows_nothing_of_its_key() {
         let opened = open(ticket(&policy()).as_bytes(), &ring(), &policy(), NOW).unwrap();
-        assert!(!format!("{opened:?}").contains("AgIC"));
+        assert!(!format!("{:?}", opened.home).contains("AgIC"));
     }
 
     proptest! {
@@ -344,7 +314,7 @@ mod tests {
             let key = SessionKey::from_bytes(key);
             let token = issue(&stamp, &key, &ring(), &policy).unwrap();
             let opened = open(token.as_bytes(), &ring(), &policy, NOW).unwrap();
-            prop_assert_eq!((opened.managed, opened.key), (stamp.managed, key));
+            prop_assert_eq!(parts(&opened), (stamp.managed, key));
         }
     }
 }

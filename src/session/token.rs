@@ -116,14 +116,8 @@ pub(super) struct Signed {
     pub(super) mark: [u8; 16],
 }
 
-/// Verifies the signature of a session's token.
-pub(super) fn verify(token: &[u8], ring: &KeyRing) -> Result<Signed, Rejection> {
-    let signed = verify_any(token, ring)?;
-    if signed.kind == Kind::Session { Ok(signed) } else { Err(Rejection::Malformed) }
-}
-
 /// Verifies the signature of a token of either kind.
-pub(super) fn verify_any(token: &[u8], ring: &KeyRing) -> Result<Signed, Rejection> {
+pub(super) fn verify(token: &[u8], ring: &KeyRing) -> Result<Signed, Rejection> {
     let token = str::from_utf8(token).map_err(|_| Rejection::Malformed)?;
     let (message, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
     let (header, payload) = message.split_once('.').ok_or(Rejection::Malformed)?;

@@ -10,7 +10,6 @@
 //! that sign cookies open a record. Id and revision are bound to it: whoever can write to the store
 //! cannot hand one session's record to another, nor an older one of the same session as a newer one.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -208,15 +207,15 @@ pub struct SubjectHash([u8; 16]);
 impl SubjectHash {
     /// Of the subject that a dict has at `path`; None where it has none.
     #[must_use]
-    pub fn of(prefix: &str, dict: &Dict, path: &[impl AsRef<str>]) -> Option<Self> {
-        subject::of(dict, path).map(|subject: Cow<'_, [u8]>| Self::of_text(prefix, &subject))
+    pub fn of(dict: &Dict, path: &[impl AsRef<str>]) -> Option<Self> {
+        subject::of(dict, path).map(|subject| Self::of_text(&subject))
     }
 
     /// Of a subject's text, as an operator gives it.
     #[must_use]
-    pub fn of_text(prefix: &str, subject: &[u8]) -> Self {
+    pub fn of_text(subject: &[u8]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
-        context.update(prefix.as_bytes());
+        context.update(b"cloakroom subject\0");
         context.update(subject);
         let hash = context.finish();
         Self(hash.as_ref().first_chunk().copied().unwrap_or_default())

@@ -19,6 +19,8 @@ impl Reply {
     pub(crate) const BAD_REQUEST: Self = Self::new(400, "The request is malformed.");
     pub(crate) const UNAUTHORIZED: Self = Self::new(401, "This needs a session; please log in.");
     pub(crate) const METHOD_NOT_ALLOWED: Self = Self::new(405, "This method is not allowed.");
+    pub(crate) const STORE_AWAY: Self =
+        Self::new(503, "The session store does not answer; please try again.");
     pub(crate) const STOPPING: Self =
         Self::new(503, "The service is restarting; please try again.");
     pub(crate) const WANTS_TLS: Self = Self::new(400, "This port speaks HTTPS, not HTTP.");

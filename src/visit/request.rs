@@ -10,14 +10,14 @@ use http::{HeaderName, HeaderValue, Method};
 use super::fields::{Fields, HeadFull, RequestHead};
 use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::Reply;
-use super::{Stay, Visit, request_id};
+use super::{Stay, Visit, request_id, storing};
 use crate::clock;
 use crate::config::OddNames;
 use crate::routes::{self, Access};
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
 use crate::session::header::{self, Claim, ClaimValue};
-use crate::session::{self, Outcome};
+use crate::session::{self, Outcome, VerifiedToken};
 use crate::state::Shared;
 
 mod names;
@@ -94,7 +94,7 @@ fn remove(request: &mut impl Fields, names: &[Vec<u8>]) -> usize {
 
 /// Cuts the session cookie out of the request and opens the session. Returns the answer to a
 /// request that may not go on without one.
-pub(crate) fn open_session(
+pub(crate) async fn open_session(
     shared: &Shared,
     request: &mut impl RequestHead,
     visit: &mut Visit,
@@ -104,24 +104,14 @@ pub(crate) fn open_session(
     let access = config.routes.access(request.target());
     let fields = || request.all(&COOKIE);
     let found = cookie::find(fields, config.session.names(), config.forward_cookie);
-    let mut reply = None;
+    // The answer to it is the same for all: a cookie, where there is one, says nothing.
+    let is_preflight = is_preflight(request);
+    let mut opened = None;
     if *access != Access::Off {
-        // The answer to it is the same for all: a cookie, where there is one, says nothing.
-        let is_preflight = is_preflight(request);
         let none = is_preflight
             .then(|| cookie::find(std::iter::empty::<&[u8]>, config.session.names(), false));
         let sent = none.as_ref().unwrap_or(&found);
-        let mut opened = session::open(sent, &state.keys, &config.session, clock::now());
-        if visit.forwarding.as_ref().is_some_and(|from| from.scheme == Scheme::Https) {
-            opened.came_over(Transport::Tls);
-        }
-        shared.metrics.session_checked(opened.outcome());
-        if let Some(token) = opened.token() {
-            state.key_uses.verified(token.key());
-        } else if let (Access::Required { login }, false) = (access, is_preflight) {
-            reply = Some(refuse(request, login.as_deref()));
-        }
-        visit.stay = Stay::Open(opened);
+        opened = Some(session::open(sent, &state.keys, &config.session, clock::now()));
     }
     match found.into_rest() {
         Rest::Unchanged => {}
@@ -137,6 +127,30 @@ pub(crate) fn open_session(
             }
         }
     }
+    let mut opened = opened?;
+    if visit.forwarding.as_ref().is_some_and(|from| from.scheme == Scheme::Https) {
+        opened.came_over(Transport::Tls);
+    }
+    let verified_by = opened.token().map(VerifiedToken::key);
+    let mut reply = None;
+    if opened.awaits().is_some() {
+        let on_outage = config.store.as_ref().map(|store| store.on_outage).unwrap_or_default();
+        if storing::load(shared, &mut opened, on_outage).await.is_err() {
+            reply = Some(Reply::STORE_AWAY);
+        }
+    }
+    shared.metrics.session_checked(opened.outcome());
+    if let Some(key) = verified_by {
+        state.key_uses.verified(key);
+    }
+    if let (Access::Required { login }, false, None) = (access, is_preflight, opened.token()) {
+        reply = Some(match opened.outcome() {
+            // Not known is not logged out.
+            Outcome::Unavailable => Reply::STORE_AWAY,
+            _ => refuse(request, login.as_deref()),
+        });
+    }
+    visit.stay = Stay::Open(opened);
     reply
 }
 

@@ -1,7 +1,7 @@
 //! The way out: what the backend says of the session is carried out and goes no further.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,14 +10,16 @@ use http::{HeaderName, HeaderValue};
 
 use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
 use super::refreshing::Refreshing;
-use super::{Stay, Visit, access, caching};
+use super::{Stay, Visit, access, caching, storing};
 use crate::clock;
 use crate::config::{Config, OnBadSave};
 use crate::metrics::Action;
 use crate::session::directive::{self, Broken, Control, Directive};
 use crate::session::lifetime::SessionId;
 use crate::session::recent::REMEMBERED;
-use crate::session::{self, CookieAction, IssueKind, Opened, Outcome, Policy, VerifiedToken};
+use crate::session::{
+    self, CookieAction, Holds, IssueKind, Opened, Outcome, Policy, VerifiedToken,
+};
 use crate::state::{Shared, State};
 use crate::time::Timestamp;
 
@@ -33,6 +35,10 @@ pub(crate) enum AnswerFault {
     UnaskedSwitch,
     /// What it asks for could not be saved.
     BadSave,
+    /// The store did not carry out what it asks for.
+    StoreAway,
+    /// Others have written the session meanwhile, or ended it.
+    Conflict,
     /// It has more fields than a head can have.
     HeadFull,
 }
@@ -123,7 +129,7 @@ fn drop_foreign_cookie(
 }
 
 /// Carries out what the final head of an answer asks for, and strips it.
-pub(crate) fn close_session(
+pub(crate) async fn close_session(
     shared: &Arc<Shared>,
     request: &impl RequestHead,
     response: &mut impl ResponseHead,
@@ -140,28 +146,71 @@ pub(crate) fn close_session(
         return vary_by_cookie(response, config, false);
     };
     vary_by_cookie(response, config, config.vary)?;
+    let status = response.status();
+    match decide(shared, request, status, directive, opened, visit).await {
+        Ok(done) => {
+            if let Some(set_cookie) = done.set_cookie {
+                set(response, set_cookie)?;
+                for expired in opened.expire_old_names(&config.session) {
+                    response.append(SET_COOKIE_AS_SENT, value(expired)?)?;
+                }
+            }
+            visit.action = done.action;
+            visit.refreshing = done.refreshing;
+            visit.follows = done.follows;
+            Ok(())
+        }
+        Err(fault) => {
+            visit.action = Some(match fault {
+                AnswerFault::Conflict => Action::Conflict,
+                _ => Action::Rejected,
+            });
+            Err(fault)
+        }
+    }
+}
+
+/// What an answer with that status does to the session.
+async fn decide(
+    shared: &Arc<Shared>,
+    request: &impl RequestHead,
+    status: u16,
+    directive: Directive,
+    opened: &Opened,
+    visit: &Visit,
+) -> Result<Done, AnswerFault> {
+    let config = &visit.state.config;
     let now = clock::now();
     // What is issued is issued by the keys and revocations in force now.
-    let current = shared.state.load();
+    let current = shared.state.load_full();
     let changed =
-        (!Arc::ptr_eq(&current, &state)).then_some((&current.keys, &current.config.session));
+        (!Arc::ptr_eq(&current, &visit.state)).then_some((&current.keys, &current.config.session));
     let still_good = opened.check_again(changed, &config.session, now);
-    // The cookie is the one that the request came with.
+    // The cookie is the one that the request came with, and the dict is where it was.
     let policy = match changed {
         None => Cow::Borrowed(&config.session),
         Some((_, current)) => Cow::Owned(Policy {
             cookie: config.session.cookie.clone(),
             accept_names: config.session.accept_names.clone(),
+            store: config.session.store,
             ..current.clone()
         }),
     };
-    let action = match (directive, still_good) {
-        (directive @ (Directive::Broken(_) | Directive::Delete { .. }), _)
-        | (directive @ Directive::Save(_), Ok(())) => {
-            write(shared, &current, &policy, directive, opened, now)
-        }
+    let directive = without_a_store(directive, &policy);
+    let is_stored = policy.store == Some(Holds::Sessions);
+    match (directive, still_good) {
         (Directive::Keep, Ok(())) => {
-            Ok(refresh(shared, &current, &policy, request, response, opened, visit.begun, now))
+            let is_use = status < 400 && !is_sub_resource(request);
+            if !is_use || !opened.is_due(&policy, now) {
+                return Ok(Done::default());
+            }
+            if !is_stored {
+                return Ok(refresh(shared, &current, &policy, opened, visit.begun, now));
+            }
+            if is_overtaken(shared, opened, visit.begun, now) {
+                return Ok(skipped(shared));
+            }
+            Ok(storing::refresh(shared, &current, &policy, opened, now).await)
         }
         (Directive::Keep, Err(_)) => Ok(Done::default()),
         (Directive::Save(_), Err(rejection)) => {
@@ -173,33 +222,68 @@ pub(crate) fn close_session(
             );
             Ok(Done { action: Some(Action::Rejected), ..Done::default() })
         }
+        (directive, _) => {
+            if let Directive::Delete { beside_a_save: true, .. } = directive {
+                log::warn!(
+                    "the backend saves and deletes the session in one answer: it is deleted"
+                );
+            }
+            if is_stored {
+                let id = (config, visit.id());
+                return storing::close(
+                    shared, &current, &policy, request, directive, opened, id, now,
+                )
+                .await;
+            }
+            match session::close(opened, directive, &current.keys, &policy, now, fresh_id) {
+                Ok(action) => Ok(carry_out(shared, &current, opened, action, now, None)),
+                Err(broken) => bad_save(shared, config, request, visit.id(), &broken),
+            }
+        }
+    }
+}
+
+/// What is asked for, as far as it can be without a store: says once that a user's other sessions
+/// are not known.
+fn without_a_store(directive: Directive, policy: &Policy) -> Directive {
+    static TOLD: Once = Once::new();
+    let is_of_user = match &directive {
+        Directive::EndOthers | Directive::Delete { all: true, .. } => true,
+        Directive::Save(save) => save.others,
+        _ => false,
     };
-    match action {
-        Ok(done) => {
-            visit.action = done.action;
-            visit.refreshing = done.refreshing;
-            visit.follows = done.follows;
-            if let Some(set_cookie) = done.set_cookie {
-                set(response, set_cookie)?;
-                for expired in opened.expire_old_names(&config.session) {
-                    response.append(SET_COOKIE_AS_SENT, value(expired)?)?;
-                }
-            }
-            Ok(())
-        }
-        Err(broken) => {
-            visit.action = Some(Action::Rejected);
-            shared.metrics.session_written(Action::Rejected);
-            log::error!(
-                reason = broken.reason.as_str(), bytes = broken.bytes,
-                path = access::path(request).as_str(), request_id = visit.id();
-                "the session could not be saved"
-            );
-            match config.on_bad_save {
-                OnBadSave::Ignore => Ok(()),
-                OnBadSave::Fail => Err(AnswerFault::BadSave),
-            }
-        }
+    if !is_of_user || policy.store.is_some() {
+        return directive;
+    }
+    TOLD.call_once(|| {
+        log::warn!(
+            "the app ends all sessions of a user, which takes a [store]: only the request's own is \
+             ended"
+        );
+    });
+    match directive {
+        Directive::EndOthers => Directive::Keep,
+        directive => directive,
+    }
+}
+
+/// A save that cannot be carried out: what the client is told.
+pub(super) fn bad_save(
+    shared: &Shared,
+    config: &Config,
+    request: &impl RequestHead,
+    id: &str,
+    broken: &Broken,
+) -> Result<Done, AnswerFault> {
+    shared.metrics.session_written(Action::Rejected);
+    log::error!(
+        reason = broken.reason.as_str(), bytes = broken.bytes,
+        path = access::path(request).as_str(), request_id = id;
+        "the session could not be saved"
+    );
+    match config.on_bad_save {
+        OnBadSave::Ignore => Ok(Done { action: Some(Action::Rejected), ..Done::default() }),
+        OnBadSave::Fail => Err(AnswerFault::BadSave),
     }
 }
 
@@ -242,60 +326,36 @@ fn read(response: &impl Fields, config: &Config) -> Directive {
     for value in response.all(names.delete.name()) {
         control.delete.add(value);
     }
+    for value in response.all(names.renew.name()) {
+        control.renew.add(value);
+    }
     directive::read(&control, names.encoding)
 }
 
 /// What was done, and the field that does it.
 #[derive(Default)]
-struct Done {
-    action: Option<Action>,
-    set_cookie: Option<String>,
-    refreshing: Option<Refreshing>,
-    follows: Vec<SessionId>,
+pub(super) struct Done {
+    pub(super) action: Option<Action>,
+    pub(super) set_cookie: Option<String>,
+    pub(super) refreshing: Option<Refreshing>,
+    pub(super) follows: Vec<SessionId>,
 }
 
-fn write(
-    shared: &Arc<Shared>,
-    state: &State,
-    policy: &Policy,
-    directive: Directive,
-    opened: &Opened,
-    now: Timestamp,
-) -> Result<Done, Broken> {
-    if let Directive::Delete { beside_a_save: true } = directive {
-        log::warn!("the backend saves and deletes the session in one answer: it is deleted");
-    }
-    let action = session::close(opened, directive, &state.keys, policy, now, fresh_id)?;
-    Ok(carry_out(shared, state, opened, action, now, None))
-}
-
-#[allow(clippy::too_many_arguments, reason = "each is asked whether this answer renews the token")]
-/// Renews a token that is due, unless the answer is no sign of somebody using the app, or a newer
-/// write of the same session would be undone.
+/// Renews a token that is due, unless a newer write of the same session would be undone.
 fn refresh(
     shared: &Arc<Shared>,
     state: &State,
     policy: &Policy,
-    request: &impl RequestHead,
-    response: &impl ResponseHead,
     opened: &Opened,
     begun: Instant,
     now: Timestamp,
 ) -> Done {
-    if !opened.is_due(policy, now) || response.status() >= 400 || is_sub_resource(request) {
-        return Done::default();
-    }
-    let Some(token) = opened.token() else {
-        return Done::default();
-    };
-    // What was written since a request of more than a minute began is not remembered any more.
-    let is_forgotten = begun.elapsed() > REMEMBERED;
-    if is_forgotten || shared.recent.lock().is_newer(token.id(), token.issued(), now) {
+    if is_overtaken(shared, opened, begun, now) {
         return skipped(shared);
     }
     match session::refresh(opened, &state.keys, policy, now, fresh_id) {
         // Signing takes a while: whether the session was written is asked for once more.
-        Ok(action) => carry_out(shared, state, opened, action, now, Some(token)),
+        Ok(action) => carry_out(shared, state, opened, action, now, opened.token()),
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.
         Err(broken) => {
             log::warn!(reason = broken.reason.as_str(), bytes = broken.bytes; "the session could not be refreshed");
@@ -304,7 +364,16 @@ fn refresh(
     }
 }
 
-fn skipped(shared: &Shared) -> Done {
+/// Whether the session was written since the token that came was issued, or may have been.
+fn is_overtaken(shared: &Shared, opened: &Opened, begun: Instant, now: Timestamp) -> bool {
+    // What was written since a request of more than a minute began is not remembered any more.
+    begun.elapsed() > REMEMBERED
+        || opened
+            .token()
+            .is_some_and(|token| shared.recent.lock().is_newer(token.id(), token.issued(), now))
+}
+
+pub(super) fn skipped(shared: &Shared) -> Done {
     shared.metrics.session_written(Action::RefreshSkipped);
     Done { action: Some(Action::RefreshSkipped), ..Done::default() }
 }
@@ -315,7 +384,7 @@ fn skipped(shared: &Shared) -> Done {
 /// A refresh names the token that it replaces, and nothing is sent if its session was written since:
 /// looking at the record and writing to it is one step, so that no refresh follows a delete. One that
 /// went before and has not left yet is waited for.
-fn carry_out(
+pub(super) fn carry_out(
     shared: &Arc<Shared>,
     state: &State,
     opened: &Opened,
@@ -329,7 +398,11 @@ fn carry_out(
         CookieAction::Expire { set_cookie, session } => (Action::Deleted, session, set_cookie),
         CookieAction::Issue(issued) => {
             cookie_bytes = Some(issued.cookie_bytes);
+            if issued.renewed && issued.kind != IssueKind::Renewed {
+                shared.metrics.session_written(Action::Renewed);
+            }
             let action = match issued.kind {
+                IssueKind::Renewed => Action::Renewed,
                 IssueKind::Saved => Action::Saved,
                 IssueKind::Merged => Action::Merged,
                 IssueKind::Refreshed => Action::Refreshed,

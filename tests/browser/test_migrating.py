@@ -1,5 +1,6 @@
 """The app of docs/migrating.md, before and after, and its users on the way from one to the other."""
 
+import shutil
 import subprocess
 
 import processes
@@ -59,6 +60,37 @@ class After(ShopChecks, BehindCloakroom, Migrating):
     def test_it_keeps_nothing_on_this_machine(self):
         self.shop.log_in(NAME)
         self.assertEqual(self.stored(), [])
+
+
+class WithTheAdapter(ShopChecks, BehindCloakroom, Migrating):
+    """The app as it was, and PHP's adapter: nothing is edited."""
+
+    # It sends no Clear-Site-Data: Chromium shows the page again that a log-in led to.
+    pages_back = 2
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # PHP's own server takes no auto_prepend_file for a router script, but for a page.
+        pages = cls.temporary / "pages"
+        pages.mkdir()
+        shutil.copy(processes.EXAMPLES / "migrating/before.php", pages / "index.php")
+        adapter = processes.ROOT / "deploy/adapters/php/cloakroom_session.php"
+        app = processes.served(
+            f"exec php -d session.save_path={cls.sessions} -d auto_prepend_file={adapter} -S 127.0.0.1:$PORT",
+            pages,
+            cls.temporary,
+        )
+        cls.sidecar = cls.behind(cls.until_the_end(app))
+        cls.shop = Shop(cls.chrome, f"http://127.0.0.1:{cls.sidecar.port}/")
+
+    def test_it_keeps_nothing_on_this_machine(self):
+        self.shop.log_in(NAME)
+        self.assertEqual(self.stored(), [])
+
+    def test_the_browser_has_no_cookie_but_the_sidecars(self):
+        self.shop.log_in(NAME, remember=True)
+        self.assertEqual(list(self.chrome.cookies(self.shop.home)), ["session"])
 
 
 class OnTheWay(Migrating):

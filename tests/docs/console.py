@@ -48,6 +48,9 @@ curl() {{ command curl --silent --show-error "$@"; }}
 example() {{
     cp "$REPOSITORY/deploy/examples/$1"/* . && sed -E -i -f {root}/ported.sed ./*.toml
 }}
+adapter() {{
+    cp "$REPOSITORY/deploy/adapters/$1"/*.* .
+}}
 stop() {{
     pid=$(jobs -p "%?$1") && kill "$pid" && {{ wait "$pid" || true; }}
 }}

@@ -12,7 +12,8 @@ from pages import BINARY, ROOT
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
-METRIC = re.compile(r"\b(?:cloakroom|process)_[a-z_]+")
+# Not the name of a file, or of a module of Python's.
+METRIC = re.compile(r"\b(?:cloakroom|process)_[a-z_]+\b(?!\.\w)")
 
 
 def check_names(page, report):

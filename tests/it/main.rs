@@ -16,7 +16,7 @@
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
-//! Where a session is that outgrows the cookie: [`store_start`].
+//! Where a session is that outgrows the cookie: [`store`], [`store_start`].
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
@@ -77,6 +77,7 @@ mod shutdown;
 mod smuggling;
 mod spoofing;
 mod startup;
+mod store;
 mod store_start;
 mod streams;
 mod tls;

@@ -21,7 +21,8 @@ fn a_merge_alone_changes_the_dict_that_came_and_beside_a_save_the_saved_one() {
     let policy = policy();
     let opened = open_cookie(&policy, &token(r#"{"a":1,"b":2}"#), NOW);
     let patch = || Some(Dict::parse(br#"{"b":null,"c":3}"#).unwrap());
-    let merge = Directive::Save(Save { dict: None, patch: patch(), max_age: None });
+    let merge =
+        Directive::Save(Save { dict: None, patch: patch(), max_age: None, ..Save::default() });
     let merged = issued(&opened, merge.clone(), &policy, NOW);
     assert_eq!(
         (payload_of(&merged).as_str(), merged.kind),
@@ -30,7 +31,7 @@ fn a_merge_alone_changes_the_dict_that_came_and_beside_a_save_the_saved_one() {
     let dict = Some(Dict::parse(br#"{"b":5,"d":4}"#).unwrap());
     let both = issued(
         &opened,
-        Directive::Save(Save { dict, patch: patch(), max_age: None }),
+        Directive::Save(Save { dict, patch: patch(), max_age: None, ..Save::default() }),
         &policy,
         NOW,
     );
@@ -133,7 +134,7 @@ fn the_cookie_may_be_4096_bytes_long_and_no_longer() {
 #[test]
 fn a_delete_expires_the_cookie_with_or_without_a_session() {
     for opened in [nobody(), open_cookie(&policy(), &token("{}"), NOW)] {
-        let delete = Directive::Delete { beside_a_save: false };
+        let delete = Directive::Delete { all: false, beside_a_save: false };
         let action = close(&opened, delete, &ring(), &policy(), NOW, || id(1)).unwrap();
         let CookieAction::Expire { set_cookie, session } = action else { panic!("{action:?}") };
         assert_eq!(set_cookie, policy().cookie.expire(Transport::Clear));
@@ -154,7 +155,7 @@ fn control_headers_are_read_as_the_contract_says() {
         directive::read(&control, Encoding::Json)
     };
     for yes in ["1", "true", "yes", "on", "2", "-", "nope"] {
-        assert_eq!(delete(&[yes]), Directive::Delete { beside_a_save: true }, "{yes}");
+        assert_eq!(delete(&[yes]), Directive::Delete { all: false, beside_a_save: true }, "{yes}");
     }
     for no in ["", " ", "0", "false", "No", "OFF"] {
         assert!(matches!(delete(&[no]), Directive::Broken(_)), "{no}");
@@ -162,7 +163,7 @@ fn control_headers_are_read_as_the_contract_says() {
         control.delete.add(no.as_bytes());
         assert_eq!(directive::read(&control, Encoding::Json), Directive::Keep, "{no}");
     }
-    assert_eq!(delete(&["1", "true"]), Directive::Delete { beside_a_save: true });
+    assert_eq!(delete(&["1", "true"]), Directive::Delete { all: false, beside_a_save: true });
     assert!(matches!(delete(&["1", "0"]), Directive::Broken(_)));
 
     let read = |save: &[&str], max_age: Option<&str>| {

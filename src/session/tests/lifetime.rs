@@ -69,7 +69,8 @@ fn an_empty_dict_ends_a_login_and_nothing_of_it_passes_to_the_next() {
     let first = issued(&nobody(), save_for("{\"user\":1}", Some(34_560_000)), &policy, NOW);
     let opened = open_cookie(&policy, &token_of(&first), NOW);
     let patch = Dict::parse(br#"{"user":null}"#).unwrap();
-    let merge = Directive::Save(Save { dict: None, patch: Some(patch), max_age: None });
+    let merge =
+        Directive::Save(Save { dict: None, patch: Some(patch), max_age: None, ..Save::default() });
     for directive in [save("{}"), merge] {
         let ended = issued(&opened, directive, &policy, NOW);
         assert!(ended.set_cookie.contains("; Max-Age=3600"), "{}", ended.set_cookie);

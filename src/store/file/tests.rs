@@ -70,7 +70,7 @@ fn id(byte: u8) -> SessionId {
 }
 
 fn subject(name: &str) -> SubjectHash {
-    SubjectHash::of_text("", name.as_bytes())
+    SubjectHash::of_text(name.as_bytes())
 }
 
 fn later(seconds: u64) -> Timestamp {

@@ -1,0 +1,244 @@
+'use strict';
+// The session of express-session's interface, behind cloakroom: req.session is what X-Session brings, and goes back in
+// X-Session-Save when it has changed. A middleware for Express, Connect and node:http that knows no cookie and no key:
+//   app.use(require('./cloakroom.cjs')());
+const { randomBytes } = require('node:crypto');
+const { EventEmitter } = require('node:events');
+
+const ID = '_session_id'; // the key of an id, which is made when the app first asks for one
+const STATE = Symbol('state');
+const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|[{}[\]:,]/g;
+
+/**
+ * JSON on one line of ASCII. Throws where JSON would lose or change something, and says where. Without a `where` it does
+ * not, to see whether a value is what it was: 1e400 came as JSON, too.
+ */
+function encode(value, where, toJSON, parents = []) {
+  const refuse = what => {
+    if (!where) return '?';
+    throw new TypeError(`session: ${where} is ${what}, which JSON cannot hold; store text, numbers, booleans, arrays or plain objects`);
+  };
+  if (value === null || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (typeof value === 'string') {
+    return JSON.stringify(value).replace(/[\u007f-\uffff]/g, c => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
+  }
+  if (typeof value === 'number') return Number.isFinite(value) || !where ? (Object.is(value, -0) ? '-0' : String(value)) : refuse(value);
+  if (typeof value !== 'object') return refuse(value === undefined ? 'undefined' : `a ${typeof value}`);
+  if (toJSON && typeof value.toJSON === 'function') return encode(value.toJSON(), where, toJSON, parents);
+  if (parents.includes(value)) return refuse('inside itself');
+  parents = [...parents, value];
+  if (Array.isArray(value)) {
+    if (Object.keys(value).length !== value.length) return refuse('an array with gaps or named members');
+    return `[${value.map((item, at) => encode(item, where && `${where}[${at}]`, toJSON, parents))}]`;
+  }
+  const parent = Object.getPrototypeOf(value);
+  if (parent !== null && Object.getPrototypeOf(parent) !== null) return refuse(`a ${value.constructor?.name || 'class'}`);
+  if (Object.getOwnPropertySymbols(value).length > 0) return refuse('an object with symbols for keys');
+  // Reading a member that is not there gives undefined too: nothing is lost by leaving it out.
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  return `{${members.map(([key, member]) => `${encode(key)}:${encode(member, where && `${where}.${key}`, toJSON, parents)}`)}}`;
+}
+
+/** Reads JSON; an integer that a number would round becomes a BigInt. */
+function decode(text) {
+  if (!/\d{16}/.test(text)) return JSON.parse(text);
+  const mark = randomBytes(16).toString('hex'); // nobody's text begins with this
+  const marked = text.replace(TOKENS, token => (/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${mark}${token}"` : token));
+  return JSON.parse(marked, (_, value) => (typeof value === 'string' && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value));
+}
+
+/** The members of an object with their text, so that what the app leaves alone goes back digit by digit. */
+function members(text) {
+  const whole = JSON.parse(text);
+  if (whole === null || typeof whole !== 'object' || Array.isArray(whole)) throw new SyntaxError('it is no object');
+  const found = new Map();
+  let depth = 0, key, start;
+  for (const { 0: token, index } of text.matchAll(TOKENS)) {
+    if (depth === 1) {
+      if (start === undefined && token[0] === '"') key = JSON.parse(token);
+      else if (start === undefined && token === ':') start = index + 1;
+      else if (start !== undefined && (token === ',' || token === '}')) {
+        found.set(key, text.slice(start, index).trim());
+        start = undefined;
+      }
+    }
+    if (token === '{' || token === '[') depth++;
+    else if (token === '}' || token === ']') depth--;
+  }
+  return found;
+}
+
+/** What req.session has beside the app's values. */
+class Session {
+  constructor(state) { Object.defineProperty(this, STATE, { value: state }); }
+  get id() { return this[STATE].id(); }
+  get req() { return this[STATE].req; }
+  get cookie() { return this[STATE].cookie; }
+  /** Checks at once; the header goes with the answer. */
+  save(done) { return this[STATE].run(this, done, state => state.headers()); }
+  destroy(done) { return this[STATE].run(this, done, state => { state.req.session = undefined; }); }
+  regenerate(done) { return this[STATE].run(this, done, state => state.fill(new Map(), true)); }
+  reload(done) { return this[STATE].run(this, done, state => state.fill(state.was, false)); }
+  touch() { return this; } // session.refresh_after of the sidecar does this
+  resetMaxAge() { return this; }
+}
+
+/** The session of one request. */
+class State {
+  constructor(req, text, options) {
+    Object.assign(this, { req, toJSON: options.toJSON, newMaxAge: options.cookie?.maxAge || null });
+    this.was = members(text);
+    this.fill(this.was, false);
+    this.cookie = this.lifetime(options.cookie);
+  }
+
+  /** A new req.session. A name that is a method here cannot be seen by the app, and goes back as it came. */
+  fill(content, renewed) {
+    const own = key => key === ID || (key in Session.prototype && key !== 'id');
+    Object.assign(this, { renewed, asked: false, maxAge: content.size === 0 ? this.newMaxAge : undefined });
+    this.unseen = new Map([...content].filter(([key]) => own(key)));
+    const target = new Session(this);
+    const put = (key, value) => Reflect.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
+    for (const [key, raw] of content) if (!own(key)) put(key, decode(raw));
+    const check = key => {
+      if (this.sent) throw new Error(`session: ${String(key)} was changed after the head of the answer had gone; change it before`);
+      if (typeof key === 'symbol' || own(key)) throw new TypeError(`session: ${String(key)} is a name of the session's own; use another key`);
+    };
+    this.req.session = this.session = new Proxy(target, {
+      defineProperty: (_, key, { value }) => {
+        check(key);
+        if (value !== undefined) encode(value, `"${key}"`, this.toJSON);
+        return put(key, value);
+      },
+      set: (_, key, value, receiver) => Reflect.defineProperty(receiver, key, { value }),
+      deleteProperty: (_, key) => { check(key); return Reflect.deleteProperty(target, key); },
+    });
+  }
+
+  /** req.session.cookie: of all that is in it, only how long the session lasts counts. */
+  lifetime(given) {
+    const state = this;
+    return {
+      path: '/', httpOnly: true, ...given,
+      get maxAge() { return state.maxAge ?? null; },
+      set maxAge(milliseconds) { Object.assign(state, { maxAge: milliseconds || null, asked: true }); },
+      get originalMaxAge() { return this.maxAge; },
+      get expires() { return this.maxAge === null ? null : new Date(Date.now() + this.maxAge); },
+      set expires(moment) { this.maxAge = moment ? new Date(moment) - Date.now() : null; },
+    };
+  }
+
+  id() {
+    if (this.unseen.has(ID)) return JSON.parse(this.unseen.get(ID));
+    const id = randomBytes(16).toString('base64url');
+    if (!this.sent) this.unseen.set(ID, encode(id)); // one that is asked for by the access log comes too late
+    return id;
+  }
+
+  /** Does it at once and tells `done` later, as the methods of express-session do. */
+  run(session, done, what) {
+    let fault;
+    try {
+      if (this.sent) throw new Error('session: the head of the answer has gone; change the session before');
+      what(this);
+    } catch (error) {
+      if (!done) throw error;
+      fault = error;
+    }
+    if (done) setImmediate(() => done(fault));
+    return session;
+  }
+
+  /** What has to be said to the sidecar: the rest of each header's name, and its value. */
+  headers() {
+    if (this.req.session === undefined || this.req.session === null) return [['Delete', '1']];
+    const now = new Map();
+    for (const [key, value] of Object.entries(this.req.session)) {
+      if (value === undefined) continue;
+      const [raw, json] = [this.was.get(key), encode(value, '', this.toJSON)];
+      const same = raw !== undefined && (json === raw || json === encode(decode(raw)));
+      now.set(key, same ? raw : encode(value, `"${key}"`, this.toJSON));
+    }
+    // An id alone is no reason for a session.
+    for (const [key, raw] of this.unseen) if (key !== ID || now.size > 0) now.set(key, raw);
+    if (now.size === 0) return this.was.size > 0 ? [['Delete', '1']] : [];
+    const same = now.size === this.was.size && [...now].every(([key, raw]) => this.was.get(key) === raw);
+    if (same && !this.renewed && !this.asked) return [];
+    const headers = [['Save', `{${[...now].map(([key, raw]) => `${encode(key)}:${raw}`)}}`]];
+    if (this.renewed) headers.push(['Renew', '1']);
+    if (this.maxAge !== undefined) headers.push(['Max-Age', this.maxAge === null ? '0' : String(Math.max(1, Math.ceil(this.maxAge / 1000)))]);
+    return headers;
+  }
+}
+
+/** Lets `before` run once, when the head of the answer is about to go. Where it throws, the answer is `fail`'s. */
+function beforeHead(res, before, fail) {
+  const originals = { writeHead: res.writeHead, flushHeaders: res.flushHeaders, write: res.write, end: res.end };
+  let begun = false, failed = false;
+  for (const [name, original] of Object.entries(originals)) {
+    res[name] = function (...given) {
+      if (!begun) {
+        begun = true;
+        try {
+          before();
+        } catch (error) {
+          Object.assign(res, originals);
+          for (const header of res.getHeaderNames()) res.removeHeader(header);
+          fail(error);
+          failed = true; // what the app goes on writing belongs to an answer that is not given
+          Object.assign(res, { writeHead: () => res, flushHeaders: () => {}, write: () => true, end: () => res });
+        }
+      }
+      return failed ? res[name](...given) : original.apply(this, given);
+    };
+  }
+}
+
+function refuse(res, error, text) {
+  console.error(error);
+  res.statusCode = 500;
+  res.setHeader('Content-Type', 'text/plain; charset=utf-8');
+  res.end(`${text}\n`);
+}
+
+/**
+ * The middleware. `header`: the prefix of the headers' names. `toJSON: true`: store what an object's toJSON() gives,
+ * instead of refusing the object. `cookie.maxAge`: how many milliseconds new sessions last, instead of until the browser ends. No other option has a meaning here.
+ */
+function session(options = {}) {
+  const prefix = options.header ?? 'X-Session';
+  return function cloakroom(req, res, next) {
+    if (Object.hasOwn(req, 'session')) return next();
+    const text = req.headers[prefix.toLowerCase()];
+    if (text === undefined) {
+      const missing = `${prefix} is missing: this request has not come through cloakroom, or its route is off; let only cloakroom reach the app`;
+      const get = () => { throw new Error(missing); };
+      Object.defineProperties(req, { session: { get, configurable: true }, sessionID: { get, configurable: true } });
+      return next();
+    }
+    let state;
+    try {
+      state = new State(req, text, options);
+    } catch {
+      // Without what JSON.parse says: that quotes the session.
+      return refuse(res, new Error(`${prefix} cannot be read: it is no JSON object`), `${prefix} cannot be read.`);
+    }
+    Object.defineProperty(req, 'sessionID', { get: () => state.id(), configurable: true });
+    beforeHead(res, () => {
+      for (const [name, value] of state.headers()) res.setHeader(`${prefix}-${name}`, value);
+      state.sent = JSON.stringify(state.headers());
+    }, error => refuse(res, error, 'The session could not be saved.'));
+    res.once('finish', () => {
+      try {
+        if (!state.sent || JSON.stringify(state.headers()) === state.sent) return;
+        throw new Error('session: what was changed after the head of the answer had gone is not saved');
+      } catch (error) {
+        console.error(error);
+      }
+    });
+    return next();
+  };
+}
+
+// So that this file can stand in the place of express-session; a store that is configured there is not used.
+module.exports = Object.assign(session, { Session, Store: EventEmitter, MemoryStore: EventEmitter });

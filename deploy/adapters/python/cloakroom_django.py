@@ -1,0 +1,240 @@
+"""Django's sessions, kept by cloakroom: request.session, and with it log-ins, messages and the admin.
+
+The content comes in X-Session and goes out in X-Session-Save, -Delete, -Renew and -Max-Age. One line of settings.py,
+in the place of django.contrib.sessions.middleware.SessionMiddleware:
+
+    MIDDLEWARE = [..., "cloakroom_django.SessionMiddleware", ...]
+
+Two settings more: CLOAKROOM_HEADER = "X-Session", and CLOAKROOM_SESSIONLESS = (), what the paths begin with for which
+cloakroom sends no X-Session.
+"""
+
+import hashlib
+import json
+import math
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
+from django.contrib.sessions.middleware import SessionMiddleware as DjangosSessionMiddleware
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.crypto import get_random_string
+from django.utils.functional import cached_property
+
+# The same in each of the adapters for Python, up to the next such line ------------------------------------------------
+
+
+class SessionError(RuntimeError):
+    """The session cannot be read or saved. Nobody should catch this: it is a fault of the app or its set-up."""
+
+
+def dumps(value):
+    """JSON on one line of ASCII. DEL is ASCII too, and no header may contain it."""
+    return json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def check(value, name, refused=(), depth=2):
+    """Names the first thing that JSON cannot hold, or would hold as something else."""
+    if depth > 128:
+        raise SessionError(f"{name} cannot be saved: it is nested too deeply, or contains itself.")
+    if isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            check(item, f"{name}[{index}]", refused, depth + 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise SessionError(f"{name}[{key!r}] cannot be saved: keys in JSON are text, not {type(key).__name__}.")
+            check(item, f"{name}[{key!r}]", refused, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise SessionError(f"{name} cannot be saved: JSON has no {value}.")
+    elif value is not None and not isinstance(value, (str, int, float)) or isinstance(value, refused):
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise SessionError(f"{name} cannot be saved: it is a {kind}. Keep text or a number in its place.")
+
+
+class Received:
+    """X-Session as it came: the values, and the text of each, with which an unchanged value goes back."""
+
+    def __init__(self, text, header, loads=json.loads, prepare=lambda value: value, refused=()):
+        self.header, self.loads, self.prepare, self.refused = header, loads, prepare, refused
+        if text is None:
+            raise SessionError(
+                f"{header} is missing: this request did not come through cloakroom, which nobody should get around, "
+                'or its path is one without session (session = "off", the health check).'
+            )
+        try:
+            self.texts = dict(self._split(text))
+            self.values = {key: loads(value) for key, value in self.texts.items()}
+        except (ValueError, IndexError, RecursionError) as error:
+            raise SessionError(f'{header} cannot be read; headers.encoding has to be "json": {error}') from None
+
+    @staticmethod
+    def _split(text):
+        decode, at = json.JSONDecoder().raw_decode, 1
+        while text[at] != "}":
+            key, at = decode(text, at)
+            end = decode(text, at + 1)[1]
+            yield key, text[at + 1 : end]
+            at = end + (text[end] == ",")
+        if text[0] != "{" or at != len(text) - 1:
+            raise ValueError("it is no JSON object")
+
+    def answer(self, session, renewed=False, max_age=None):
+        """The headers that tell the sidecar what has changed; none where nothing has."""
+        texts, headers = {key: self._text(key, value) for key, value in session.items()}, {}
+        if texts and texts != self.texts:
+            headers["Save"] = "{" + ",".join(f"{dumps(key)}:{text}" for key, text in texts.items()) + "}"
+            if max_age is not None:
+                headers["Max-Age"] = str(max_age)
+        if self.texts and (renewed or not texts):
+            headers["Renew" if texts else "Delete"] = "1"
+        return {f"{self.header}-{name}": value for name, value in headers.items()}
+
+    def _text(self, key, value):
+        value, before = self.prepare(value), self.texts.get(key)
+        try:
+            if before is not None and dumps(value) == dumps(self.prepare(self.loads(before))):
+                return before
+        except (TypeError, ValueError, RecursionError):
+            pass  # it has changed to something that the check below knows more about
+        if not isinstance(key, str):
+            raise SessionError(f"session[{key!r}] cannot be saved: keys in JSON are text, not {type(key).__name__}.")
+        check(value, f"session[{key!r}]", self.refused)
+        return dumps(value)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+# Where session_key is kept, for apps that ask for one. session_id() of PHP's adapter is the same.
+KEY = "_session_id"
+
+
+class SessionStore(SessionBase):
+    """What request.session is. `read` gives what has been received, or says that nothing was."""
+
+    changed = sealed = renewed = wants_key = False
+
+    def __init__(self, session_key=None, read=lambda: Received("{}", "X-Session")):
+        if session_key is not None:
+            raise SessionError("A session cannot be opened by its key: only that of the request is here.")
+        self.read = read
+        super().__init__()
+
+    @cached_property
+    def received(self):
+        return self.read()
+
+    @property
+    def modified(self):
+        return self.changed
+
+    @modified.setter
+    def modified(self, value):
+        if value and self.sealed:
+            raise SessionError("The session is changed after the headers of the answer were made: it cannot be saved.")
+        self.changed = value
+
+    @property
+    def session_key(self):
+        """None for a session that is new, as ever. It is no secret, and opens nothing."""
+        if KEY not in self._session and (self._session or self.wants_key) and not self.sealed:
+            self[KEY] = get_random_string(32, VALID_KEY_CHARS)
+        return self._session.get(KEY)
+
+    def load(self):
+        expiry = self.received.values.get("_session_expiry")
+        # A moment that set_expiry() was given: what the sidecar knows is how long a session may be idle.
+        if isinstance(expiry, str) and self.get_expiry_age(expiry=expiry) <= 0:
+            self.modified = True
+            return {}
+        return self.received.values
+
+    def _get_session(self, no_load=False):
+        self.accessed = True
+        if not hasattr(self, "_session_cache"):
+            self._session_cache = self.load()
+        return self._session_cache
+
+    _session = property(_get_session)
+
+    async def _aget_session(self, no_load=False):
+        return self._get_session()
+
+    def save(self, must_create=False):
+        self.wants_key = True  # that is why apps call it: the middleware saves what has changed
+
+    create = save
+
+    def cycle_key(self):
+        if self.pop(KEY, None):
+            self[KEY] = get_random_string(32, VALID_KEY_CHARS)
+        self.renewed = True
+
+    async def acycle_key(self):
+        self.cycle_key()
+
+    def exists(self, session_key):
+        return session_key is not None and session_key == self._session.get(KEY)
+
+    def delete(self, session_key=None):
+        if session_key is not None and not self.exists(session_key):
+            raise SessionError("No other session can be deleted by its key, only that of the request.")
+        self.clear()
+        self.renewed = True
+
+    @classmethod
+    def clear_expired(cls):
+        """Nothing is kept here that could expire."""
+
+    def answer(self):
+        """The headers that tell the sidecar what has changed."""
+        if not (self.modified or self.renewed or settings.SESSION_SAVE_EVERY_REQUEST):
+            return {}
+        session, max_age = self._session, None
+        if "_session_expiry" in session or "_session_expiry" in self.received.texts:
+            max_age = self.get_expiry_age()
+            if self.get_expire_at_browser_close():
+                max_age = 0
+            elif max_age <= 0:
+                session = {}
+        elif self.renewed or not self.received.texts:
+            # What the settings say, if they do; else session.ttl of the sidecar holds.
+            if settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
+                max_age = 0
+            elif settings.is_overridden("SESSION_COOKIE_AGE"):
+                max_age = settings.SESSION_COOKIE_AGE
+        return self.received.answer(session, self.renewed, max_age)
+
+
+class SessionMiddleware(DjangosSessionMiddleware):
+    def __init__(self, get_response):
+        # Not that of Django's own: it would load SESSION_ENGINE.
+        super(DjangosSessionMiddleware, self).__init__(get_response)
+        self.SessionStore = SessionStore
+        self.header = getattr(settings, "CLOAKROOM_HEADER", "X-Session")
+        self.sessionless = tuple(getattr(settings, "CLOAKROOM_SESSIONLESS", ()))
+
+    def process_request(self, request):
+        text = request.headers.get(self.header)
+        request.session = SessionStore(read=lambda: Received(text, self.header))
+        if not (text is None and request.path.startswith(self.sessionless)):
+            request.session.received
+        if text not in (None, "{}"):
+            # The sidecar keeps the session's cookie. Caches within Django that tell users apart by Cookie need another.
+            cookies = [request.META.get("HTTP_COOKIE"), f"{KEY}={hashlib.sha256(text.encode()).hexdigest()}"]
+            request.META["HTTP_COOKIE"] = "; ".join(filter(None, cookies))
+
+    def process_response(self, request, response):
+        session = getattr(request, "session", None)
+        if not isinstance(session, SessionStore):
+            return response
+        if session.accessed:
+            # For caches up to the sidecar, which makes Cookie of it.
+            patch_vary_headers(response, [self.header])
+        # As ever, an error of the server's saves nothing. A log-out counts.
+        if response.status_code < 500 or session.is_empty():
+            for name, value in session.answer().items():
+                response[name] = value
+                patch_cache_control(response, private=True)
+        session.modified, session.sealed = False, True
+        return response

@@ -1,0 +1,455 @@
+//! Sessions whose dict is in a store: what a request finds there, and what its answer writes.
+//!
+//! Pure: whoever carries the request awaits the store in between.
+//!
+//! ```text
+//! Opened ──awaits──> id ~~load~~> Loaded ──complete──> Opened
+//! Directive ──plan──> Write ~~apply~~> Applied ──done, conflict, gone──> cookie, another Write, an end
+//! ```
+
+use super::cookie::Transport;
+use super::dict::Dict;
+use super::directive::{Broken, Directive, Save};
+use super::lifetime::{Managed, SessionId, Stamp};
+use super::policy::{OnConflict, Policy};
+use super::{
+    Asked, CookieAction, Home, IssueKind, Issued, Opened, Outcome, Successor, VerifiedToken,
+};
+use super::{check_header, claims, merge, rebase::rebase, subject, ticket};
+use crate::keys::KeyRing;
+use crate::store::operation::{Applied, Change, Loaded, Row};
+use crate::store::record::{self, RecordError, SessionKey, SubjectHash};
+use crate::time::Timestamp;
+
+/// How often a write is tried at most, where others write the same session meanwhile.
+const TRIES: u8 = 5;
+
+/// What tokens and tickets are issued by.
+#[derive(Clone, Copy)]
+pub struct Issuer<'a> {
+    /// The first of them signs.
+    pub keys: &'a KeyRing,
+    /// How long, under which name, how large.
+    pub policy: &'a Policy,
+    /// The moment of issue.
+    pub now: Timestamp,
+}
+
+/// Random bytes for one write.
+pub struct Fresh {
+    /// The id of a new session.
+    pub id: SessionId,
+    /// The key of a new session.
+    pub key: SessionKey,
+    /// For one record, and never for another.
+    pub nonce: [u8; 12],
+}
+
+impl Opened {
+    /// The session whose dict has to be loaded before anything is known of it.
+    #[must_use]
+    pub fn awaits(&self) -> Option<&SessionId> {
+        let token = self.token.as_ref()?;
+        matches!(token.home, Home::Store { revision: None, .. }).then(|| token.id())
+    }
+
+    /// Takes in what the store has under the id that was awaited.
+    ///
+    /// # Errors
+    /// Why the record does not open. That is no log-out: nothing is known of the session.
+    pub fn complete(&mut self, loaded: Loaded) -> Result<(), RecordError> {
+        let (Loaded::Found(row) | Loaded::Replaced(row)) = loaded else {
+            self.token = None;
+            self.outcome = Outcome::Gone;
+            return Ok(());
+        };
+        if let Some(token) = &mut self.token {
+            let id = token.id().clone();
+            if let Home::Store { key, revision } = &mut token.home {
+                token.dict = record::open(row.data, key, &id, row.rev)?;
+                *revision = Some(row.rev);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in that the store could not be asked: nothing is known of the session.
+    pub fn is_out_of_reach(&mut self) {
+        self.token = None;
+        self.outcome = Outcome::Unavailable;
+    }
+
+    /// The store's session that the request came with, and its revision.
+    fn stored(&self) -> Option<(&VerifiedToken, &SessionKey, u64)> {
+        let token = self.token.as_ref()?;
+        match &token.home {
+            Home::Store { key, revision: Some(revision) } => Some((token, key, *revision)),
+            _ => None,
+        }
+    }
+
+    fn dict(&self) -> Dict {
+        self.token.as_ref().map(|token| token.dict.clone()).unwrap_or_default()
+    }
+}
+
+/// What an answer comes to.
+#[derive(Debug)]
+pub enum Plan {
+    /// The store is not concerned.
+    Cookie(CookieAction),
+    /// The store comes first.
+    Write(Box<Write>),
+}
+
+/// A change of the store, and what the client gets once it is carried out.
+#[derive(Debug)]
+pub struct Write {
+    /// What is asked of the store.
+    pub change: Change,
+    /// What is asked of it behind that, in its turn.
+    pub then: Option<Change>,
+    /// What the client gets.
+    action: CookieAction,
+    /// How a conflict was settled on the way here.
+    pub settled: Option<Settled>,
+    /// What the app asked for, to be put on top of another content.
+    intent: Option<Intent>,
+}
+
+/// How a conflict was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// What the save changed was put into what is there now.
+    Rebased,
+    /// The patch was applied to what is there now.
+    Merged,
+    /// The save replaced what is there now.
+    Overwritten,
+}
+
+/// A save as the app asked for it.
+#[derive(Clone, Debug)]
+struct Intent {
+    save: Save,
+    /// The dict that its request got.
+    base: Dict,
+    tries: u8,
+}
+
+/// What becomes of a write that the store did not carry out.
+#[derive(Debug)]
+pub enum Retry {
+    /// Another one.
+    Again(Box<Write>),
+    /// Nothing: others have written the session too often, or `session.on_conflict` says so.
+    Refused,
+    /// Nothing: the session has ended, and a save revives none.
+    Ended,
+}
+
+/// What the answer to a request does to the store and to the cookie.
+///
+/// # Errors
+/// A save that cannot be carried out.
+pub fn plan(
+    opened: &Opened,
+    directive: Directive,
+    issuer: Issuer<'_>,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+) -> Result<Plan, Broken> {
+    match directive {
+        Directive::Keep => Ok(Plan::Cookie(CookieAction::Keep)),
+        Directive::Broken(broken) => Err(broken),
+        Directive::EndOthers => Ok(match end_others(opened, &opened.dict(), issuer.policy) {
+            Some(change) => Plan::Write(Box::new(Write::of(change, CookieAction::Keep))),
+            None => Plan::Cookie(CookieAction::Keep),
+        }),
+        Directive::Delete { all, .. } => Ok(delete(opened, all, issuer.policy)),
+        Directive::Save(save) => {
+            let base = opened.dict();
+            let dict = apply(&save, &base);
+            let is_empty = dict.members().next().is_none();
+            let is_nothing = save.dict.is_none() && save.patch.is_none();
+            if opened.token.is_none() && (is_empty || is_nothing) {
+                return Ok(Plan::Cookie(CookieAction::Keep));
+            }
+            let intent = Intent { save, base, tries: 1 };
+            let revision = opened.stored().map(|(_, _, revision)| revision);
+            write(opened, dict, revision, intent, issuer, fresh)
+                .map(|write| Plan::Write(Box::new(write)))
+        }
+    }
+}
+
+/// A longer life for a session that [`Opened::is_due`]; a session in a cookie moves into the store.
+///
+/// # Errors
+/// A ticket that would be too large, or a dict that cannot be kept.
+pub fn refresh(
+    opened: &Opened,
+    issuer: Issuer<'_>,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+) -> Result<Plan, Broken> {
+    let Some(token) = &opened.token else {
+        return Ok(Plan::Cookie(CookieAction::Keep));
+    };
+    let Issuer { policy, now, .. } = issuer;
+    let made = fresh()?;
+    let (key, id) = match opened.stored() {
+        Some((_, key, _)) => (key.clone(), token.id().clone()),
+        None => (made.key, made.id),
+    };
+    let previous = token.managed().map(|managed| Managed { id: id.clone(), ..managed.clone() });
+    let stamp = stamp(policy, previous.as_ref(), None, now, &id)?;
+    let issued = issue(&stamp, &key, IssueKind::Refreshed, false, opened.transport, issuer)?;
+    let change = match opened.stored() {
+        Some(_) => Change::Touch { id, exp: stamp.expires, seen: now },
+        None => {
+            let row = row(&token.dict, &stamp, &key, 1, made.nonce, policy)?;
+            Change::Create { id, row }
+        }
+    };
+    Ok(Plan::Write(Box::new(Write::of(change, CookieAction::Issue(issued)))))
+}
+
+impl Write {
+    fn of(change: Change, action: CookieAction) -> Self {
+        Self { change, then: None, action, settled: None, intent: None }
+    }
+
+    /// Whether it ends sessions and saves nothing: an answer must not claim it before it is done.
+    #[must_use]
+    pub fn is_an_end(&self) -> bool {
+        matches!(self.change, Change::Delete { .. } | Change::EndSubject { .. } | Change::EndAll)
+    }
+
+    /// What the client gets, now that it is carried out.
+    #[must_use]
+    pub fn into_action(self) -> CookieAction {
+        self.action
+    }
+
+    /// Goes on from what the store has answered; None where the write is carried out.
+    ///
+    /// # Errors
+    /// A save that cannot be carried out on top of what is there now, or a record that does not open.
+    pub fn retry(
+        &self,
+        applied: &Applied,
+        opened: &Opened,
+        issuer: Issuer<'_>,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    ) -> Result<Option<Retry>, Broken> {
+        match applied {
+            Applied::Done { .. } => Ok(None),
+            Applied::Conflict(theirs) => self.on_top_of(theirs, opened, issuer, fresh).map(Some),
+            Applied::Gone => self.without_it(opened, issuer, fresh).map(Some),
+        }
+    }
+
+    fn on_top_of(
+        &self,
+        theirs: &Row,
+        opened: &Opened,
+        issuer: Issuer<'_>,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    ) -> Result<Retry, Broken> {
+        let (Some(intent), Some((token, key, _))) = (&self.intent, opened.stored()) else {
+            return Ok(Retry::Ended);
+        };
+        let is_replaced = intent.save.dict.is_some();
+        let on_conflict = issuer.policy.on_conflict;
+        if intent.tries >= TRIES || (is_replaced && on_conflict == OnConflict::Fail) {
+            return Ok(Retry::Refused);
+        }
+        let current = record::open(theirs.data.clone(), key, token.id(), theirs.rev)
+            .map_err(|error| Broken { reason: error.to_string(), bytes: theirs.data.len() })?;
+        let (dict, settled) = match (is_replaced, on_conflict) {
+            (false, _) => (apply(&intent.save, &current), Settled::Merged),
+            (true, OnConflict::Overwrite) => {
+                (apply(&intent.save, &intent.base), Settled::Overwritten)
+            }
+            (true, OnConflict::Rebase | OnConflict::Fail) => {
+                let mine = apply(&intent.save, &intent.base);
+                (rebase(&intent.base, &mine, &current), Settled::Rebased)
+            }
+        };
+        let next = Intent { tries: intent.tries + 1, ..intent.clone() };
+        let mut write = write(opened, dict, Some(theirs.rev), next, issuer, fresh)?;
+        write.settled = Some(settled);
+        Ok(Retry::Again(Box::new(write)))
+    }
+
+    /// The session is not there any more: only a log-in goes on, as a new one.
+    fn without_it(
+        &self,
+        opened: &Opened,
+        issuer: Issuer<'_>,
+        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    ) -> Result<Retry, Broken> {
+        let Some(intent) = self.intent.as_ref().filter(|intent| intent.tries < TRIES) else {
+            return Ok(Retry::Ended);
+        };
+        let dict = apply(&intent.save, &intent.base);
+        let user = |dict| issuer.policy.subject.as_ref().and_then(|path| subject::of(dict, path));
+        if user(&dict).is_none() || user(&dict) == user(&intent.base) {
+            return Ok(Retry::Ended);
+        }
+        let next = Intent { tries: intent.tries + 1, ..intent.clone() };
+        let write = write(opened, dict, None, next, issuer, fresh)?;
+        Ok(Retry::Again(Box::new(write)))
+    }
+}
+
+/// The dict that a save makes of what is there.
+fn apply(save: &Save, current: &Dict) -> Dict {
+    let dict = save.dict.as_ref().unwrap_or(current);
+    match &save.patch {
+        Some(patch) => merge::merge(dict, patch),
+        None => dict.clone(),
+    }
+}
+
+/// The write that keeps `dict`: at that revision of the session that the request came with, or, for
+/// None, as a new session.
+fn write(
+    opened: &Opened,
+    dict: Dict,
+    revision: Option<u64>,
+    intent: Intent,
+    issuer: Issuer<'_>,
+    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+) -> Result<Write, Broken> {
+    let Issuer { policy, now, .. } = issuer;
+    let size = dict.as_str().len();
+    claims::check_save(&dict, policy, true, now).map_err(|reason| Broken {
+        reason: format!("the dict cannot be saved: {reason}"),
+        bytes: size,
+    })?;
+    check_header(&dict, policy)?;
+    let kind = match (&intent.save.dict, &intent.save.patch) {
+        (Some(_), _) => IssueKind::Saved,
+        (None, Some(_)) => IssueKind::Merged,
+        (None, None) => IssueKind::Renewed,
+    };
+    let asked = Asked { kind, max_age: intent.save.max_age, renew: intent.save.renew };
+    let before = opened.token.as_ref().map(|_| &intent.base);
+    let successor = Successor::of(before, &dict, asked, policy);
+    let stored = opened.stored().zip(revision);
+    let made = fresh()?;
+    let managed = opened.token.as_ref().and_then(VerifiedToken::managed);
+    let (id, key) = match (&successor, &stored) {
+        (Successor::Same, Some(((token, key, _), _))) => (token.id().clone(), (*key).clone()),
+        _ => (made.id, made.key),
+    };
+    let previous = managed
+        .filter(|_| !matches!(successor, Successor::Another))
+        .map(|managed| Managed { id: id.clone(), ..managed.clone() });
+    let stamp = stamp(policy, previous.as_ref(), asked.max_age, now, &id)?;
+    let next = revision.map_or(1, |revision| revision + 1);
+    let row = row(&dict, &stamp, &key, next, made.nonce, policy)?;
+    let renewed = stored.is_some() && !matches!(successor, Successor::Same);
+    let issued = issue(&stamp, &key, kind, renewed, opened.transport, issuer)?;
+    let then = intent.save.others.then(|| end_others_but(&id, &dict, policy)).flatten();
+    let change = match stored {
+        None => Change::Create { id, row },
+        Some((_, expected)) if !renewed => Change::Save { id, expected, row },
+        Some(((token, ..), expected)) => {
+            Change::Renew { old: token.id().clone(), expected, id, row }
+        }
+    };
+    let action = CookieAction::Issue(issued);
+    Ok(Write { change, then, action, settled: None, intent: Some(intent) })
+}
+
+fn delete(opened: &Opened, all: bool, policy: &Policy) -> Plan {
+    let action = CookieAction::Expire {
+        set_cookie: policy.cookie.expire(opened.transport),
+        session: opened.token.as_ref().map(|token| token.id().clone()),
+    };
+    let this = opened.stored().map(|(token, ..)| Change::Delete { id: token.id().clone() });
+    let user = policy.subject.as_ref().filter(|_| all);
+    let user = user.and_then(|path| SubjectHash::of(&opened.dict(), path));
+    let every = user.map(|subject| Change::EndSubject { subject, except: None });
+    // This one by its id in any case: it may have been saved before its user was known by a path.
+    let mut changes = this.into_iter().chain(every);
+    match changes.next() {
+        None => Plan::Cookie(action),
+        Some(change) => {
+            let then = changes.next();
+            Plan::Write(Box::new(Write { then, ..Write::of(change, action) }))
+        }
+    }
+}
+
+/// The end of each other session of the user of this one.
+fn end_others(opened: &Opened, dict: &Dict, policy: &Policy) -> Option<Change> {
+    let token = opened.token.as_ref()?;
+    end_others_but(token.id(), dict, policy)
+}
+
+fn end_others_but(id: &SessionId, dict: &Dict, policy: &Policy) -> Option<Change> {
+    let subject = SubjectHash::of(dict, policy.subject.as_ref()?)?;
+    Some(Change::EndSubject { subject, except: Some(id.clone()) })
+}
+
+fn stamp(
+    policy: &Policy,
+    previous: Option<&Managed>,
+    max_age: Option<u64>,
+    now: Timestamp,
+    id: &SessionId,
+) -> Result<Stamp, Broken> {
+    // The configuration sees to it that sessions in a store have a lifetime.
+    Stamp::new(policy, previous, max_age, now, || id.clone())
+        .ok_or_else(|| Broken { reason: "session.ttl is not set".into(), bytes: 0 })
+}
+
+fn row(
+    dict: &Dict,
+    stamp: &Stamp,
+    key: &SessionKey,
+    rev: u64,
+    nonce: [u8; 12],
+    policy: &Policy,
+) -> Result<Row, Broken> {
+    let id = &stamp.managed.id;
+    let data = record::seal(dict, key, id, rev, nonce).ok_or_else(|| Broken {
+        reason: "the dict could not be sealed".into(),
+        bytes: dict.as_str().len(),
+    })?;
+    let subject = policy.subject.as_ref().and_then(|path| SubjectHash::of(dict, path));
+    let (start, seen) = (stamp.managed.start, stamp.managed.issued);
+    Ok(Row { rev, start, seen, exp: stamp.expires, subject, data })
+}
+
+/// A ticket on its way to the client.
+fn issue(
+    stamp: &Stamp,
+    key: &SessionKey,
+    kind: IssueKind,
+    renewed: bool,
+    transport: Transport,
+    issuer: Issuer<'_>,
+) -> Result<Issued, Broken> {
+    let Issuer { keys, policy, now } = issuer;
+    let ticket = ticket::issue(stamp, key, keys, policy)
+        .ok_or_else(|| Broken { reason: "the signing key failed".into(), bytes: 0 })?;
+    let bytes = policy.cookie.bytes_with(ticket.as_bytes());
+    if bytes > policy.max_cookie_bytes {
+        let limit = policy.max_cookie_bytes;
+        let reason = format!("the cookie would be longer than session.max_cookie_bytes = {limit}");
+        return Err(Broken { reason, bytes });
+    }
+    Ok(Issued {
+        set_cookie: policy.cookie.issue(&ticket, stamp.max_age, now, transport),
+        cookie_bytes: bytes,
+        session: Some(stamp.managed.id.clone()),
+        kind,
+        renewed,
+    })
+}
+
+#[cfg(test)]
+mod tests;

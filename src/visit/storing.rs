@@ -1,0 +1,222 @@
+//! What a visit asks of the store, and what is made of its answers. No log-out is claimed that did
+//! not happen, and no outage is taken for one.
+
+use std::sync::Arc;
+
+use super::access;
+use super::fields::RequestHead;
+use super::response::{AnswerFault, Done};
+use crate::clock;
+use crate::config::{Config, OnBadSave, OnOutage};
+use crate::metrics::{Action, Conflict};
+use crate::session::directive::{Broken, Directive};
+use crate::session::lifetime::SessionId;
+use crate::session::stored::{self, Fresh, Issuer, Plan, Retry, Settled, Write};
+use crate::session::{CookieAction, OnConflict, Opened, Outcome, Policy};
+use crate::state::{Shared, State};
+use crate::store::Store;
+use crate::store::operation::{Change, Outage};
+use crate::store::record::SessionKey;
+use crate::time::Timestamp;
+
+/// Loads the dict that a session awaits.
+///
+/// # Errors
+/// The request is to be refused: nothing is known of its session.
+pub(super) async fn load(
+    shared: &Shared,
+    opened: &mut Opened,
+    on_outage: OnOutage,
+) -> Result<(), Outage> {
+    let (Some(store), Some(id)) = (&shared.store, opened.awaits().cloned()) else {
+        return Ok(());
+    };
+    let loaded = match shared.counted(store.load(id, clock::now()).await) {
+        Ok(loaded) => opened.complete(loaded).map_err(|error| {
+            log::error!(error:% = error; "a stored session cannot be read");
+            Outage::Protocol
+        }),
+        Err(outage) => Err(outage),
+    };
+    if let Err(outage) = loaded {
+        opened.is_out_of_reach();
+        if on_outage == OnOutage::Refuse {
+            return Err(outage);
+        }
+    }
+    Ok(())
+}
+
+/// What became of what an answer asked for.
+enum End {
+    /// It is carried out.
+    Done(CookieAction, Option<Settled>),
+    /// Others had written the session.
+    Refused,
+    /// The session had ended.
+    Ended,
+    /// The store did not carry it out.
+    Away(Outage),
+}
+
+/// Carries out what an answer asks for, in the store and then in the cookie.
+pub(super) async fn close(
+    shared: &Arc<Shared>,
+    state: &State,
+    policy: &Policy,
+    request: &impl RequestHead,
+    directive: Directive,
+    opened: &Opened,
+    visit: (&Config, &str),
+    now: Timestamp,
+) -> Result<Done, AnswerFault> {
+    let (config, id) = visit;
+    let is_end = matches!(directive, Directive::Delete { .. } | Directive::EndOthers);
+    let issuer = Issuer { keys: &state.keys, policy, now };
+    let end = match plan(opened, directive, issuer) {
+        // Nothing is known of the session: nothing can be put on top of it, and nothing ended.
+        Ok(_) if opened.outcome() == Outcome::Unavailable => Ok(End::Away(Outage::Connect)),
+        Ok(Plan::Cookie(action)) => Ok(End::Done(action, None)),
+        Ok(Plan::Write(write)) => apply(shared, opened, issuer, *write).await,
+        Err(broken) => Err(broken),
+    };
+    let path = || access::path(request);
+    match end {
+        Ok(End::Done(action, settled)) => {
+            if let Some(settled) = settled {
+                shared.metrics.session_conflict(match settled {
+                    Settled::Rebased => Conflict::Rebased,
+                    Settled::Merged => Conflict::Merged,
+                    Settled::Overwritten => Conflict::Overwritten,
+                });
+            }
+            Ok(super::response::carry_out(shared, state, opened, action, now, None))
+        }
+        Ok(End::Ended) => {
+            shared.metrics.session_conflict(Conflict::Ended);
+            shared.metrics.session_written(Action::Conflict);
+            log::warn!(
+                path = path().as_str(), request_id = id;
+                "the session ended while the request was under way: its save is dropped"
+            );
+            match policy.on_conflict {
+                OnConflict::Fail => Err(AnswerFault::Conflict),
+                _ => Ok(Done { action: Some(Action::Conflict), ..Done::default() }),
+            }
+        }
+        Ok(End::Refused) => {
+            shared.metrics.session_conflict(Conflict::Refused);
+            shared.metrics.session_written(Action::Conflict);
+            log::warn!(
+                path = path().as_str(), request_id = id;
+                "others wrote the session while the request was under way: its save is refused"
+            );
+            Err(AnswerFault::Conflict)
+        }
+        Ok(End::Away(outage)) => {
+            shared.metrics.session_written(Action::Rejected);
+            log::error!(
+                cause = outage.to_string().as_str(), path = path().as_str(),
+                request_id = id;
+                "the session store did not carry out a write"
+            );
+            match config.on_bad_save {
+                OnBadSave::Ignore if !is_end => {
+                    Ok(Done { action: Some(Action::Rejected), ..Done::default() })
+                }
+                _ => Err(AnswerFault::StoreAway),
+            }
+        }
+        Err(broken) => super::response::bad_save(shared, config, request, id, &broken),
+    }
+}
+
+/// Extends a session that is due; what the store does not carry out changes nothing.
+pub(super) async fn refresh(
+    shared: &Arc<Shared>,
+    state: &State,
+    policy: &Policy,
+    opened: &Opened,
+    now: Timestamp,
+) -> Done {
+    let issuer = Issuer { keys: &state.keys, policy, now };
+    let planned = stored::refresh(opened, issuer, &mut fresh);
+    let applied = match planned {
+        Ok(Plan::Cookie(action)) => Ok(End::Done(action, None)),
+        Ok(Plan::Write(write)) => apply(shared, opened, issuer, *write).await,
+        Err(broken) => Err(broken),
+    };
+    match applied {
+        Ok(End::Done(action, _)) => {
+            super::response::carry_out(shared, state, opened, action, now, opened.token())
+        }
+        Ok(End::Ended | End::Refused) => super::response::skipped(shared),
+        Ok(End::Away(outage)) => {
+            log::warn!(cause = outage.to_string().as_str(); "the session could not be refreshed");
+            Done::default()
+        }
+        Err(Broken { reason, bytes }) => {
+            log::warn!(reason = reason.as_str(), bytes; "the session could not be refreshed");
+            Done::default()
+        }
+    }
+}
+
+fn plan(opened: &Opened, directive: Directive, issuer: Issuer<'_>) -> Result<Plan, Broken> {
+    stored::plan(opened, directive, issuer, &mut fresh)
+}
+
+/// Has the store carry out a write, on top of what others have written where it comes to that.
+async fn apply(
+    shared: &Shared,
+    opened: &Opened,
+    issuer: Issuer<'_>,
+    mut write: Write,
+) -> Result<End, Broken> {
+    let Some(store) = &shared.store else {
+        return Ok(End::Away(Outage::Connect));
+    };
+    loop {
+        let applied = match shared.counted(store.apply(write.change.clone(), clock::now()).await) {
+            Ok(applied) => applied,
+            Err(outage) => return Ok(End::Away(outage)),
+        };
+        match write.retry(&applied, opened, issuer, &mut fresh)? {
+            None => break,
+            Some(Retry::Again(again)) => write = *again,
+            Some(Retry::Refused) => return Ok(End::Refused),
+            Some(Retry::Ended) => return Ok(End::Ended),
+        }
+    }
+    if let Some(then) = write.then.take()
+        && let Err(outage) = end(shared, store, then).await
+    {
+        return Ok(End::Away(outage));
+    }
+    let settled = write.settled;
+    Ok(End::Done(write.into_action(), settled))
+}
+
+async fn end(shared: &Shared, store: &Store, change: Change) -> Result<(), Outage> {
+    shared.counted(store.apply(change, clock::now()).await).map(|_| ())
+}
+
+/// Random bytes for one write.
+fn fresh() -> Result<Fresh, Broken> {
+    let mut bytes = [0; 60];
+    // Two records sealed with one nonce would open each other.
+    getrandom::fill(&mut bytes).map_err(|error| Broken {
+        reason: format!("no randomness for a session: {error}"),
+        bytes: 0,
+    })?;
+    let mut id = [0; 16];
+    let mut key = [0; 32];
+    let mut nonce = [0; 12];
+    id.copy_from_slice(&bytes[..16]);
+    key.copy_from_slice(&bytes[16..48]);
+    nonce.copy_from_slice(&bytes[48..]);
+    let made = Fresh { id: SessionId::from_bytes(id), key: SessionKey::from_bytes(key), nonce };
+    zeroize::Zeroize::zeroize(&mut bytes);
+    zeroize::Zeroize::zeroize(&mut key);
+    Ok(made)
+}

@@ -1,0 +1,187 @@
+"""What holds for every adapter, written once: a suite takes `Rules` and says how its app is started.
+
+The app of each language (in apps/) answers to these, and is otherwise as its framework wants it:
+
+    GET  /show            the session as JSON
+    GET  /read            looks into the session, changes nothing
+    POST /set?key=K       puts what the body is as JSON under K
+    POST /drop?key=K      takes K out
+    POST /login?name=N    a new id in the framework's own way, then "user" is N
+    POST /logout          ends the session in the framework's own way
+    POST /bad?key=K       puts an object of the language under K
+"""
+
+import json
+import unittest
+
+from support import Client, Folder, Recorder, Sidecar
+
+
+class Rules:
+    """Beside unittest.TestCase. `start` gives an app; the rest says what the language can tell apart."""
+
+    # What comes back from the app as the same JSON text; where a language cannot, its suite says so.
+    tells_empty_objects = True
+    keeps_big_integers_apart = True
+    # The keys that the framework has in the session for itself; they are left out of what is compared.
+    own_keys = ()
+
+    @classmethod
+    def start(cls, folder, prefix):
+        raise NotImplementedError
+
+    @classmethod
+    def setUpClass(cls):
+        folder = Folder()
+        cls.addClassCleanup(folder.stop)
+        cls.folder = folder.path
+        cls.app = cls.start(cls.folder, "X-Session")
+        cls.addClassCleanup(cls.app.stop)
+        cls.recorder = Recorder(cls.app.port)
+        cls.addClassCleanup(cls.recorder.stop)
+        cls.sidecar = Sidecar(cls.recorder.port, cls.folder)
+        cls.addClassCleanup(cls.sidecar.stop)
+
+    def setUp(self):
+        self.browser = Client(self.sidecar.port)
+
+    def show(self, browser=None):
+        answer = (browser or self.browser).get("/show")
+        self.assertEqual(answer.status, 200, answer)
+        return {name: value for name, value in answer.json().items() if name not in self.own_keys}
+
+    def put(self, key, text, browser=None):
+        answer = (browser or self.browser).post(f"/set?key={key}", text)
+        self.assertEqual(answer.status, 200, answer)
+
+    def kept(self):
+        """What the sidecar brings to the app, key by key, each as it is written."""
+        self.browser.get("/read")
+        return self.recorder.exchanges[-1]["in"]
+
+    def with_session(self, text):
+        self.browser.cookies["session"] = self.sidecar.token(text)
+
+    def test_a_value_comes_back_on_the_next_request(self):
+        self.assertEqual(self.show(), {})
+        self.put("n", "1")
+        self.assertEqual(self.show(), {"n": 1})
+        self.put("cart", '{"hat":2,"tie":[1,2.5,true,false,null,"x"]}')
+        self.assertEqual(self.show(), {"n": 1, "cart": {"hat": 2, "tie": [1, 2.5, True, False, None, "x"]}})
+        self.browser.post("/drop?key=n")
+        self.assertEqual(list(self.show()), ["cart"])
+
+    def test_another_instance_takes_over_in_the_middle(self):
+        second = self.start(self.folder, "X-Session")
+        self.addCleanup(second.stop)
+        beside = Sidecar(second.port, self.folder, key=self.sidecar.key)
+        self.addCleanup(beside.stop)
+        self.put("n", "1")
+        there = self.browser.other(beside.port)
+        self.assertEqual(self.show(there), {"n": 1})
+        self.put("n", "2", there)
+        self.assertEqual(self.show(), {"n": 2})
+
+    def test_text_survives_whatever_is_in_it(self):
+        texts = ["Zoë", "汉字", "😀", "\x7f DEL", "\" \\ / \n\r\t\0\x1f", "\u2028\u2029", "</script>", "é\u0301"]
+        for text in texts:
+            with self.subTest(text=text):
+                self.put("text", json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f"))
+                self.assertEqual(self.show()["text"], text)
+
+    def test_a_key_survives_whatever_is_in_it(self):
+        for key in ["Zoë", "\x7f", "0", "-1", "a|b", "a.b", "", "__proto__", "😀"]:
+            with self.subTest(key=key):
+                self.with_session(json.dumps({key: 1, "old": 1}))
+                self.put("new", "2")
+                there = json.loads(self.kept())
+                self.assertEqual((there[key], there["new"]), (1, 2))
+
+    def test_numbers_stay_what_they_are(self):
+        self.put("numbers", "[0,-1,9007199254740993,-9007199254740993,9223372036854775807,1.5,-0.25]")
+        self.assertIn("[0,-1,9007199254740993,-9007199254740993,9223372036854775807,1.5,-0.25]", self.kept())
+
+    def test_unchanged_values_keep_their_text(self):
+        for text in ["{}", "[]", "1.10", "1e400", "-0.0", "123456789012345678901234567890", '{"a":{},"b":[]}', "1.0",
+                     '{"0":1}', '"\\ud83d\\ude00"', "[[],{}]", "null", '{"":1}']:
+            with self.subTest(text=text):
+                self.with_session(f'{{"old":{text}}}')
+                self.put("new", "1")
+                self.assertIn(f'"old":{text}', self.kept())
+
+    def test_empty_arrays_and_objects_keep_their_kind(self):
+        self.put("empty", '[[],"x"]')
+        self.assertIn('[[],"x"]', self.kept())
+        if self.tells_empty_objects:
+            self.put("empty", '[{},"x"]')
+            self.assertIn('[{},"x"]', self.kept())
+
+    def test_integers_of_any_length_stay_integers(self):
+        if self.keeps_big_integers_apart:
+            self.put("id", "[123456789012345678901234567890]")
+            self.assertIn("[123456789012345678901234567890]", self.kept())
+
+    def test_nothing_is_saved_when_nothing_changed(self):
+        self.assertEqual(self.browser.get("/read").status, 200)
+        self.assertEqual(self.recorder.last(), {})
+        self.put("n", '{"a":[1]}')
+        before = self.sidecar.writes()
+        for path in ["/read", "/show"]:
+            self.browser.get(path)
+            self.assertEqual(self.recorder.last(), {}, path)
+        self.put("n", '{"a":[1]}')
+        self.assertEqual(self.recorder.last(), {}, "the same value again")
+        self.assertEqual(self.sidecar.writes(), before)
+        self.put("n", '{"a":[2]}')
+        self.assertEqual(self.sidecar.writes(), {**before, "saved": before["saved"] + 1})
+
+    def test_a_log_in_gets_a_new_id_and_keeps_the_rest(self):
+        self.put("cart", "[1]")
+        self.assertEqual(self.browser.post("/login?name=Ann").status, 200)
+        said = self.recorder.last()
+        self.assertEqual(said.pop("Renew", None), "1")
+        said.pop("Max-Age", None)
+        self.assertEqual(list(said), ["Save"])
+        self.assertEqual(self.show()["user"], "Ann")
+        self.assertEqual(self.show()["cart"], [1])
+
+    def test_a_log_out_ends_the_session(self):
+        self.browser.post("/login?name=Ann")
+        self.assertIn("session", self.browser.cookies)
+        self.assertLess(self.browser.post("/logout").status, 400)
+        self.assertEqual(self.recorder.last(), {"Delete": "1"})
+        self.assertNotIn("session", self.browser.cookies)
+        self.assertEqual(self.show(), {})
+
+    def test_what_json_cannot_hold_is_an_error_with_its_key(self):
+        self.put("n", "1")
+        log = len(self.app.text())
+        answer = self.browser.post("/bad?key=thing")
+        self.assertEqual(answer.status, 500, answer)
+        self.assertEqual(self.recorder.last(), {})
+        self.app.find(lambda line: line if "thing" in line and "session" in line.lower() else None)
+        self.assertIn("thing", self.app.text()[log:])
+        self.assertEqual(self.show(), {"n": 1})
+
+    def test_without_the_header_it_refuses_to_work(self):
+        direct = Client(self.app.port)
+        for method, path in [("GET", "/read"), ("GET", "/show"), ("POST", "/login?name=Ann")]:
+            answer = direct.request(method, path, "")
+            self.assertEqual(answer.status, 500, answer)
+            self.assertEqual(answer.session_headers(), {})
+        self.app.find(lambda line: line if "X-Session" in line and "missing" in line else None)
+
+    def test_the_headers_may_have_another_name(self):
+        app = self.start(self.folder, "X-Visit")
+        self.addCleanup(app.stop)
+        sidecar = Sidecar(app.port, self.folder, headers='session = "X-Visit"')
+        self.addCleanup(sidecar.stop)
+        browser = Client(sidecar.port)
+        self.put("n", "1", browser)
+        self.assertEqual(self.show(browser), {"n": 1})
+        self.assertLess(browser.post("/logout").status, 400)
+        self.assertEqual(self.show(browser), {})
+
+
+# `Rules` alone is no test case: unittest collects what is one.
+assert not issubclass(Rules, unittest.TestCase)
