@@ -125,7 +125,7 @@ async fn act(
 ) -> Result<ExitCode, Failure> {
     let now = clock::now();
     let subject = |text: &str| match config.session.subject {
-        Some(_) => Ok(SubjectHash::of_text("cloakroom:", text.as_bytes())),
+        Some(_) => Ok(SubjectHash::of_text(text.as_bytes())),
         None => Err(Failure::Usage(
             "session.subject is not set in the configuration: no session is known to be anybody's"
                 .into(),

@@ -121,8 +121,7 @@ impl Policy {
         now: Timestamp,
     ) -> bool {
         let log = &self.revocations.log;
-        let subject =
-            || self.subject.as_ref().and_then(|path| SubjectHash::of("cloakroom:", dict, path));
+        let subject = || self.subject.as_ref().and_then(|path| SubjectHash::of(dict, path));
         !log.is_empty() && log.revokes(session, managed, subject, now)
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::lifetime::SessionId;
 use crate::time::Timestamp;
 
-mod log;
+mod entries;
 
-pub use log::Log;
+pub use entries::Log;
 
 /// What is revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
 use super::refreshing::Refreshing;
+use super::storing::Ends;
 use super::{Stay, Visit, access, caching, storing};
 use crate::clock;
 use crate::config::{Config, OnBadSave};
@@ -235,7 +236,13 @@ async fn decide(
                 )
                 .await;
             }
+            let ends = Ends::of(&directive);
             match session::close(opened, directive, &current.keys, &policy, now, fresh_id) {
+                Ok(action) if policy.store == Some(Holds::Revocations) => {
+                    let id = visit.id();
+                    ends.write(shared, request, id, opened, &action, &policy, now).await?;
+                    Ok(carry_out(shared, &current, opened, action, now, None))
+                }
                 Ok(action) => Ok(carry_out(shared, &current, opened, action, now, None)),
                 Err(broken) => bad_save(shared, config, request, visit.id(), &broken),
             }

@@ -16,7 +16,8 @@
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
-//! Where a session is that outgrows the cookie: [`store`], [`store_start`].
+//! Where a session is that outgrows the cookie: [`store`], [`store_start`]; [`revocations`] of
+//! those that do not; [`session_command`] for operators.
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
@@ -71,8 +72,10 @@ mod reload_files;
 mod request_header;
 mod request_id;
 mod response_strip;
+mod revocations;
 mod rotation;
 mod routes;
+mod session_command;
 mod shutdown;
 mod smuggling;
 mod spoofing;

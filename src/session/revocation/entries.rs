@@ -143,7 +143,7 @@ mod tests {
     }
 
     fn user(name: &str) -> SubjectHash {
-        SubjectHash::of_text("", name.as_bytes())
+        SubjectHash::of_text(name.as_bytes())
     }
 
     fn log(entries: &[(Revoked, u64, u64)]) -> Log {
