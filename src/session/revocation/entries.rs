@@ -1,6 +1,7 @@
 //! What has ended before its time, as a log says that all sidecars write to and follow.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::session::lifetime::{Managed, SessionId};
 use crate::store::operation::{Revocation, Revoked};
@@ -9,7 +10,10 @@ use crate::time::Timestamp;
 
 /// How long another sidecar may take to learn of a revocation. What it renews meanwhile it renews for
 /// sessions that have ended.
-const NEWS: std::time::Duration = std::time::Duration::from_secs(2);
+const NEWS: Duration = Duration::from_secs(2);
+
+/// Tokens say in whole seconds when their session began. Who logs in again at once must be in.
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The revocations that are known from the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +42,8 @@ impl Moment {
         // What does not say when it was issued is older than everything.
         managed.is_none_or(|managed| {
             managed.issued < self.before
-                || (managed.start < self.before && managed.issued < self.before.plus(NEWS))
+                || (managed.start.plus(SECOND) <= self.before
+                    && managed.issued < self.before.plus(NEWS))
         })
     }
 
@@ -130,8 +135,6 @@ impl Log {
 mod tests {
     #![allow(clippy::panic, reason = "tests may panic")]
 
-    use std::time::Duration;
-
     use super::*;
 
     fn at(millis: u64) -> Timestamp {
@@ -182,8 +185,9 @@ mod tests {
     fn all_sessions_of_a_user_end_and_nobody_elses() {
         let log = log(&[(Revoked::Subject(user("ada")), 10_000, 900_000)]);
         assert!(ends(&log, 1, 0, 9_999));
-        // Who logs in at once is in.
+        // Who logs in at once is in, though the token has the beginning of the second.
         assert!(!ends(&log, 1, 10_000, 10_000));
+        assert!(!ends(&log, 1, 9_001, 10_000));
         // What a sidecar renewed that did not know yet has ended as well.
         assert!(ends(&log, 1, 0, 11_999));
         assert!(!ends(&log, 1, 0, 12_000));
