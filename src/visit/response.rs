@@ -17,6 +17,7 @@ use crate::config::{Config, OnBadSave};
 use crate::metrics::Action;
 use crate::session::directive::{self, Broken, Control, Directive};
 use crate::session::lifetime::SessionId;
+use crate::session::stored::Issuer;
 use crate::session::recent::REMEMBERED;
 use crate::session::{
     self, CookieAction, Holds, IssueKind, Opened, Outcome, Policy, VerifiedToken,
@@ -239,8 +240,9 @@ async fn decide(
             let ends = Ends::of(&directive);
             match session::close(opened, directive, &current.keys, &policy, now, fresh_id) {
                 Ok(action) if policy.store == Some(Holds::Revocations) => {
-                    let id = visit.id();
-                    ends.write(shared, request, id, opened, &action, &policy, now).await?;
+                    let issuer = Issuer { keys: &current.keys, policy: &policy, now };
+                    let told = (request, visit.id());
+                    ends.write(shared, opened, &action, issuer, told).await?;
                     Ok(carry_out(shared, &current, opened, action, now, None))
                 }
                 Ok(action) => Ok(carry_out(shared, &current, opened, action, now, None)),

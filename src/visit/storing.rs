@@ -227,12 +227,10 @@ impl Ends {
     pub(super) async fn write(
         self,
         shared: &Shared,
-        request: &impl RequestHead,
-        id: &str,
         opened: &Opened,
         action: &CookieAction,
-        policy: &Policy,
-        now: Timestamp,
+        Issuer { policy, now, .. }: Issuer<'_>,
+        (request, id): (&impl RequestHead, &str),
     ) -> Result<(), AnswerFault> {
         let (Some(store), Some(token)) = (&shared.store, opened.token()) else {
             return Ok(());
