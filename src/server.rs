@@ -123,7 +123,7 @@ impl Server {
         metrics.backend_healthy.set(1);
         let room = descriptors::make_room(config.limits.connections);
         let state = State {
-            key_uses: metrics.key_uses(&keys),
+            key_uses: Arc::new(metrics.key_uses(&keys)),
             upstream: Arc::new(Upstream::new(&config)),
             tls,
             keys,

@@ -29,7 +29,7 @@ pub(crate) use drain::Drain;
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) keys: KeyRing,
-    pub(crate) key_uses: KeyUses,
+    pub(crate) key_uses: Arc<KeyUses>,
     pub(crate) upstream: Arc<Upstream>,
     /// The certificate for clients, where there are TLS listeners.
     pub(crate) tls: Option<Arc<ServerConfig>>,

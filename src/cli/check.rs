@@ -5,11 +5,13 @@ use std::path::Path;
 use clap::Args;
 
 use super::{ConfigArgs, Failure, print};
-use crate::config::file::{self, Overrides, Reading};
+use crate::config::file::{self, Loaded, Overrides, Reading};
 use crate::fault::Fault;
 use crate::keys::source;
 use crate::server;
 use crate::store::file::FileStore;
+
+mod wear;
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -18,13 +20,17 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
-    let effective = check(&args.config.config).map_err(Failure::Configuration)?;
+    let Loaded { config, effective, .. } =
+        check(&args.config.config).map_err(Failure::Configuration)?;
+    for warning in wear::warnings(&config) {
+        eprintln!("cloakroom: {warning}");
+    }
     let text = toml::to_string(&effective)
         .map_err(|error| Failure::Runtime(format!("the configuration cannot be shown: {error}")))?;
     print(&text)
 }
 
-fn check(path: &Path) -> Result<toml::Table, Vec<Fault>> {
+fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
     let Reading { mut loaded, keys } = file::read_file(path, &Overrides::default());
     let mut faults = match keys.as_slice() {
         // That there are none is a fault already.
@@ -40,7 +46,7 @@ fn check(path: &Path) -> Result<toml::Table, Vec<Fault>> {
         faults.extend(faulty.map(|error| Fault::of_flag("store.url:", error.to_string())));
     }
     match loaded {
-        Ok(loaded) if faults.is_empty() => Ok(loaded.effective),
+        Ok(loaded) if faults.is_empty() => Ok(loaded),
         loaded => {
             faults.extend(loaded.err().unwrap_or_default());
             // What is wrong in the file of revoked sessions comes behind.
@@ -63,7 +69,9 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let prefix = format!("{}:", path.display());
         let local = |fault: Fault| fault.to_string().replace(&prefix, "");
-        check(&path).map_err(|faults| faults.into_iter().map(local).collect())
+        check(&path)
+            .map(|loaded| loaded.effective)
+            .map_err(|faults| faults.into_iter().map(local).collect())
     }
 
     #[test]

@@ -209,7 +209,8 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
         && old.config.backend_tls == config.backend_tls;
     let upstream =
         if same_backend { Arc::clone(&old.upstream) } else { Arc::new(Upstream::new(&config)) };
-    let state = State { key_uses: shared.metrics.key_uses(&keys), upstream, tls, keys, config };
+    let state =
+        State { key_uses: Arc::new(shared.metrics.key_uses(&keys)), upstream, tls, keys, config };
     let state = Arc::new(state);
     shared.state.store(Arc::clone(&state));
     log::info!(

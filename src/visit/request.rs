@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Method};
 use super::fields::{Fields, HeadFull, RequestHead};
 use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::Reply;
-use super::{Stay, Visit, request_id, storing};
+use super::{Visit, request_id, storing};
 use crate::clock;
 use crate::config::OddNames;
 use crate::routes::{self, Access};
@@ -150,7 +150,7 @@ pub(crate) async fn open_session(
             _ => refuse(request, login.as_deref()),
         });
     }
-    visit.stay = Stay::Open(opened);
+    visit.session = Some(opened);
     reply
 }
 

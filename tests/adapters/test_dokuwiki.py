@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from support import CACHE, Client, Folder, Recorder, Sidecar, alone
+from support import CACHE, ROOT, Client, Folder, Recorder, Sidecar, alone
 from test_php import ADAPTER, served
 
 PACKAGES = ["dokuwiki", "php-geshi", "php-phpseclib", "php-random-compat", "libphp-simplepie"]
@@ -23,10 +23,7 @@ def installed():
     fresh = CACHE / "dokuwiki-unpacking"
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    download = ["apt-get", "download", "-q", *PACKAGES]
-    if subprocess.run(download, cwd=fresh, capture_output=True).returncode != 0:
-        subprocess.run(["apt-get", "update", "-q"], check=True, capture_output=True)
-        subprocess.run(download, cwd=fresh, check=True, capture_output=True)
+    subprocess.run([ROOT / "tests/apt", "download", *PACKAGES], cwd=fresh, check=True, capture_output=True)
     for package in sorted(fresh.glob("*.deb")):
         subprocess.run(["dpkg", "-x", package, fresh], check=True)
     for path in fresh.rglob("*"):

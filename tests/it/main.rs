@@ -12,7 +12,7 @@
 //! [`bodies`] untouched; [`streams`] as they come, [`endings`] and no
 //! further; [`failure`] a backend that is away.
 //!
-//! What is a session: [`tokens`]; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
+//! What is a session: [`tokens`], [`sealed`] ones too; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
@@ -44,6 +44,7 @@ mod claims;
 mod cookie_cut;
 mod cookie_issue;
 mod corpora;
+mod corpora_jwe;
 mod corpora_jwk;
 mod corpora_jws;
 mod downgrade;
@@ -75,6 +76,7 @@ mod response_strip;
 mod revocations;
 mod rotation;
 mod routes;
+mod sealed;
 mod session_command;
 mod shutdown;
 mod smuggling;

@@ -279,7 +279,7 @@ fn each_key_has_one_secret_and_an_id_of_its_own() {
         ),
         (
             "[[keys]]\nsecret_env = 'A'\nalgorithm = 'hs256'",
-            r#"5: keys[1].algorithm = "hs256": expected "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384" or "EdDSA""#,
+            r#"5: keys[1].algorithm = "hs256": expected "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA" or "A256GCM""#,
         ),
         (
             "[[keys]]\nsecret_env = 'A'\nalgorithm = 'ES256'",
@@ -288,6 +288,10 @@ fn each_key_has_one_secret_and_an_id_of_its_own() {
         (
             "[[keys]]\npublic_key_file = 'A'",
             r#"3: keys[1].algorithm = "HS256" takes a secret: expected secret_file in place of a key pair"#,
+        ),
+        (
+            "[[keys]]\npublic_key_file = 'A'\nalgorithm = 'A256GCM'",
+            r#"5: keys[1].algorithm = "A256GCM" takes a secret: expected secret_file in place of a key pair"#,
         ),
         (
             "[[keys]]\nsecret_env = 'A'\nid = 'a'\n[[keys]]\nsecret_env = 'B'\nid = 'a'",
