@@ -156,7 +156,7 @@ mod tests {
             &["session", "list", "--subject", "7", "--json"],
             &["session", "show", "AQEBAQEBAQEBAQEBAQEBAQ"],
             &["session", "show", "-hEBAQEBAQEBAQEBAQEBAQ", "--json"],
-            &["session", "revoke", "--config", "f", "--", "--QEBAQEBAQEBAQEBAQEBAQ"],
+            &["session", "revoke", "--config", "f", "--", "--EBAQEBAQEBAQEBAQEBAQ"],
             &["session", "revoke", "--subject", "-7", "--config", "f"],
             &["session", "revoke", "--all"],
             &["keygen"],
