@@ -37,6 +37,9 @@ LABEL org.opencontainers.image.title="cloakroom" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 
+# For sessions in a file: a volume that is mounted here belongs to the user below.
+RUN install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/cloakroom
+
 # Nobody's, and a number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 EXPOSE 8080

@@ -2,6 +2,7 @@
 //! their own.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
@@ -25,6 +26,10 @@ impl Admin {
     async fn ready(&self) -> (StatusCode, String) {
         if self.shared.drain.has_begun() {
             return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into());
+        }
+        if !self.shared.log_is_read.load(Ordering::Acquire) {
+            let text = "the revocations have not been read\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, text.into());
         }
         let state = self.shared.state.load_full();
         let (away, what) = match &state.config.health_check {

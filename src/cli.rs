@@ -14,6 +14,7 @@ mod key;
 mod key_folder;
 mod keygen;
 mod run;
+mod session;
 mod token;
 
 /// Terminates cookie sessions in front of an app that has none.
@@ -32,6 +33,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Make and read session tokens
     Token(token::TokenArgs),
+    /// Look at the sessions in a store, and end them
+    Session(session::SessionArgs),
     /// Make a new key
     Keygen(keygen::KeygenArgs),
     /// Change the keys in a configuration: rotate, add, promote, retire
@@ -81,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(args).map(|()| ExitCode::SUCCESS),
         Command::Token(args) => token::run(&args).map_err(Failure::Usage),
+        Command::Session(args) => session::run(&args),
         Command::Keygen(args) => keygen::run(&args).map_err(Failure::Usage),
         Command::Key(args) => key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args).map(|()| ExitCode::SUCCESS),
@@ -149,6 +153,12 @@ mod tests {
             &["token", "encode", "-"],
             &["token", "encode", "{}", "--secret-file", "f"],
             &["token", "decode", "a.b.c", "--config", "f"],
+            &["session", "list", "--subject", "7", "--json"],
+            &["session", "show", "AQEBAQEBAQEBAQEBAQEBAQ"],
+            &["session", "show", "-hEBAQEBAQEBAQEBAQEBAQ", "--json"],
+            &["session", "revoke", "--config", "f", "--", "--EBAQEBAQEBAQEBAQEBAQ"],
+            &["session", "revoke", "--subject", "-7", "--config", "f"],
+            &["session", "revoke", "--all"],
             &["keygen"],
             &["keygen", "--algorithm", "HS512", "--out", "f"],
             &["key", "rotate"],
@@ -169,8 +179,13 @@ mod tests {
 
     #[test]
     fn misuse_is_exit_code_2_and_help_is_0() {
-        let misuse: [&[&str]; 9] = [
+        let misuse: [&[&str]; 14] = [
             &[],
+            &["session", "list"],
+            &["session", "show", "AQEB"],
+            &["session", "revoke"],
+            &["session", "revoke", "--all", "--subject", "7"],
+            &["session", "revoke", "AQEBAQEBAQEBAQEBAQEBAQ", "--all"],
             &["key"],
             &["key", "retire"],
             &["key", "add", "--leaked"],

@@ -1,6 +1,7 @@
 //! The keys that tokens are signed and verified with, or sealed and opened. Pure: [`source`] does the reading.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, UnboundKey};
 use aws_lc_rs::hmac;
@@ -426,10 +427,10 @@ impl fmt::Debug for Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyIndex(pub usize);
 
-/// The signing key and those still accepted.
-#[derive(Debug)]
+/// The signing key and those still accepted. A clone shares them.
+#[derive(Clone, Debug)]
 pub struct KeyRing {
-    keys: Vec<Key>,
+    keys: Arc<[Key]>,
 }
 
 impl KeyRing {
@@ -438,7 +439,7 @@ impl KeyRing {
     pub fn new(signing: Key, others: Vec<Key>) -> Self {
         let mut keys = others;
         keys.insert(0, signing);
-        Self { keys }
+        Self { keys: keys.into() }
     }
 
     /// The key that signs.

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -26,6 +27,7 @@ use crate::fault::Fault;
 use crate::keys::reload::Watch;
 use crate::metrics::Metrics;
 use crate::proxy::MAX_ATTEMPTS;
+use crate::session::Holds;
 use crate::session::cookie::Transport;
 use crate::session::recent::RecentWrites;
 use crate::state::{Apps, Drain, Shared, State};
@@ -34,6 +36,7 @@ use crate::store::{Home, Store};
 
 mod connection;
 mod descriptors;
+mod follow;
 mod handover;
 mod head;
 mod http2;
@@ -107,6 +110,7 @@ impl Server {
         let Ready { loaded, keys, tls } = ready;
         let config = loaded.config;
         let store = config.store.as_ref().map(open_store).transpose()?;
+        let holds = config.session.store;
         let mut bind = |role, listen| Bound::bind(role, listen, config.socket_mode, &mut inherited);
         let listeners = config
             .listeners()
@@ -117,7 +121,7 @@ impl Server {
         metrics.loaded(clock::now());
         let room = descriptors::make_room(config.limits.connections);
         let state = State {
-            key_uses: metrics.key_uses(&keys),
+            key_uses: Arc::new(metrics.key_uses(&keys)),
             apps: Apps::new(&config, &metrics),
             tls,
             keys,
@@ -125,10 +129,13 @@ impl Server {
         };
         let shared = Arc::new(Shared {
             state: ArcSwap::from_pointee(state),
+            replacing: Mutex::default(),
+            started: Instant::now(),
             metrics,
             recent: Mutex::new(RecentWrites::default()),
             store: store.map(Arc::new),
-            log: Arc::default(),
+            log_is_read: AtomicBool::new(holds != Some(Holds::Revocations)),
+            log_written: Notify::new(),
             refresh_left: Notify::new(),
             drain: Drain::default(),
             room: room.connections,
@@ -203,6 +210,12 @@ impl Server {
         let conf = Arc::new(self.pingora_conf());
         let options = ConnectorOptions::from_server_conf(&conf);
         tokio::spawn(probe::watch(Arc::clone(&self.shared), options));
+        if let Some(store) = follow::of_revocations(&self.shared) {
+            // What has ended is known before the first request.
+            let mut follower = follow::Follower::default();
+            follower.look(&self.shared, &store).await;
+            tokio::spawn(follow::follow(Arc::clone(&self.shared), follower));
+        }
         let (stop_proxy, proxy_stops) = watch::channel(false);
         // Metrics and health can be asked for until the very end.
         let (stop_rest, rest_stops) = watch::channel(false);

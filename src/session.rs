@@ -167,7 +167,9 @@ pub fn open_token(
         text: token.into(),
         home,
     };
-    if policy.revocations.revokes(token.id(), issued, now) {
+    if policy.revocations.revokes(token.id(), issued, now)
+        || policy.log_ends(token.id(), token.managed(), &token.dict, now)
+    {
         return Err(Rejection::Revoked);
     }
     Ok(token)

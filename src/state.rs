@@ -1,6 +1,8 @@
 //! What all requests share, and the snapshot of configuration and keys that a reload replaces.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -11,9 +13,9 @@ use crate::config::Config;
 use crate::keys::KeyRing;
 use crate::metrics::{KeyUses, Metrics};
 use crate::session::recent::RecentWrites;
-use crate::session::revocation::Revocations;
-use crate::store::operation::Outage;
+use crate::store::operation::{Outage, Revocation};
 use crate::store::{Answer, Store};
+use crate::time::Timestamp;
 
 mod apps;
 mod backend_health;
@@ -24,10 +26,11 @@ pub(crate) use backend_health::BackendHealth;
 pub(crate) use drain::Drain;
 
 /// Configuration and keys: replaced as a whole, never changed.
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) keys: KeyRing,
-    pub(crate) key_uses: KeyUses,
+    pub(crate) key_uses: Arc<KeyUses>,
     pub(crate) apps: Apps,
     /// The certificate for clients, where there are TLS listeners.
     pub(crate) tls: Option<Arc<ServerConfig>>,
@@ -36,13 +39,17 @@ pub(crate) struct State {
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) state: ArcSwap<State>,
+    /// Held by who replaces the state, so that nobody else's change is lost.
+    pub(crate) replacing: Mutex<()>,
+    pub(crate) started: Instant,
     pub(crate) metrics: Metrics,
     pub(crate) recent: Mutex<RecentWrites>,
     /// Where sessions are kept that outgrow the cookie, or what has ended before its time.
     pub(crate) store: Option<Arc<Store>>,
-    /// What has ended before its time, as the store says: empty where it holds no revocations.
-    #[allow(dead_code, reason = "read once the log is followed")]
-    pub(crate) log: Arc<ArcSwap<Revocations>>,
+    /// The revocations in the store have been read to the end once, or it holds none.
+    pub(crate) log_is_read: AtomicBool,
+    /// Told of each revocation that has been written.
+    pub(crate) log_written: Notify,
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,
@@ -51,6 +58,26 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// Puts another state into force.
+    pub(crate) fn replace(&self, next: impl FnOnce(&State) -> State) -> Arc<State> {
+        let _replacing = self.replacing.lock();
+        let next = Arc::new(next(&self.state.load()));
+        self.state.store(Arc::clone(&next));
+        next
+    }
+
+    /// Writes a revocation into the log that all sidecars follow.
+    pub(crate) async fn revoke(
+        &self,
+        store: &Store,
+        revocation: Revocation,
+        now: Timestamp,
+    ) -> Result<(), Outage> {
+        self.counted(store.revoke(revocation, now).await)?;
+        self.log_written.notify_one();
+        Ok(())
+    }
+
     /// Counts what the store answered, and hands on what it was.
     pub(crate) fn counted<T>(&self, answer: Answer<T>) -> Result<T, Outage> {
         let Answer { result, op, took } = answer;

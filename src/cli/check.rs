@@ -9,6 +9,7 @@ use crate::config::file::{self, Loaded, Overrides, Reading};
 use crate::fault::Fault;
 use crate::keys::source;
 use crate::server;
+use crate::store::file::FileStore;
 
 mod wear;
 
@@ -40,6 +41,9 @@ fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
     if let Ok(loaded) = &mut loaded {
         faults.extend(server::check_tls(&loaded.config, path).err().unwrap_or_default());
         faults.extend(loaded.config.read_revoked().err().unwrap_or_default());
+        let store = loaded.config.store.as_ref().map(|store| FileStore::check(&store.path));
+        let faulty = store.and_then(Result::err);
+        faults.extend(faulty.map(|error| Fault::of_flag("store.url:", error.to_string())));
     }
     match loaded {
         Ok(loaded) if faults.is_empty() => Ok(loaded),

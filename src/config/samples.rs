@@ -11,6 +11,7 @@ use super::reader::Document;
 
 const FULL: &str = include_str!("../../config/cloakroom.toml");
 const MINIMAL: &str = include_str!("../../config/minimal.toml");
+const STORE: &str = include_str!("../../config/store.toml");
 
 fn effective(text: &str) -> toml::Table {
     parse(text, Path::new("sample.toml"), &Overrides::default()).unwrap().effective
@@ -34,6 +35,12 @@ fn the_defaults_in_the_full_sample_are_those_in_force() {
         assert!(table.remove("backend").is_some());
     }
     assert_eq!(full, minimal);
+}
+
+#[test]
+fn the_sample_with_a_store_is_sound() {
+    let store = parse(STORE, Path::new("store.toml"), &Overrides::default()).unwrap().config.store;
+    assert_eq!(store.unwrap().path, Path::new("/var/lib/cloakroom/sessions.db"));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::keys::KeyRing;
 use crate::keys::reload::Watch;
 use crate::keys::source::{self, KeySpec};
+use crate::session::Holds;
 use crate::state::{Shared, State};
 use tokio_rustls::rustls::ServerConfig;
 
@@ -185,17 +186,25 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     for warning in ready.warnings() {
         log::warn!("{warning}");
     }
-    let old = shared.state.load_full();
     let Ready { loaded, keys, mut tls } = ready;
     let mut config = loaded.config;
+    // Held to the end: what else is replaced is replaced before or behind.
+    let _replacing = shared.replacing.lock();
+    let old = shared.state.load_full();
+    let log = &old.config.session.revocations.log;
+    config.session.revocations.log = Arc::clone(log);
     if old.config.tls.is_some() != config.tls.is_some() {
         tls.clone_from(&old.tls);
     }
     for key in put_back_fixed(&old.config, &mut config) {
         log::warn!(key; "this changes with the next start only");
     }
+    if let (Some(store), Some(config)) = (&shared.store, &config.store) {
+        store.set_timeout(config.timeout);
+    }
     let apps = old.apps.next(&old.config, &config, &shared.metrics);
-    let state = State { key_uses: shared.metrics.key_uses(&keys), apps, tls, keys, config };
+    let key_uses = Arc::new(shared.metrics.key_uses(&keys));
+    let state = State { key_uses, apps, tls, keys, config };
     let state = Arc::new(state);
     shared.state.store(Arc::clone(&state));
     log::info!(
@@ -261,6 +270,39 @@ fn put_back_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     if new.log != old.log {
         changed.push("log");
         new.log = old.log;
+    }
+    changed.extend(put_back_store(old, new));
+    changed
+}
+
+/// The store is the one that is open.
+fn put_back_store(old: &Config, new: &mut Config) -> Vec<&'static str> {
+    let mut changed = Vec::new();
+    match (&old.store, &mut new.store) {
+        (Some(old), Some(new)) => {
+            if new.path != old.path {
+                changed.push("store.url");
+                new.path.clone_from(&old.path);
+            }
+            if new.holds != old.holds {
+                changed.push("store.holds");
+                new.holds = old.holds;
+            }
+            if new.prefix != old.prefix {
+                changed.push("store.prefix");
+                new.prefix.clone_from(&old.prefix);
+            }
+        }
+        (None, None) => {}
+        _ => {
+            changed.push("store");
+            new.store.clone_from(&old.store);
+        }
+    }
+    new.session.store = old.session.store;
+    if new.session.store == Some(Holds::Sessions) && new.session.ttl.is_none() {
+        changed.push("session.ttl, which the store needs");
+        new.session.ttl = old.session.ttl;
     }
     changed
 }

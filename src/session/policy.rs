@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::cookie::{CookieAttributes, CookieName, Names};
+use super::dict::Dict;
 use super::header::Encoding;
-use super::lifetime;
+use super::lifetime::{self, Managed, SessionId};
 use super::revocation::Revocations;
+use crate::store::record::SubjectHash;
+use crate::time::Timestamp;
 
 /// What a save does where somebody else has written the session since its request began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -105,5 +108,20 @@ impl Policy {
         let is_revocable = self.revocations.are_in_use() || self.store == Some(Holds::Revocations);
         let revocable = || is_revocable.then_some(lifetime::LONGEST);
         self.ttl.or(self.absolute_ttl).or_else(revocable)
+    }
+
+    /// Whether the log in the store says that a session has ended. `managed` is what its token says of
+    /// it.
+    #[must_use]
+    pub fn log_ends(
+        &self,
+        session: &SessionId,
+        managed: Option<&Managed>,
+        dict: &Dict,
+        now: Timestamp,
+    ) -> bool {
+        let log = &self.revocations.log;
+        let subject = || self.subject.as_ref().and_then(|path| SubjectHash::of(dict, path));
+        !log.is_empty() && log.revokes(session, managed, subject, now)
     }
 }

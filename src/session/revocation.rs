@@ -1,9 +1,14 @@
 //! Sessions that end before their time: all that were issued before a moment, and single ones.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::lifetime::SessionId;
 use crate::time::Timestamp;
+
+mod entries;
+
+pub use entries::Log;
 
 /// What is revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,9 +16,11 @@ pub struct Revocations {
     /// `session.not_before`: every token issued earlier.
     pub not_before: Option<Timestamp>,
     /// From `session.revoked_file`: sessions, and when they need not be remembered any more.
-    sessions: HashMap<SessionId, Option<Timestamp>>,
+    sessions: Arc<HashMap<SessionId, Option<Timestamp>>>,
     /// There is a `session.revoked_file`, with something in it or not.
     has_file: bool,
+    /// From the store, where it holds revocations.
+    pub log: Arc<Log>,
 }
 
 impl Revocations {
@@ -41,15 +48,16 @@ impl Revocations {
     ) -> Result<(), Vec<(usize, String)>> {
         self.has_file = true;
         let mut faults = Vec::new();
+        let sessions = Arc::make_mut(&mut self.sessions);
         for (index, line) in text.lines().enumerate() {
             let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
             let Some(id) = words.next() else { continue };
             match (SessionId::parse(id), words.next().map(&moment), words.next()) {
                 (Some(id), None, None) => {
-                    self.sessions.insert(id, None);
+                    sessions.insert(id, None);
                 }
                 (Some(id), Some(Some(until)), None) => {
-                    self.sessions.insert(id, Some(until));
+                    sessions.insert(id, Some(until));
                 }
                 (None, ..) => faults.push((
                     index + 1,

@@ -46,18 +46,19 @@ pub fn longest(policy: &Policy, algorithm: Algorithm, key_id: Option<&str>) -> u
     let own_max_age = Some(LONGEST.as_secs());
     let Some(stamp) = Stamp::new(policy, None, own_max_age, now, id) else { return 0 };
     let payload = payload(&stamp, &SessionKey::from_bytes([0; 32]), policy).len();
-    let signature = match algorithm {
-        Algorithm::Hs256 => 32,
-        Algorithm::Hs384 => 48,
-        Algorithm::Hs512 | Algorithm::Es256 | Algorithm::EdDsa => 64,
-        Algorithm::Es384 => 96,
-        // Nonce and tag, and the two dots more.
-        Algorithm::A256Gcm => 12 + 16 + 2,
+    let encoded = |bytes: usize| (bytes * 4).div_ceil(3);
+    let others = match algorithm {
+        // No key of its own, a nonce and a tag.
+        Algorithm::A256Gcm => 2 + encoded(12) + encoded(16),
+        Algorithm::Hs256 => encoded(32),
+        Algorithm::Hs384 => encoded(48),
+        Algorithm::Hs512 | Algorithm::Es256 | Algorithm::EdDsa => encoded(64),
+        Algorithm::Es384 => encoded(96),
         // Of the longest keys that are common: 4096 bits.
-        _ => 512,
+        _ => encoded(512),
     };
-    let encoded = (payload * 4).div_ceil(3) + (signature * 4_usize).div_ceil(3);
-    policy.cookie.name().as_str().len() + 1 + header + 1 + encoded + 1
+    let token = header + 1 + encoded(payload) + 1 + others;
+    policy.cookie.name().as_str().len() + 1 + token
 }
 
 /// In memory only for as long as it is being signed: it has the key in it.

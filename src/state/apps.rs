@@ -19,6 +19,7 @@ pub(crate) struct App {
 }
 
 /// Every app that a configuration names.
+#[derive(Clone)]
 pub(crate) struct Apps {
     /// That of the top level.
     pub(crate) first: App,

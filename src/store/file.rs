@@ -117,6 +117,31 @@ impl FileStore {
         Ok(store)
     }
 
+    /// Whether a file could be opened, or made, without doing either.
+    ///
+    /// Not in a process that has it open: closing it here would drop SQLite's locks.
+    ///
+    /// # Errors
+    /// Why it cannot be used, and what to do about it.
+    pub fn check(path: &Path) -> Result<(), FileError> {
+        use std::io::{ErrorKind, Read as _};
+        let failed = |reason| FileError { path: path.to_owned(), reason };
+        let io = |error| failed(Reason::Io(error));
+        let at = place::find(path)?;
+        let found = match at.metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            found => found.map_err(io)?,
+        };
+        place::judge(&found).map_err(failed)?;
+        if found.len() == 0 {
+            return Ok(());
+        }
+        let mut head = [0; 100];
+        let read = std::fs::File::open(&at).and_then(|mut file| file.read_exact(&mut head));
+        read.map_err(io)?;
+        schema::judge_head(&head).map_err(failed)
+    }
+
     /// Starts a thread, and waits until it says that it is ready or why not.
     fn start(
         &mut self,

@@ -141,6 +141,13 @@ pub enum Revoked {
     Session(SessionId),
     /// All sessions of a user.
     Subject(SubjectHash),
+    /// All sessions of a user but one.
+    Others {
+        /// Whose.
+        subject: SubjectHash,
+        /// The session that goes on.
+        except: SessionId,
+    },
     /// Every session.
     All,
 }

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
 use super::refreshing::Refreshing;
+use super::storing::Ends;
 use super::{Visit, access, caching, storing};
 use crate::clock;
 use crate::config::{Config, OnBadSave};
@@ -236,7 +237,13 @@ async fn decide(
                 return storing::close(shared, &current, issuer, request, directive, opened, told)
                     .await;
             }
+            let ends = Ends::of(&directive);
             match session::close(opened, directive, &current.keys, &policy, now, System) {
+                Ok(action) if policy.store == Some(Holds::Revocations) => {
+                    let told = (request, visit.id());
+                    ends.write(shared, opened, &action, issuer, told).await?;
+                    Ok(carry_out(shared, &current, opened, action, now, None))
+                }
                 Ok(action) => Ok(carry_out(shared, &current, opened, action, now, None)),
                 Err(broken) => bad_save(shared, config, request, visit.id(), &broken),
             }

@@ -9,14 +9,14 @@ use super::response::{AnswerFault, Done};
 use crate::clock;
 use crate::config::{Config, OnBadSave, OnOutage};
 use crate::metrics::{Action, Conflict};
-use crate::session::directive::{Broken, Directive};
-use crate::session::lifetime::SessionId;
+use crate::session::directive::{Broken, Directive, Save};
+use crate::session::lifetime::{LONGEST, SessionId};
 use crate::session::stored::{self, Issuer, Plan, Randomness, Retry, Settled, Write};
 use crate::session::{CookieAction, OnConflict, Opened, Outcome};
 use crate::state::{Shared, State};
 use crate::store::Store;
-use crate::store::operation::{Change, Outage};
-use crate::store::record::SessionKey;
+use crate::store::operation::{Change, Outage, Revocation, Revoked};
+use crate::store::record::{SessionKey, SubjectHash};
 
 /// Loads the dict that a session awaits.
 ///
@@ -193,6 +193,73 @@ async fn apply(
 
 async fn end(shared: &Shared, store: &Store, change: Change) -> Result<(), Outage> {
     shared.counted(store.apply(change, clock::now()).await).map(|_| ())
+}
+
+/// Which sessions an answer ends, where a log in the store says so to all sidecars.
+#[derive(Clone, Copy)]
+pub(super) enum Ends {
+    None,
+    This,
+    OfUser,
+    Others,
+}
+
+impl Ends {
+    pub(super) const fn of(directive: &Directive) -> Self {
+        match directive {
+            Directive::Delete { all: true, .. } => Self::OfUser,
+            Directive::Delete { all: false, .. } => Self::This,
+            Directive::EndOthers | Directive::Save(Save { others: true, .. }) => Self::Others,
+            Directive::Keep | Directive::Save(_) | Directive::Broken(_) => Self::None,
+        }
+    }
+
+    /// Writes into the log that they have ended. `action` is what the client is to get afterwards.
+    ///
+    /// # Errors
+    /// The store did not take it: no log-out is claimed that did not happen.
+    pub(super) async fn write(
+        self,
+        shared: &Shared,
+        opened: &Opened,
+        action: &CookieAction,
+        Issuer { policy, now, .. }: Issuer<'_>,
+        (request, id): (&impl RequestHead, &str),
+    ) -> Result<(), AnswerFault> {
+        let (Some(store), Some(token)) = (&shared.store, opened.token()) else {
+            return Ok(());
+        };
+        let path = policy.subject.as_ref();
+        let subject = || path.and_then(|path| SubjectHash::of(token.dict(), path));
+        let this = || Revoked::Session(token.id().clone());
+        let whats: Vec<Revoked> = match self {
+            Self::None => Vec::new(),
+            Self::This => vec![this()],
+            Self::OfUser => subject().map(Revoked::Subject).into_iter().chain([this()]).collect(),
+            Self::Others => {
+                let issued = match action {
+                    CookieAction::Issue(issued) => issued.session.as_ref(),
+                    _ => None,
+                };
+                let except = issued.unwrap_or(token.id()).clone();
+                subject().map(|subject| Revoked::Others { subject, except }).into_iter().collect()
+            }
+        };
+        let until = now.plus(LONGEST).plus(policy.leeway);
+        for what in whats {
+            let revocation = Revocation { what, before: now, until };
+            if let Err(outage) = shared.revoke(store, revocation, now).await {
+                shared.metrics.session_written(Action::Rejected);
+                log::error!(
+                    cause = outage.to_string().as_str(), path = access::path(request).as_str(),
+                    request_id = id;
+                    "the session store did not carry out a write"
+                );
+                return Err(AnswerFault::StoreAway);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Random bytes for one write.

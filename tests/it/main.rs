@@ -17,7 +17,8 @@
 //! [`route_backends`] for which app. How long it lasts: [`lifetime`];
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
-//! Where a session is that outgrows the cookie: [`store`], [`store_start`].
+//! Where a session is that outgrows the cookie: [`store`], [`store_start`]; [`revocations`] of
+//! those that do not; [`session_command`] for operators.
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
@@ -73,11 +74,13 @@ mod reload_files;
 mod request_header;
 mod request_id;
 mod response_strip;
+mod revocations;
 mod rotation;
 mod route_backends;
 mod route_rules;
 mod routes;
 mod sealed;
+mod session_command;
 mod shutdown;
 mod smuggling;
 mod spoofing;

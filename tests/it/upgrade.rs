@@ -1,10 +1,13 @@
 //! `run --upgrade`: a new process takes over from the one that runs.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::support::{Answer, Backend, Builder, Gate, Request, Sidecar, WAIT, client};
+use crate::support::{
+    Answer, Backend, Builder, Gate, Request, SetCookie, Sidecar, WAIT, client, say,
+};
 
 /// One that can be taken over from, in that folder.
 fn before(backend: &Backend, folder: &Path) -> Builder {
@@ -170,4 +173,58 @@ fn request_that_arrives_as_the_process_ends_is_answered() {
     assert_eq!(response.status(), 503);
     assert!(response.value("Retry-After").is_some() && response.text().contains("restarting"));
     assert_eq!(sidecar.wait().code(), Some(0));
+}
+
+/// Old and new process use one session file: of what was answered nothing is lost, and nobody waits.
+#[test]
+fn sessions_in_a_store_are_saved_while_one_process_takes_over_from_another() {
+    const SAVERS: usize = 4;
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Backend::saying();
+    let file = folder.path().join("sessions.db");
+    let tables = format!("[store]\nurl = \"file:{}\"\n[session]\nttl = \"1h\"\n", file.display());
+    let sidecar = |argument: Option<&str>| {
+        let builder = before(&backend, folder.path()).with(&tables).forget_access();
+        argument.into_iter().fold(builder, Builder::argument).start()
+    };
+    let mut running = sidecar(None);
+    let address = running.address();
+    let over = AtomicBool::new(false);
+    let ask = |request: &Request| client::exchange(address, client::Protocol::Http11, request);
+    let longest = thread::scope(|scope| {
+        let savers: Vec<_> = (0..SAVERS)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut ticket = SetCookie::token(&ask(&say("Save", r#"{"n":0}"#)));
+                    let (mut saved, mut longest) = (0_u64, Duration::ZERO);
+                    while !over.load(Ordering::Relaxed) {
+                        let next = saved + 1;
+                        let begun = Instant::now();
+                        let request = say("Save", &format!("{{\"n\":{next}}}")).session(&ticket);
+                        let answer = ask(&request);
+                        longest = longest.max(begun.elapsed());
+                        assert_eq!(answer.status(), 200);
+                        // What it saw is what was last saved.
+                        assert_eq!(answer.text(), format!("{{\"n\":{saved}}}"));
+                        ticket = SetCookie::token(&answer);
+                        saved = next;
+                    }
+                    let seen = ask(&Request::get("/").session(&ticket)).text();
+                    assert_eq!(seen, format!("{{\"n\":{saved}}}"));
+                    assert!(saved > 10, "{saved}");
+                    longest
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            let next = sidecar(Some("--upgrade"));
+            assert_eq!(running.wait().code(), Some(0));
+            running = next;
+        }
+        over.store(true, Ordering::Relaxed);
+        savers.into_iter().map(|saver| saver.join().unwrap()).max()
+    });
+    println!("the longest save took {longest:?}");
+    // Where one process has the file, another waits for a moment.
+    assert!(longest < Some(Duration::from_secs(2)), "{longest:?}");
 }

@@ -34,6 +34,10 @@ ttl = "1h"
 refresh_after = "1s"
 revoked_file = "{folder}/revoked"
 
+[store]
+url = "file:{folder}/revocations.db"
+holds = "revocations"
+
 [health_check]
 path = "/healthz"
 interval = "200ms"
@@ -139,6 +143,18 @@ def once(sidecar):
     expect('cloakroom_config_reloads_total{outcome="success"}',
            lambda: revoked.write_text(session_id(issued) + "\n"))
     expect(OUTCOME % "revoked", lambda: sidecar.get("/", cookie=issued))
+
+    _, ended = sidecar.get("/save")
+    expect("cloakroom_revocations", lambda: sidecar.get("/delete", cookie=ended))
+    # The file is gone for a while: nothing can be read, and what is known holds.
+    file, away = sidecar.config.with_name("revocations.db"), sidecar.config.with_name("away")
+    file.rename(away)
+    try:
+        expect('cloakroom_store_errors_total{kind="connect"}', lambda: None)
+        expect("cloakroom_revocations_age_seconds", lambda: None)
+    finally:
+        away.rename(file)
+    wait_for(lambda: sidecar.samples()["cloakroom_store_up"] == 1, "the store")
 
     expect("cloakroom_spoofed_headers_total", lambda: sidecar.get("/", X_Session="{}"))
     expect("cloakroom_odd_headers_removed_total", lambda: sidecar.get("/", **{"script.name": "/pub"}))

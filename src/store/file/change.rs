@@ -326,16 +326,18 @@ impl<'c> Statements<'c> {
     }
 
     pub(super) fn revoke(&mut self, revocation: &Revocation) -> Result<()> {
-        let id;
-        let (kind, what): (i64, Option<&[u8; 16]>) = match &revocation.what {
+        let (kind, what): (i64, Option<Vec<u8>>) = match &revocation.what {
             Revoked::Session(session) => {
-                id = RawId::of(session);
-                // Nobody has a session of such an id.
-                let Some(id) = &id else { return Ok(()) };
-                (0, Some(id.bytes()))
+                // Otherwise nobody has a session of such an id.
+                let Some(id) = RawId::of(session) else { return Ok(()) };
+                (0, Some(id.bytes().to_vec()))
             }
-            Revoked::Subject(subject) => (1, Some(subject.as_bytes())),
+            Revoked::Subject(subject) => (1, Some(subject.as_bytes().to_vec())),
             Revoked::All => (2, None),
+            Revoked::Others { subject, except } => match RawId::of(except) {
+                Some(except) => (3, Some([*subject.as_bytes(), *except.bytes()].concat())),
+                None => (1, Some(subject.as_bytes().to_vec())),
+            },
         };
         let (before, until) = (moment(revocation.before), moment(revocation.until));
         self.revoke.execute(params![kind, what, before, until]).map(|_| ())

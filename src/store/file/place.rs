@@ -4,7 +4,7 @@
 //! Nothing here opens a file that exists. Closing it would drop the locks that SQLite holds on it in
 //! this process (fcntl(2): "the process's record locks ... are removed").
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -27,40 +27,14 @@ impl Place {
     pub(super) fn prepare(path: &Path) -> Result<Self, FileError> {
         let failed = |reason| FileError { path: path.to_owned(), reason };
         let io = |error: std::io::Error| failed(Reason::Io(error));
-        // A link counts as what it leads to: that is where whoever may write could replace it.
-        let path = match path.canonicalize() {
-            Ok(found) => found,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                // Of a name alone it is the empty path.
-                let folder = path.parent().filter(|folder| *folder != Path::new(""));
-                let folder = folder
-                    .unwrap_or(Path::new("."))
-                    .canonicalize()
-                    .map_err(|_| failed(Reason::NoFolder))?;
-                folder.join(path.file_name().ok_or_else(|| failed(Reason::NotAFile))?)
-            }
-            Err(error) => return Err(io(error)),
-        };
-        let folder = path.parent().unwrap_or(Path::new("/"));
-        if folder.metadata().map_err(io)?.mode() & 0o002 != 0 {
-            return Err(failed(Reason::OpenFolder));
-        }
-        if let Some(kind) = network(folder).map_err(io)? {
-            return Err(failed(Reason::Network(kind)));
-        }
+        let path = find(path)?;
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return Err(io(error)),
         }
         let found = path.metadata().map_err(io)?;
-        if !found.is_file() {
-            return Err(failed(Reason::NotAFile));
-        }
-        // SQLite takes what is shorter than its smallest page for empty, and would write over it.
-        if (1..512).contains(&found.len()) {
-            return Err(failed(Reason::NotSessions));
-        }
+        judge(&found).map_err(failed)?;
         // SQLite gives its files beside this one the mode that it has.
         for beside in ["", "-wal", "-shm"] {
             let mut name = path.clone().into_os_string();
@@ -80,6 +54,41 @@ impl Place {
         let found = self.path.metadata();
         found.is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
     }
+}
+
+/// Where a file is or would be, without links, if it can be used there.
+pub(super) fn find(path: &Path) -> Result<PathBuf, FileError> {
+    let failed = |reason| FileError { path: path.to_owned(), reason };
+    let io = |error: std::io::Error| failed(Reason::Io(error));
+    // A link counts as what it leads to: that is where whoever may write could replace it.
+    let path = match path.canonicalize() {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            // Of a name alone it is the empty path.
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+            let folder = folder.map_err(|_| failed(Reason::NoFolder))?;
+            folder.join(path.file_name().ok_or_else(|| failed(Reason::NotAFile))?)
+        }
+        Err(error) => return Err(io(error)),
+    };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if folder.metadata().map_err(io)?.mode() & 0o002 != 0 {
+        return Err(failed(Reason::OpenFolder));
+    }
+    match network(folder).map_err(io)? {
+        Some(kind) => Err(failed(Reason::Network(kind))),
+        None => Ok(path),
+    }
+}
+
+/// Whether what is there can be a session file.
+pub(super) fn judge(found: &Metadata) -> Result<(), Reason> {
+    if !found.is_file() {
+        return Err(Reason::NotAFile);
+    }
+    // SQLite takes what is shorter than its smallest page for empty, and would write over it.
+    if (1..512).contains(&found.len()) { Err(Reason::NotSessions) } else { Ok(()) }
 }
 
 /// The room on the disk that a file leaves alone, in bytes, and which part of a small disk.

@@ -129,6 +129,15 @@ fn entry(row: &Found<'_>) -> Result<Entry> {
         0 => Revoked::Session(SessionId::from_bytes(row.get(2)?)),
         1 => Revoked::Subject(SubjectHash::from_bytes(row.get(2)?)),
         2 => Revoked::All,
+        3 => {
+            let both: [u8; 32] = row.get(2)?;
+            let (subject, except) = both.split_at(16);
+            let half = |half: &[u8]| half.first_chunk().copied().unwrap_or_default();
+            Revoked::Others {
+                subject: SubjectHash::from_bytes(half(subject)),
+                except: SessionId::from_bytes(half(except)),
+            }
+        }
         // Not skipped: a revocation must not be lost.
         other => return Err(FromSqlError::OutOfRange(other).into()),
     };

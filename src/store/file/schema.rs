@@ -153,6 +153,25 @@ fn has_tables(connection: &Connection) -> Result<bool, Reason> {
     }
 }
 
+/// Whether a file that begins with these bytes can be one of this version's. They are as they were when
+/// the log of writes was last put into the file, so that a file that is new says nothing yet.
+///
+/// <https://www.sqlite.org/fileformat.html#the_database_header>
+pub(super) fn judge_head(head: &[u8; 100]) -> Result<(), Reason> {
+    if !head.starts_with(b"SQLite format 3\0") {
+        return Err(Reason::NotSessions);
+    }
+    let number = |at: usize| {
+        let bytes = head.get(at..).and_then(<[u8]>::first_chunk).copied();
+        bytes.map_or(0, |bytes| i64::from(i32::from_be_bytes(bytes)))
+    };
+    match (number(68), number(60)) {
+        (APPLICATION, found) if found > LAYOUT => Err(Reason::Newer { found, known: LAYOUT }),
+        (APPLICATION, _) | (0, 0) => Ok(()),
+        _ => Err(Reason::NotSessions),
+    }
+}
+
 impl From<rusqlite::Error> for Reason {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {

@@ -12,6 +12,7 @@ use parking_lot::{Condvar, Mutex};
 
 use tokio_rustls::rustls::{ServerConnection, StreamOwned};
 
+use super::client::Request;
 use super::message::{Message, Stream, Wire};
 use super::tls::Certificate;
 use super::{WAIT, eventually};
@@ -141,6 +142,23 @@ impl Backend {
     /// Answers 200 and does nothing with the session.
     pub fn plain() -> Self {
         Self::new(Answer::ok(&[]))
+    }
+
+    /// Answers with the dict that it got, and with the fields that the request asks for: see [`say`].
+    pub fn saying() -> Self {
+        Self::by(|request| {
+            let names = request.all_names();
+            let said: Vec<(String, String)> = names
+                .iter()
+                .filter_map(|name| {
+                    let said = name.to_ascii_lowercase().strip_prefix("say-")?.to_owned();
+                    Some((said, request.value(name)?))
+                })
+                .collect();
+            let fields: Vec<(&str, &str)> =
+                said.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            Answer::new(200, &fields, &request.value("X-Session").unwrap_or_default())
+        })
     }
 
     /// Looks at the request first.
@@ -283,4 +301,9 @@ fn reset(stream: TcpStream) {
     stream.set_nonblocking(true).unwrap();
     let stream = tokio::net::TcpStream::from_std(stream).unwrap();
     stream.set_zero_linger().unwrap();
+}
+
+/// A request that has [`Backend::saying`] answer with a control header: `say("Save", "{}")`.
+pub fn say(name: &str, value: &str) -> Request {
+    Request::get("/").with(&format!("Say-X-Session-{name}"), value)
 }

@@ -24,7 +24,7 @@ pub mod tls;
 pub mod token;
 pub mod volume;
 
-pub use backend::{Answer, Backend, Gate};
+pub use backend::{Answer, Backend, Gate, say};
 pub use builder::Builder;
 pub use client::{Client, Protocol, Request};
 pub use cookie::SetCookie;

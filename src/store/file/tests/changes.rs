@@ -220,24 +220,25 @@ fn revocations_are_a_log_in_order_that_forgets_what_is_over() {
     let all = [
         revocation(Revoked::Session(id(1)), later(1)),
         revocation(Revoked::Subject(subject("ada")), later(50)),
+        revocation(Revoked::Others { subject: subject("ada"), except: id(2) }, later(50)),
         revocation(Revoked::All, later(1)),
     ];
     for revocation in &all {
         wait(store.revoke(revocation.clone(), NOW)).unwrap();
     }
     let entries = wait(store.revocations(0, 10)).unwrap();
-    assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert!(entries.iter().map(|entry| &entry.revocation).eq(&all));
     assert_eq!(wait(store.revocations(1, 1)).unwrap(), entries[1..2]);
-    assert_eq!(wait(store.revocations(3, 10)), Ok(vec![]));
+    assert_eq!(wait(store.revocations(4, 10)), Ok(vec![]));
     drop(store);
     // Another store, later: what is over is removed, and no number is used again.
     let later_on = Options { clock: || later(1), ..options(PATIENCE) };
     let store = FileStore::open(&path, later_on).unwrap();
-    let left = until(|| wait(store.revocations(0, 10)).unwrap(), |left| left.len() == 1);
-    assert_eq!(left, entries[1..2]);
+    let left = until(|| wait(store.revocations(0, 10)).unwrap(), |left| left.len() == 2);
+    assert_eq!(left, entries[1..3]);
     wait(store.revoke(revocation(Revoked::All, later(90)), NOW)).unwrap();
-    assert_eq!(wait(store.revocations(2, 10)).unwrap()[0].seq, 4);
+    assert_eq!(wait(store.revocations(3, 10)).unwrap()[0].seq, 5);
 }
 
 /// 340 sessions that have expired at `later(1)`, and 10 that have not.

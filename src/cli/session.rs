@@ -1,0 +1,240 @@
+//! `cloakroom session`: what an operator can see of the sessions in a store, and end, beside a sidecar
+//! that runs or without one. Never a dict: only its cookie opens it.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::{ConfigArgs, Failure, print};
+use crate::clock;
+use crate::config::file::{Overrides, load};
+use crate::config::{Config, StoreConfig};
+use crate::session::Holds;
+use crate::session::lifetime::{LONGEST, SessionId};
+use crate::store::file::{FileStore, Options};
+use crate::store::operation::{Applied, Change, Listed, Outage, Revocation, Revoked};
+use crate::store::record::SubjectHash;
+use crate::store::{Home, Store};
+use crate::time::Timestamp;
+
+/// How long a call may take: nobody's request waits for it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Looks at the sessions in a store, and ends them.
+#[derive(clap::Args, Debug)]
+pub(crate) struct SessionArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    /// Lists the sessions of a user, the oldest first
+    List {
+        /// Whose: the value at session.subject
+        #[arg(long, allow_hyphen_values = true)]
+        subject: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Shows one session
+    Show {
+        /// Its id, as `cloakroom session list` or `cloakroom token decode --explain` shows it
+        #[arg(allow_hyphen_values = true, value_parser = session_id)]
+        id: SessionId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// Ends one session, those of a user, or all
+    Revoke {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The session of this id
+    #[arg(allow_hyphen_values = true, value_parser = session_id)]
+    id: Option<SessionId>,
+    /// Every session of this user: the value at session.subject
+    #[arg(long, allow_hyphen_values = true)]
+    subject: Option<String>,
+    /// Every session there is
+    #[arg(long)]
+    all: bool,
+}
+
+fn session_id(text: &str) -> Result<SessionId, String> {
+    let id = SessionId::parse(text).filter(|id| id.to_bytes().is_some());
+    id.ok_or_else(|| "expected a session id: 22 letters, digits, \"-\" and \"_\"".into())
+}
+
+pub(crate) fn run(args: &SessionArgs) -> Result<ExitCode, Failure> {
+    let (Action::List { config, .. } | Action::Show { config, .. } | Action::Revoke { config, .. }) =
+        &args.action;
+    // The sidecar may have these from its command line instead of the file.
+    let overrides = Overrides {
+        listen: vec!["127.0.0.1:8080".into()],
+        backend: Some("http://127.0.0.1:5000".into()),
+    };
+    let config = load(&config.config, &overrides).map_err(Failure::Configuration)?.config;
+    let Some(store_config) = &config.store else {
+        return Err(Failure::Usage(
+            "there is no [store] in the configuration: sessions are in cookies, and nobody keeps a \
+             list of them"
+                .into(),
+        ));
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Runtime(format!("cannot start: {error}")))?;
+    let store = open(store_config)?;
+    runtime.block_on(act(&args.action, &config, store_config, &store))
+}
+
+fn open(config: &StoreConfig) -> Result<Store, Failure> {
+    // A wrong path must not leave an empty file behind, which nobody would look at again.
+    if !config.path.exists() {
+        return Err(Failure::Usage(format!(
+            "session file {}: not found: cloakroom makes it when it starts",
+            config.path.display()
+        )));
+    }
+    let options = Options { timeout: PATIENCE, clock: clock::now };
+    let file = FileStore::open(&config.path, options)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(Store::new(Home::File(file), PATIENCE))
+}
+
+async fn act(
+    action: &Action,
+    config: &Config,
+    store_config: &StoreConfig,
+    store: &Store,
+) -> Result<ExitCode, Failure> {
+    let now = clock::now();
+    let subject = |text: &str| match config.session.subject {
+        Some(_) => Ok(SubjectHash::of_text(text.as_bytes())),
+        None => Err(Failure::Usage(
+            "session.subject is not set in the configuration: no session is known to be anybody's"
+                .into(),
+        )),
+    };
+    let revocations_only = store_config.holds == Holds::Revocations;
+    match action {
+        Action::List { .. } | Action::Show { .. } if revocations_only => Err(Failure::Usage(
+            "store.holds = \"revocations\": sessions are in cookies, and nobody keeps a list of them"
+                .into(),
+        )),
+        Action::List { subject: user, json, .. } => {
+            let found = store.list(subject(user)?, now).await.result.map_err(away)?;
+            if *json {
+                let each: Vec<String> = found.iter().map(as_json).collect();
+                print(&format!("{{\"sessions\":[{}]}}\n", each.join(",")))?;
+            } else if !found.is_empty() {
+                print(&as_table(&found))?;
+            }
+            Ok(matched(!found.is_empty()))
+        }
+        Action::Show { id, json, .. } => {
+            let found = store.show(id.clone(), now).await.result.map_err(away)?;
+            match &found {
+                Some(session) if *json => print(&format!("{}\n", as_json(session)))?,
+                Some(session) => print(&as_table(std::slice::from_ref(session)))?,
+                None => {}
+            }
+            Ok(matched(found.is_some()))
+        }
+        Action::Revoke { which, .. } => {
+            let what = match which {
+                Which { id: Some(id), .. } => Revoked::Session(id.clone()),
+                Which { subject: Some(user), .. } => Revoked::Subject(subject(user)?),
+                Which { .. } => Revoked::All,
+            };
+            if revocations_only {
+                let until = now.plus(LONGEST).plus(config.session.leeway);
+                let revocation = Revocation { what, before: now, until };
+                store.revoke(revocation, now).await.result.map_err(away)?;
+                print("revoked: every sidecar knows within a second\n")?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let change = match what {
+                Revoked::Session(id) => Change::Delete { id },
+                Revoked::Subject(subject) | Revoked::Others { subject, .. } => {
+                    Change::EndSubject { subject, except: None }
+                }
+                Revoked::All => Change::EndAll,
+            };
+            let ended = match store.apply(change, now).await.result.map_err(away)? {
+                Applied::Done { ended } => ended,
+                Applied::Conflict(_) | Applied::Gone => 0,
+            };
+            if ended > 0 {
+                let sessions = if ended == 1 { "session" } else { "sessions" };
+                print(&format!("{ended} {sessions} ended\n"))?;
+            }
+            Ok(matched(ended > 0))
+        }
+    }
+}
+
+fn away(outage: Outage) -> Failure {
+    Failure::Usage(outage.to_string())
+}
+
+/// Whether there was anything of the kind that was asked for.
+fn matched(any: bool) -> ExitCode {
+    if any {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("cloakroom: no such session");
+    ExitCode::FAILURE
+}
+
+const ID_WIDTH: usize = 22;
+const MOMENT_WIDTH: usize = 20;
+
+fn as_table(sessions: &[Listed]) -> String {
+    let mut text = String::new();
+    let mut line = |[id, start, seen, expires, bytes]: [&str; 5]| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{id:ID_WIDTH$}  {start:MOMENT_WIDTH$}  {seen:MOMENT_WIDTH$}  {expires:MOMENT_WIDTH$}  \
+             {bytes:>7}"
+        );
+    };
+    line(["id", "start", "seen", "expires", "bytes"]);
+    for session in sessions {
+        let [start, seen, exp] = [session.start, session.seen, session.exp].map(moment);
+        line([session.id.as_str(), &start, &seen, &exp, &session.bytes.to_string()]);
+    }
+    text
+}
+
+fn as_json(session: &Listed) -> String {
+    let [start, seen, expires] = [session.start, session.seen, session.exp].map(moment);
+    format!(
+        r#"{{"id":"{}","start":"{start}","seen":"{seen}","expires":"{expires}","bytes":{}}}"#,
+        session.id.as_str(),
+        session.bytes
+    )
+}
+
+/// As RFC 3339 has it, in UTC.
+fn moment(at: Timestamp) -> String {
+    // The year 9999 is the last one that it can be written with.
+    let seconds = at.as_secs().min(253_402_300_799);
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
+}

@@ -1,0 +1,246 @@
+//! What has ended before its time, as a log says that all sidecars write to and follow.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::session::lifetime::{Managed, SessionId};
+use crate::store::operation::{Revocation, Revoked};
+use crate::store::record::SubjectHash;
+use crate::time::Timestamp;
+
+/// How long another sidecar may take to learn of a revocation. What it renews meanwhile it renews for
+/// sessions that have ended.
+const NEWS: Duration = Duration::from_secs(2);
+
+/// Tokens say in whole seconds when their session began. Who logs in again at once must be in.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The revocations that are known from the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Log {
+    /// Sessions, and when they need not be remembered any more.
+    sessions: HashMap<SessionId, Timestamp>,
+    /// Of users: mostly one each.
+    subjects: HashMap<SubjectHash, Vec<Moment>>,
+    all: Vec<Moment>,
+}
+
+/// A moment before which sessions have ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Moment {
+    before: Timestamp,
+    /// A session that goes on.
+    except: Option<SessionId>,
+    until: Timestamp,
+}
+
+impl Moment {
+    fn ends(&self, session: &SessionId, managed: Option<&Managed>) -> bool {
+        if self.except.as_ref() == Some(session) {
+            return false;
+        }
+        // What does not say when it was issued is older than everything.
+        managed.is_none_or(|managed| {
+            managed.issued < self.before
+                || (managed.start.plus(SECOND) <= self.before
+                    && managed.issued < self.before.plus(NEWS))
+        })
+    }
+
+    /// Whether everything that the other one ends has ended by this one too.
+    fn covers(&self, other: &Self) -> bool {
+        self.before >= other.before
+            && self.until >= other.until
+            && (self.except.is_none() || self.except == other.except)
+    }
+}
+
+fn add(moments: &mut Vec<Moment>, new: Moment) {
+    if moments.iter().all(|known| !known.covers(&new)) {
+        moments.retain(|known| !new.covers(known));
+        moments.push(new);
+    }
+}
+
+impl Log {
+    /// Takes in another entry.
+    pub fn add(&mut self, revocation: Revocation) {
+        let Revocation { what, before, until } = revocation;
+        let moment = |except| Moment { before, except, until };
+        match what {
+            Revoked::Session(id) => {
+                // The latest holds.
+                let known = self.sessions.entry(id).or_insert(until);
+                *known = (*known).max(until);
+            }
+            Revoked::Subject(subject) => {
+                add(self.subjects.entry(subject).or_default(), moment(None));
+            }
+            Revoked::Others { subject, except } => {
+                add(self.subjects.entry(subject).or_default(), moment(Some(except)));
+            }
+            Revoked::All => add(&mut self.all, moment(None)),
+        }
+    }
+
+    /// Drops what can end no session any more, and says whether there was any.
+    pub fn forget(&mut self, now: Timestamp) -> bool {
+        let before = self.len();
+        self.sessions.retain(|_, until| now < *until);
+        self.subjects.retain(|_, moments| {
+            moments.retain(|moment| now < moment.until);
+            !moments.is_empty()
+        });
+        self.all.retain(|moment| now < moment.until);
+        self.len() < before
+    }
+
+    /// Whether nothing is revoked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.subjects.is_empty() && self.all.is_empty()
+    }
+
+    /// How many revocations are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let of_users: usize = self.subjects.values().map(Vec::len).sum();
+        self.sessions.len() + of_users + self.all.len()
+    }
+
+    /// Whether a session has ended. `managed` is what its token says of it; `subject` is asked for only
+    /// where a user has ended sessions.
+    #[must_use]
+    pub fn revokes(
+        &self,
+        session: &SessionId,
+        managed: Option<&Managed>,
+        subject: impl FnOnce() -> Option<SubjectHash>,
+        now: Timestamp,
+    ) -> bool {
+        let in_force = |moments: &[Moment]| {
+            moments.iter().any(|moment| now < moment.until && moment.ends(session, managed))
+        };
+        let of_user = || {
+            let moments = subject().and_then(|subject| self.subjects.get(&subject));
+            moments.is_some_and(|moments| in_force(moments))
+        };
+        self.sessions.get(session).is_some_and(|until| now < *until)
+            || in_force(&self.all)
+            || (!self.subjects.is_empty() && of_user())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::panic, reason = "tests may panic")]
+
+    use super::*;
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_secs(1_800_000_000).plus(Duration::from_millis(millis))
+    }
+
+    fn id(byte: u8) -> SessionId {
+        SessionId::from_bytes([byte; 16])
+    }
+
+    fn user(name: &str) -> SubjectHash {
+        SubjectHash::of_text(name.as_bytes())
+    }
+
+    fn log(entries: &[(Revoked, u64, u64)]) -> Log {
+        let mut log = Log::default();
+        for (what, before, until) in entries {
+            let (before, until) = (at(*before), at(*until));
+            log.add(Revocation { what: what.clone(), before, until });
+        }
+        log
+    }
+
+    fn managed(byte: u8, start: u64, issued: u64) -> Managed {
+        Managed { id: id(byte), start: at(start), issued: at(issued), own_max_age: None }
+    }
+
+    /// Whether ada's session has ended.
+    fn ends(log: &Log, byte: u8, start: u64, issued: u64) -> bool {
+        let managed = managed(byte, start, issued);
+        log.revokes(&managed.id, Some(&managed), || Some(user("ada")), at(500_000))
+    }
+
+    #[test]
+    fn a_session_has_ended_for_good_and_until_it_need_not_be_known() {
+        let log = log(&[
+            (Revoked::Session(id(1)), 10, 900_000),
+            (Revoked::Session(id(2)), 10, 500_000),
+            (Revoked::Session(id(3)), 10, 900_000),
+            (Revoked::Session(id(3)), 10, 400_000),
+        ]);
+        // Its id is never used again, so that it does not matter when the token was issued.
+        let has_ended = [1, 2, 3, 4].map(|byte| ends(&log, byte, 0, 999));
+        assert_eq!(has_ended, [true, false, true, false]);
+    }
+
+    #[test]
+    fn all_sessions_of_a_user_end_and_nobody_elses() {
+        let log = log(&[(Revoked::Subject(user("ada")), 10_000, 900_000)]);
+        assert!(ends(&log, 1, 0, 9_999));
+        // Who logs in at once is in, though the token has the beginning of the second.
+        assert!(!ends(&log, 1, 10_000, 10_000));
+        assert!(!ends(&log, 1, 9_001, 10_000));
+        // What a sidecar renewed that did not know yet has ended as well.
+        assert!(ends(&log, 1, 0, 11_999));
+        assert!(!ends(&log, 1, 0, 12_000));
+        let other = managed(1, 0, 0);
+        for subject in [Some(user("eve")), None] {
+            assert!(!log.revokes(&other.id, Some(&other), || subject, at(500_000)));
+        }
+        // A token that says nothing of itself counts as older.
+        assert!(log.revokes(&id(1), None, || Some(user("ada")), at(500_000)));
+    }
+
+    #[test]
+    fn others_leaves_one_and_does_not_bring_back_what_ended_before() {
+        let subject = user("ada");
+        let but = |byte, before| (Revoked::Others { subject, except: id(byte) }, before, 900_000);
+        let log = log(&[but(1, 10_000), but(2, 20_000)]);
+        assert_eq!([1, 2, 3].map(|byte| ends(&log, byte, 0, 9_000)), [true, true, true]);
+        assert_eq!([1, 2, 3].map(|byte| ends(&log, byte, 0, 15_000)), [true, false, true]);
+        assert_eq!([1, 2, 3].map(|byte| ends(&log, byte, 0, 30_000)), [false; 3]);
+    }
+
+    #[test]
+    fn of_several_moments_the_latest_holds() {
+        let ada = Revoked::Subject(user("ada"));
+        for order in [[10_000, 20_000], [20_000, 10_000]] {
+            let log = log(&order.map(|before| (ada.clone(), before, 900_000)));
+            assert_eq!(log.len(), 1);
+            assert!(ends(&log, 1, 0, 19_999));
+        }
+        let all = log(&[(Revoked::All, 10, 900_000), (Revoked::All, 20_000, 900_001)]);
+        assert_eq!(all.len(), 1);
+        assert!(ends(&all, 1, 0, 19_999));
+    }
+
+    #[test]
+    fn what_is_over_is_forgotten() {
+        let mut log = log(&[
+            (Revoked::Session(id(1)), 10, 100),
+            (Revoked::Subject(user("ada")), 10, 100),
+            (Revoked::All, 10, 200),
+        ]);
+        assert!(!log.forget(at(99)));
+        assert_eq!(log.len(), 3);
+        assert!(log.forget(at(100)));
+        assert_eq!(log.len(), 1);
+        assert!(log.forget(at(200)));
+        assert!(log.is_empty());
+    }
+
+    #[test]
+    fn nobody_is_asked_for_while_no_user_has_ended_sessions() {
+        let log = log(&[(Revoked::Session(id(1)), 10, 900_000), (Revoked::All, 10, 900_000)]);
+        let managed = managed(2, 20, 20);
+        assert!(!log.revokes(&id(2), Some(&managed), || panic!("asked"), at(30)));
+    }
+}

@@ -1,0 +1,157 @@
+//! `[store]` with `holds = "revocations"`: sessions stay in cookies, and end everywhere at once.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+use crate::support::{Backend, Message, SetCookie, Sidecar, eventually, say};
+
+/// A file that several sidecars share.
+struct Shared(TempDir);
+
+impl Shared {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("revocations.db")
+    }
+
+    fn tables(&self) -> String {
+        format!(
+            "[store]\nurl = \"file:{}\"\nholds = \"revocations\"\n[session]\nsubject = \"user\"\n",
+            self.file().display()
+        )
+    }
+
+    fn sidecar(&self, backend: &Backend) -> Sidecar {
+        Sidecar::before(backend).with(&self.tables()).start()
+    }
+
+    /// `cloakroom session`, as an operator runs it beside the sidecars.
+    fn command(&self, arguments: &[&str]) -> Output {
+        let config = self.0.path().join("cloakroom.toml");
+        let keys = "keys = [{ secret_env = \"UNUSED\" }]\n";
+        std::fs::write(&config, format!("{keys}{}", self.tables())).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+            .arg("session")
+            .args(arguments)
+            .arg("--config")
+            .arg(Path::new(&config))
+            .output()
+            .unwrap()
+    }
+}
+
+fn log_in(sidecar: &Sidecar, dict: &str) -> String {
+    SetCookie::token(&sidecar.send(&say("Save", dict)))
+}
+
+fn dict_of(answer: &Message) -> String {
+    answer.text()
+}
+
+fn is_good(sidecar: &Sidecar, token: &str) -> bool {
+    dict_of(&sidecar.get("/", Some(token))) != "{}"
+}
+
+fn ends(sidecar: &Sidecar, token: &str) {
+    eventually("the end of a session", || (!is_good(sidecar, token)).then_some(()));
+}
+
+fn id_of(token: &str) -> String {
+    crate::support::issued::Issued::of(token).id
+}
+
+#[test]
+fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar() {
+    let (shared, backend) = (Shared::new(), Backend::saying());
+    let (one, other) = (shared.sidecar(&backend), shared.sidecar(&backend));
+    let token = log_in(&one, r#"{"user":7}"#);
+    let unconcerned = log_in(&one, r#"{"user":7}"#);
+    assert!(is_good(&other, &token));
+    let answer = one.send(&say("Delete", "1").session(&token));
+    assert!(SetCookie::of(&answer).unwrap().deletes());
+    ends(&one, &token);
+    ends(&other, &token);
+    assert!(is_good(&other, &unconcerned));
+    one.counts("cloakroom_revocations", 1.0);
+    other.counts("cloakroom_revocations", 1.0);
+    // One that starts later knows before its first request.
+    let late = shared.sidecar(&backend);
+    assert_eq!(late.admin("/readyz").status(), 200);
+    assert!(!is_good(&late, &token));
+    assert_eq!(late.count("cloakroom_revocations"), 1.0);
+    assert_eq!(late.count("cloakroom_session_checks_total{outcome=\"revoked\"}"), 1.0);
+}
+
+#[test]
+fn all_sessions_of_a_user_end_and_a_new_one_is_good_at_once() {
+    let (shared, backend) = (Shared::new(), Backend::saying());
+    let (one, other) = (shared.sidecar(&backend), shared.sidecar(&backend));
+    // A number and its text are one user.
+    let [here, there] = [r#"{"user":7}"#, r#"{"user":"7"}"#].map(|dict| log_in(&one, dict));
+    let nobody = log_in(&one, r#"{"cart":1}"#);
+    one.send(&say("Delete", "all").session(&here));
+    ends(&other, &there);
+    ends(&other, &here);
+    assert!(is_good(&other, &nobody));
+    let again = log_in(&one, r#"{"user":7}"#);
+    assert!(is_good(&other, &again));
+}
+
+#[test]
+fn others_leaves_the_session_that_asks_and_its_save_is_carried_out() {
+    let (shared, backend) = (Shared::new(), Backend::saying());
+    let (one, other) = (shared.sidecar(&backend), shared.sidecar(&backend));
+    let [here, there] = [(); 2].map(|()| log_in(&one, r#"{"user":7}"#));
+    let request = say("Delete", "others").with("Say-X-Session-Save", r#"{"user":7,"n":1}"#);
+    let saved = SetCookie::token(&one.send(&request.session(&here)));
+    ends(&other, &there);
+    assert!(is_good(&other, &here));
+    assert!(is_good(&other, &saved));
+}
+
+#[test]
+fn an_operator_ends_sessions_from_the_command_line() {
+    let (shared, backend) = (Shared::new(), Backend::saying());
+    let sidecar = shared.sidecar(&backend);
+    let [one, two, three] = [7, 8, 9].map(|user| log_in(&sidecar, &format!("{{\"user\":{user}}}")));
+    let output = shared.command(&["revoke", &id_of(&one)]);
+    assert!(output.status.success(), "{output:?}");
+    ends(&sidecar, &one);
+    assert!(shared.command(&["revoke", "--subject", "8"]).status.success());
+    ends(&sidecar, &two);
+    assert!(is_good(&sidecar, &three));
+    assert!(shared.command(&["revoke", "--all"]).status.success());
+    ends(&sidecar, &three);
+    let output = shared.command(&["list", "--subject", "7"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("nobody keeps a list of them"), "{stderr}");
+}
+
+#[test]
+fn a_log_that_is_away_keeps_what_is_known_and_claims_no_log_out() {
+    let (shared, backend) = (Shared::new(), Backend::saying());
+    let sidecar = shared.sidecar(&backend);
+    let [ended, good] = [(); 2].map(|()| log_in(&sidecar, r#"{"user":7}"#));
+    sidecar.send(&say("Delete", "1").session(&ended));
+    ends(&sidecar, &ended);
+    std::fs::rename(shared.file(), shared.0.path().join("away")).unwrap();
+    sidecar
+        .wait_for_log("the revocations in the store cannot be read: those known stay in force", 0);
+    assert!(!is_good(&sidecar, &ended));
+    let answer = sidecar.send(&say("Delete", "1").session(&good));
+    assert_eq!(answer.status(), 503);
+    assert!(SetCookie::of(&answer).is_none());
+    assert!(is_good(&sidecar, &good));
+    let saved = sidecar.send(&say("Save", r#"{"user":7,"n":1}"#).session(&good));
+    assert_eq!(saved.status(), 200);
+    eventually("an age", || {
+        (sidecar.count("cloakroom_revocations_age_seconds") >= 1.0).then_some(())
+    });
+    assert_eq!(sidecar.admin("/readyz").status(), 200);
+}
