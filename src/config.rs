@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::fault::Fault;
 use crate::keys::source::KeySpec;
-use crate::routes::Routes;
+use crate::routes::{CrossSite, Routes};
 use crate::session::cookie::Transport;
 use crate::session::header::{FieldName, HeaderNames};
 use crate::session::{Holds, Policy};
+use crate::visit::cross_site::Origin;
 use crate::visit::forwarded::TrustedProxies;
 
 pub mod file;
@@ -49,6 +50,10 @@ pub struct Config {
     pub vary: bool,
     /// `session.on_bad_save`
     pub on_bad_save: OnBadSave,
+    /// `session.cross_site`, where a route does not say otherwise.
+    pub cross_site: CrossSite,
+    /// `session.trusted_origins`: whose pages may send requests all the same.
+    pub trusted_origins: Vec<Origin>,
     /// `[store]`, where it has a url.
     pub store: Option<StoreConfig>,
     /// `[[routes]]`

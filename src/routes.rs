@@ -6,9 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod guard;
 mod reading;
 mod target;
 
+use guard::Guards;
+pub use guard::{CrossSite, Guard, Guarded};
 use reading::{
     Keep, STEPS, decode, escaped_byte, fold_case, has_case, has_stray_percent, is_plain, is_text,
     merge_slashes, resolve_dots, segments,
@@ -48,6 +51,8 @@ pub struct Route {
     pub path: String,
     /// What holds below it.
     pub access: Access,
+    /// What is asked of requests beside a session.
+    pub guard: Guard,
 }
 
 /// Every route; what none of them covers is [`Access::Open`].
@@ -60,6 +65,7 @@ pub struct Routes {
     has_case: bool,
     /// What holds for a path that is too much trouble to read.
     strictest: Access,
+    guards: Guards,
 }
 
 /// A segment and what lies below it.
@@ -77,7 +83,7 @@ impl Routes {
     pub fn new(routes: Vec<Route>) -> Result<Self, Vec<(usize, String)>> {
         let mut built = Self::default();
         let mut faults = Vec::new();
-        for (index, Route { path, access }) in routes.into_iter().enumerate() {
+        for (index, Route { path, access, guard }) in routes.into_iter().enumerate() {
             let segments = match parse(&path) {
                 Ok(segments) => segments,
                 Err(reason) => {
@@ -85,6 +91,7 @@ impl Routes {
                     continue;
                 }
             };
+            built.guards.insert(&segments, guard);
             built.has_case |= segments.iter().any(|segment| has_case(segment));
             let folded = segments.iter().fold(&mut built.folded, |node, segment| {
                 node.children.entry(fold_case(segment).into()).or_default()
@@ -137,6 +144,12 @@ impl Routes {
             return resolved;
         }
         self.strictest_of(resolved, vec![sent, decoded])
+    }
+
+    /// What is asked of a request beside a session; `default` holds where no route says so.
+    #[must_use]
+    pub fn guard(&self, target: &[u8], default: CrossSite) -> Guarded {
+        self.guards.find(target, default)
     }
 
     /// What the operator should know of routes that nevertheless work, one line each.

@@ -13,6 +13,7 @@ use crate::state::{Shared, State};
 
 pub(crate) mod access;
 mod caching;
+pub mod cross_site;
 mod fields;
 pub mod forwarded;
 mod list;

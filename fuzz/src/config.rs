@@ -57,6 +57,8 @@ fn shown(loaded: &Loaded) -> String {
         forward_cookie,
         vary,
         on_bad_save,
+        cross_site,
+        trusted_origins,
         store,
         routes,
         trusted_proxies,
@@ -87,6 +89,7 @@ fn shown(loaded: &Loaded) -> String {
         (
             (keys, listen, backend, headers, session, routes),
             (revoked_file, forward_cookie, vary, on_bad_save, store),
+            (cross_site, trusted_origins),
             (trusted_proxies, strip, odd_header_names, admin, log, limits, timeouts),
             (shutdown_timeout, workers),
             (tls, backend_tls, health_check, socket_mode, upgrade_socket),

@@ -192,6 +192,8 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
             forward_cookie: session.forward_cookie,
             vary: session.vary,
             on_bad_save: session.on_bad_save,
+            cross_site: session.cross_site,
+            trusted_origins: session.trusted_origins,
             routes,
             trusted_proxies: trusted_proxies?,
             strip: strip?,

@@ -7,7 +7,7 @@ use super::file::{Loaded, Overrides, parse};
 use super::{Backend, Listen, OnBadSave, OnOutage, StoreConfig};
 use crate::fault::Fault;
 use crate::keys::source::Source;
-use crate::routes::Access;
+use crate::routes::{Access, CrossSite};
 use crate::session::{Holds, OnConflict};
 
 mod faults;
@@ -102,6 +102,16 @@ fn routes_are_read() {
     assert_eq!(*routes.access(b"/admin"), required);
     assert_eq!(*routes.access(b"/static/x"), Access::Off);
     assert_eq!(*routes.access(b"/login"), Access::Open);
+}
+
+#[test]
+fn cross_site_is_read_and_a_route_has_its_own() {
+    let below = "[session]\ncross_site = 'refuse'\ntrusted_origins = ['https://Pay.example:443']\n\
+                 [[routes]]\npath = '/hook/'\ncross_site = 'allow'\n";
+    let config = loaded(below).config;
+    assert_eq!(config.trusted_origins, ["https://pay.example".parse().unwrap()]);
+    let at = |path: &str| config.routes.guard(path.as_bytes(), config.cross_site).cross_site;
+    assert_eq!((at("/"), at("/hook/")), (CrossSite::Refuse, CrossSite::Allow));
 }
 
 #[test]

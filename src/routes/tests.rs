@@ -9,7 +9,7 @@ fn required(login: &str) -> Access {
 }
 
 fn route(path: &str, access: Access) -> Route {
-    Route { path: path.to_owned(), access }
+    Route { path: path.to_owned(), access, guard: Guard::default() }
 }
 
 fn routes(table: &[(&str, Access)]) -> Routes {

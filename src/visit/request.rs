@@ -7,13 +7,14 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, ORIGIN};
 use http::{HeaderName, HeaderValue, Method};
 
+use super::cross_site::is_cross_site;
 use super::fields::{Fields, HeadFull, RequestHead};
 use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::Reply;
 use super::{Stay, Visit, request_id, storing};
 use crate::clock;
 use crate::config::OddNames;
-use crate::routes::{self, Access};
+use crate::routes::{self, Access, CrossSite};
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
 use crate::session::header::{self, Claim, ClaimValue};
@@ -101,6 +102,14 @@ pub(crate) async fn open_session(
 ) -> Option<Reply> {
     let state = Arc::clone(&visit.state);
     let config = &state.config;
+    let guard = config.routes.guard(request.target(), config.cross_site);
+    if guard.cross_site == CrossSite::Refuse {
+        let scheme = visit.forwarding.as_ref().map_or(Scheme::Http, |from| from.scheme);
+        if is_cross_site(request, scheme, &config.trusted_origins) {
+            shared.metrics.cross_site_refused.inc();
+            return Some(Reply::CROSS_SITE);
+        }
+    }
     let access = config.routes.access(request.target());
     let fields = || request.all(&COOKIE);
     let found = cookie::find(fields, config.session.names(), config.forward_cookie);

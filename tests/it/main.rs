@@ -4,7 +4,7 @@
 //! What the backend sees: [`request_header`] the dict; [`cookie_cut`] the other cookies;
 //! [`claims`] single values; [`spoofing`] never a word of a client's in the sidecar's name,
 //! [`odd_names`] nor what servers read as another name;
-//! [`forwarded`] who the client is; [`refused`] what it never sees, [`smuggling`] nor hidden in what
+//! [`forwarded`] who the client is; [`cross_site`] nothing that other sites make browsers send; [`refused`] what it never sees, [`smuggling`] nor hidden in what
 //! it sees, [`downgrade`] nor as HTTP/2; [`own_answers`] to what is no request at all.
 //!
 //! What the client sees: [`cookie_issue`] save and delete; [`merge`]; [`max_age`]; [`bad_save`]
@@ -45,6 +45,7 @@ mod cookie_issue;
 mod corpora;
 mod corpora_jwk;
 mod corpora_jws;
+mod cross_site;
 mod downgrade;
 mod endings;
 mod failure;

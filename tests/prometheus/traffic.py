@@ -33,6 +33,7 @@ secret = "{old}"
 ttl = "1h"
 refresh_after = "1s"
 revoked_file = "{folder}/revoked"
+cross_site = "refuse"
 
 [health_check]
 path = "/healthz"
@@ -136,6 +137,8 @@ def once(sidecar):
 
     expect("cloakroom_spoofed_headers_total", lambda: sidecar.get("/", X_Session="{}"))
     expect("cloakroom_odd_headers_removed_total", lambda: sidecar.get("/", **{"script.name": "/pub"}))
+    expect("cloakroom_cross_site_refused_total",
+           lambda: sidecar.get("/", method="POST", Sec_Fetch_Site="cross-site"))
     named = token({"name": "ä"})
     expect("cloakroom_claim_headers_skipped_total", lambda: sidecar.get("/", cookie=named))
 

@@ -2,9 +2,10 @@
 
 use toml::Value;
 
+use super::session::CROSS_SITES;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, text, truth};
-use crate::routes::{Access, Route, Routes};
+use crate::routes::{Access, Guard, Route, Routes};
 
 /// A route and the place of its `path`.
 struct Placed {
@@ -34,6 +35,7 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
     let session = table.or("session", "on", choice(&[("on", true), ("off", false)]));
     let require = table.or("require", false, truth);
     let login = table.optional("login", login_path);
+    let cross_site = table.optional("cross_site", choice(&CROSS_SITES));
 
     if let (Ok(false), Ok(true)) = (session, require) {
         let place = table.at("require");
@@ -51,7 +53,8 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
         (true, false) => Access::Open,
         (false, false) => Access::Off,
     };
-    Ok(Placed { route: Route { path: path?, access }, path: table.at("path") })
+    let guard = Guard { cross_site: cross_site? };
+    Ok(Placed { route: Route { path: path?, access, guard }, path: table.at("path") })
 }
 
 fn path(value: &Value) -> Result<String, String> {
