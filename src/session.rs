@@ -22,10 +22,11 @@ pub mod stored;
 pub mod subject;
 pub mod ticket;
 pub mod token;
+pub mod view;
 
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
-use directive::{Broken, Directive, Save};
+use directive::{Broken, Directive};
 use lifetime::{Managed, SessionId, Stamp};
 pub use policy::{Holds, OnConflict, Policy};
 
@@ -439,19 +440,19 @@ pub fn close(
             set_cookie: policy.cookie.expire(opened.transport),
             session: opened.token.as_ref().map(|token| token.id().clone()),
         }),
-        Directive::Save(Save { dict, patch, max_age, renew, others: _ }) => {
-            let kind = match (&dict, &patch) {
+        Directive::Save(save) => {
+            let kind = match (&save.dict, &save.patch) {
                 (Some(_), _) => IssueKind::Saved,
                 (None, Some(_)) => IssueKind::Merged,
                 // There is nothing to go on with.
                 (None, None) if opened.token.is_none() => return Ok(CookieAction::Keep),
                 (None, None) => IssueKind::Renewed,
             };
-            let current =
-                || opened.token.as_ref().map(|token| token.dict.clone()).unwrap_or_default();
-            let dict = dict.unwrap_or_else(current);
-            let dict = patch.map_or_else(|| dict.clone(), |patch| merge::merge(&dict, &patch));
-            let asked = Asked { kind, max_age, renew };
+            let dict = match &opened.token {
+                Some(token) => save.apply(&token.dict),
+                None => save.apply(&Dict::default()),
+            };
+            let asked = Asked { kind, max_age: save.max_age, renew: save.renew };
             issue(opened, &dict, asked, keys, policy, now, fresh_id).map(CookieAction::Issue)
         }
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::metrics::Action;
 use crate::session::Opened;
 use crate::session::lifetime::SessionId;
+use crate::session::view::View;
 use crate::state::{Shared, State};
 
 pub(crate) mod access;
@@ -44,6 +45,8 @@ pub(crate) struct Visit {
     /// What the app is told about where the request comes from.
     pub(crate) forwarding: Option<Forwarding>,
     pub(crate) stay: Stay,
+    /// What the app is shown of the dict, where that is not all.
+    pub(crate) view: Option<View>,
     /// When the request was handed to the app.
     pub(crate) handed_on: Option<Instant>,
     /// How long the app took to answer.
@@ -75,6 +78,7 @@ impl Visit {
             id: None,
             forwarding: None,
             stay: Stay::Off,
+            view: None,
             handed_on: None,
             backend_took: None,
             action: None,

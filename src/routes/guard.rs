@@ -5,6 +5,7 @@ use super::reading::{
     Keep, STEPS, decode, fold_case, has_stray_percent, is_plain, is_text, segments,
 };
 use super::{MAX_READ_BYTES, MAX_READINGS, path_of};
+use crate::session::view::View;
 
 /// What becomes of requests that a page of another site has made a browser send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -21,6 +22,8 @@ pub enum CrossSite {
 pub struct Guard {
     /// `cross_site`, in the place of that of `[session]`.
     pub cross_site: Option<CrossSite>,
+    /// `keys`: what the app is shown of the dict.
+    pub view: Option<View>,
 }
 
 /// What holds for one request.
@@ -28,17 +31,25 @@ pub struct Guard {
 pub struct Guarded {
     /// The strictest of its readings.
     pub cross_site: CrossSite,
+    /// What all readings show of the dict; None where each shows all of it.
+    pub view: Option<View>,
 }
 
 impl Guarded {
     fn new(cross_site: CrossSite) -> Self {
-        Self { cross_site }
+        Self { cross_site, view: None }
     }
 
     /// This holds as well.
     fn meet(&mut self, guard: &Guard, default: CrossSite) {
         if guard.cross_site.unwrap_or(default) == CrossSite::Refuse {
             self.cross_site = CrossSite::Refuse;
+        }
+        if let Some(view) = &guard.view {
+            self.view = Some(match &self.view {
+                Some(seen) => seen.and(view),
+                None => view.clone(),
+            });
         }
     }
 }
@@ -58,7 +69,7 @@ struct Placed {
     guard: Guard,
 }
 
-static NOTHING: Guard = Guard { cross_site: None };
+static NOTHING: Guard = Guard { cross_site: None, view: None };
 
 impl Guards {
     pub(super) fn insert(&mut self, segments: &[Box<[u8]>], guard: Guard) {
@@ -156,7 +167,7 @@ mod tests {
         let route = |(path, cross_site): &(&str, Option<CrossSite>)| Route {
             path: (*path).into(),
             access: Access::Open,
-            guard: Guard { cross_site: *cross_site },
+            guard: Guard { cross_site: *cross_site, view: None },
         };
         Routes::new(table.iter().map(route).collect()).unwrap()
     }
@@ -187,5 +198,43 @@ mod tests {
         ] {
             assert_eq!(routes.guard(target.as_bytes(), default).cross_site, expected, "{target}");
         }
+    }
+
+    #[test]
+    fn a_path_that_can_be_read_in_several_ways_shows_what_each_of_them_does() {
+        let route = |(path, keys): (&str, Option<&[&str]>)| Route {
+            path: path.into(),
+            access: Access::Open,
+            guard: Guard { cross_site: None, view: keys.map(view) },
+        };
+        let routes = Routes::new(
+            [
+                ("/shop/", Some(&["user", "cart"][..])),
+                ("/shop/blog/", Some(&["user", "lang"])),
+                ("/shop/all", None),
+                ("/none", Some(&[])),
+            ]
+            .map(route)
+            .into(),
+        )
+        .unwrap();
+        for (target, expected) in [
+            ("/", None),
+            ("/shop", Some(&["user", "cart"][..])),
+            ("/shop/blog/x", Some(&["user", "lang"])),
+            ("/shop/all", None),
+            ("/none", Some(&[])),
+            ("/shop/x/../blog", Some(&["user"])),
+            ("/SHOP/BLOG/x", Some(&["user", "lang"])),
+            ("/%2e%2e/shop", Some(&["user", "cart"])),
+            ("/%", Some(&[])),
+        ] {
+            let found = routes.guard(target.as_bytes(), CrossSite::Allow).view;
+            assert_eq!(found, expected.map(view), "{target}");
+        }
+    }
+
+    fn view(keys: &[&str]) -> View {
+        View::new(keys.iter().map(|&key| key.to_owned()))
     }
 }

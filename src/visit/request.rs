@@ -1,5 +1,6 @@
 //! The way in: what a client may not say goes, the session is opened, the backend is told.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -110,9 +111,12 @@ pub(crate) async fn open_session(
             return Some(Reply::CROSS_SITE);
         }
     }
+    visit.view = guard.view;
     let access = config.routes.access(request.target());
     let fields = || request.all(&COOKIE);
-    let found = cookie::find(fields, config.session.names(), config.forward_cookie);
+    // The cookie has all of the dict in it.
+    let forward = config.forward_cookie && visit.view.is_none();
+    let found = cookie::find(fields, config.session.names(), forward);
     // The answer to it is the same for all: a cookie, where there is one, says nothing.
     let is_preflight = is_preflight(request);
     let mut opened = None;
@@ -236,8 +240,12 @@ pub(crate) fn insert_session(
     };
     let names = &visit.state.config.headers;
     let token = opened.token();
-    let dict = match token {
-        Some(token) => value(header::encode(token.dict(), names.encoding))?,
+    let seen = token.map(|token| match &visit.view {
+        Some(view) => Cow::Owned(view.of(token.dict())),
+        None => Cow::Borrowed(token.dict()),
+    });
+    let dict = match &seen {
+        Some(seen) => value(header::encode(seen, names.encoding))?,
         None => HeaderValue::from_static(names.encoding.empty_dict()),
     };
     upstream.set(names.session.to_wire(), dict)?;
@@ -245,8 +253,8 @@ pub(crate) fn insert_session(
         let outcome = HeaderValue::from_static(opened.outcome().label());
         upstream.set(status.to_wire(), outcome)?;
     }
-    if let Some(token) = token {
-        insert_claims(shared, upstream, &names.claims, token.dict(), visit.id())?;
+    if let Some(seen) = &seen {
+        insert_claims(shared, upstream, &names.claims, seen, visit.id())?;
     }
     debug_assert!(token.is_some() || opened.outcome() != Outcome::Valid);
     Ok(())

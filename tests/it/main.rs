@@ -2,7 +2,7 @@
 //! is one topic of what the sidecar promises:
 //!
 //! What the backend sees: [`request_header`] the dict; [`cookie_cut`] the other cookies;
-//! [`claims`] single values; [`spoofing`] never a word of a client's in the sidecar's name,
+//! [`claims`] single values; [`least_privilege`] or some keys; [`spoofing`] never a word of a client's in the sidecar's name,
 //! [`odd_names`] nor what servers read as another name;
 //! [`forwarded`] who the client is; [`cross_site`] nothing that other sites make browsers send; [`refused`] what it never sees, [`smuggling`] nor hidden in what
 //! it sees, [`downgrade`] nor as HTTP/2; [`own_answers`] to what is no request at all.
@@ -55,6 +55,7 @@ mod key_files;
 mod key_pairs;
 mod key_rotate;
 mod keys;
+mod least_privilege;
 mod lifetime;
 mod limits;
 mod logs;

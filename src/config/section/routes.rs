@@ -6,6 +6,7 @@ use super::session::CROSS_SITES;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, text, truth};
 use crate::routes::{Access, Guard, Route, Routes};
+use crate::session::view::View;
 
 /// A route and the place of its `path`.
 struct Placed {
@@ -36,6 +37,7 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
     let require = table.or("require", false, truth);
     let login = table.optional("login", login_path);
     let cross_site = table.optional("cross_site", choice(&CROSS_SITES));
+    let keys = table.optional("keys", keys);
 
     if let (Ok(false), Ok(true)) = (session, require) {
         let place = table.at("require");
@@ -47,14 +49,27 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
         let message = format!("{} needs require = true", place.path());
         return Err(table.document().consequence(&place, message));
     }
+    if let (Ok(false), Ok(Some(_))) = (&session, &keys) {
+        let place = table.at("keys");
+        let message = format!("{} does not go with session = \"off\"", place.path());
+        return Err(table.document().fault(&place, message));
+    }
     let login = login?;
     let access = match (session?, require?) {
         (_, true) => Access::Required { login },
         (true, false) => Access::Open,
         (false, false) => Access::Off,
     };
-    let guard = Guard { cross_site: cross_site? };
+    let guard = Guard { cross_site: cross_site?, view: keys? };
     Ok(Placed { route: Route { path: path?, access, guard }, path: table.at("path") })
+}
+
+/// Keys at the top of the dict.
+fn keys(value: &Value) -> Result<View, String> {
+    let keys = value.as_array().and_then(|keys| {
+        keys.iter().map(|key| key.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    });
+    keys.map(View::new).ok_or_else(|| "an array of keys of the dict, such as [\"user\"]".into())
 }
 
 fn path(value: &Value) -> Result<String, String> {
