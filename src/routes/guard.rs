@@ -1,10 +1,6 @@
 //! What a route asks of requests beside a session. Of all readings of a path that a server is known to
 //! have, each counts, as for sessions: whatever one of them refuses or hides is refused and hidden.
 
-use super::reading::{
-    Keep, STEPS, decode, fold_case, has_stray_percent, is_plain, is_text, segments,
-};
-use super::{MAX_READ_BYTES, MAX_READINGS, path_of};
 use crate::session::view::View;
 
 /// What becomes of requests that a page of another site has made a browser send.
@@ -26,148 +22,69 @@ pub struct Guard {
     pub view: Option<View>,
 }
 
-/// What holds for one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Guarded {
-    /// The strictest of its readings.
-    pub cross_site: CrossSite,
-    /// What all readings show of the dict; None where each shows all of it.
-    pub view: Option<View>,
+impl Guard {
+    /// Nothing.
+    pub const NONE: Self = Self { cross_site: None, view: None };
+}
+
+/// What all readings of a request say.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Guarded {
+    /// Whether one of them refuses what comes from another site.
+    refuses: bool,
+    /// Whether one of them leaves that to `[session]`.
+    is_silent: bool,
+    /// What each of them shows of the dict; None where each shows all of it.
+    pub(super) view: Option<View>,
 }
 
 impl Guarded {
-    fn new(cross_site: CrossSite) -> Self {
-        Self { cross_site, view: None }
-    }
-
     /// This holds as well.
-    fn meet(&mut self, guard: &Guard, default: CrossSite) {
-        if guard.cross_site.unwrap_or(default) == CrossSite::Refuse {
-            self.cross_site = CrossSite::Refuse;
+    pub(super) fn meet(&mut self, guard: &Guard) {
+        match guard.cross_site {
+            Some(CrossSite::Refuse) => self.refuses = true,
+            Some(CrossSite::Allow) => {}
+            None => self.is_silent = true,
         }
-        if let Some(view) = &guard.view {
-            self.view = Some(match &self.view {
-                Some(seen) => seen.and(view),
-                None => view.clone(),
-            });
-        }
-    }
-}
-
-/// The guards of all routes.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Guards {
-    /// Each route, also those that say nothing: they stand in for those above them.
-    routes: Vec<Placed>,
-    is_needed: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Placed {
-    segments: Vec<Box<[u8]>>,
-    folded: Vec<Box<[u8]>>,
-    guard: Guard,
-}
-
-static NOTHING: Guard = Guard { cross_site: None, view: None };
-
-impl Guards {
-    pub(super) fn insert(&mut self, segments: &[Box<[u8]>], guard: Guard) {
-        self.is_needed |= guard != NOTHING;
-        let folded = segments.iter().map(|segment| fold_case(segment).into()).collect();
-        self.routes.push(Placed { segments: segments.to_vec(), folded, guard });
+        self.show(guard.view.as_ref());
     }
 
-    /// What holds for a request target as it was sent.
-    pub(super) fn find(&self, target: &[u8], default: CrossSite) -> Guarded {
-        if !self.is_needed {
-            return Guarded::new(default);
-        }
-        let path = path_of(target);
-        let mut found = Guarded::new(CrossSite::Allow);
-        if path.len() > MAX_READ_BYTES || has_stray_percent(path) {
-            self.meet_all(&mut found, default);
-            return found;
-        }
-        let sent = decode(path, Keep::Needless);
-        let mut readings = match is_plain(&sent) {
-            true => vec![sent],
-            false => vec![sent, decode(path, Keep::Nothing)],
-        };
-        let is_read = is_plain(&readings[0]);
-        let mut bytes: usize = readings.iter().map(Vec::len).sum();
-        let mut next = 0;
-        while let Some(reading) = readings.get(next) {
-            if !is_text(reading) {
-                self.meet_all(&mut found, default);
-                return found;
-            }
-            self.meet(reading, &mut found, default);
-            let further: Vec<_> =
-                if is_read { Vec::new() } else { STEPS.iter().map(|step| step(reading)).collect() };
-            for reading in further {
-                if readings.contains(&reading) {
-                    continue;
-                }
-                bytes += reading.len();
-                if readings.len() >= MAX_READINGS || bytes > MAX_READ_BYTES {
-                    self.meet_all(&mut found, default);
-                    return found;
-                }
-                readings.push(reading);
-            }
-            next += 1;
-        }
-        found
+    /// All that holds for another reading of the method holds as well.
+    pub(super) fn join(&mut self, other: Self) {
+        self.refuses |= other.refuses;
+        self.is_silent |= other.is_silent;
+        self.show(other.view.as_ref());
     }
 
-    /// What holds for one reading, for those who tell cases apart and for those who do not.
-    fn meet(&self, path: &[u8], found: &mut Guarded, default: CrossSite) {
-        let exact: Vec<&[u8]> = segments(path).collect();
-        let covers = |route: &&Placed| is_prefix(&route.segments, &exact);
-        let longest = self.routes.iter().filter(covers).max_by_key(|route| route.segments.len());
-        found.meet(longest.map_or(&NOTHING, |route| &route.guard), default);
-
-        let folded: Vec<Vec<u8>> = exact.iter().map(|segment| fold_case(segment)).collect();
-        let folded: Vec<&[u8]> = folded.iter().map(Vec::as_slice).collect();
-        let alike = || self.routes.iter().filter(|route| is_prefix(&route.folded, &folded));
-        // A route stands in for those above it only if it is spelled as they are.
-        let is_covered = |route: &Placed| {
-            alike().any(|below| {
-                below.segments.len() > route.segments.len()
-                    && below.segments.starts_with(&route.segments)
-            })
-        };
-        for route in alike().filter(|route| !is_covered(route)) {
-            found.meet(&route.guard, default);
-        }
+    fn show(&mut self, view: Option<&View>) {
+        let Some(view) = view else { return };
+        self.view = Some(match &self.view {
+            Some(seen) => seen.and(view),
+            None => view.clone(),
+        });
     }
 
-    /// What holds for a path that could mean anything.
-    fn meet_all(&self, found: &mut Guarded, default: CrossSite) {
-        found.meet(&NOTHING, default);
-        for route in &self.routes {
-            found.meet(&route.guard, default);
-        }
+    pub(super) fn refuses_cross_site(&self, default: CrossSite) -> bool {
+        self.refuses || (self.is_silent && default == CrossSite::Refuse)
     }
-}
-
-fn is_prefix(route: &[Box<[u8]>], path: &[&[u8]]) -> bool {
-    route.len() <= path.len() && route.iter().zip(path).all(|(route, path)| **route == **path)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
-    use super::super::{Access, Route, Routes};
+    use super::super::{Methods, Policy, Route, Routes};
     use super::*;
+
+    fn of(guard: Guard) -> Policy {
+        Policy { guard, ..Policy::default() }
+    }
 
     fn routes(table: &[(&str, Option<CrossSite>)]) -> Routes {
         let route = |(path, cross_site): &(&str, Option<CrossSite>)| Route {
             path: (*path).into(),
-            access: Access::Open,
-            guard: Guard { cross_site: *cross_site, view: None },
+            policy: of(Guard { cross_site: *cross_site, view: None }),
+            ..Route::default()
         };
         Routes::new(table.iter().map(route).collect()).unwrap()
     }
@@ -196,7 +113,8 @@ mod tests {
             ("/hook/%", Refuse, Refuse),
             ("/hook/%00", Allow, Refuse),
         ] {
-            assert_eq!(routes.guard(target.as_bytes(), default).cross_site, expected, "{target}");
+            let found = routes.find("POST", target.as_bytes());
+            assert_eq!(found.refuses_cross_site(default), expected == Refuse, "{target}");
         }
     }
 
@@ -204,8 +122,8 @@ mod tests {
     fn a_path_that_can_be_read_in_several_ways_shows_what_each_of_them_does() {
         let route = |(path, keys): (&str, Option<&[&str]>)| Route {
             path: path.into(),
-            access: Access::Open,
-            guard: Guard { cross_site: None, view: keys.map(view) },
+            policy: of(Guard { cross_site: None, view: keys.map(view) }),
+            ..Route::default()
         };
         let routes = Routes::new(
             [
@@ -229,12 +147,36 @@ mod tests {
             ("/%2e%2e/shop", Some(&["user", "cart"])),
             ("/%", Some(&[])),
         ] {
-            let found = routes.guard(target.as_bytes(), CrossSite::Allow).view;
-            assert_eq!(found, expected.map(view), "{target}");
+            let found = routes.find("GET", target.as_bytes());
+            assert_eq!(found.view(), expected.map(view).as_ref(), "{target}");
         }
     }
 
     fn view(keys: &[&str]) -> View {
         View::new(keys.iter().map(|&key| key.to_owned()))
+    }
+
+    #[test]
+    fn a_guard_is_for_the_methods_of_its_route() {
+        let only = |method: &str, guard| Route {
+            path: "/x".into(),
+            methods: Methods::Only(vec![method.into()]),
+            policy: of(guard),
+        };
+        let refuse = Guard { cross_site: Some(CrossSite::Refuse), view: None };
+        let shows = Guard { cross_site: None, view: Some(view(&["user"])) };
+        let routes = Routes::new(vec![only("POST", refuse), only("GET", shows)]).unwrap();
+        for (method, target, refuses, hides) in [
+            ("POST", "/x", true, false),
+            ("post", "/x", true, false),
+            ("GET", "/x", false, true),
+            ("PUT", "/x", false, false),
+            ("PUT", "/%00", false, false),
+            ("POST", "/%00", true, false),
+        ] {
+            let found = routes.find(method, target.as_bytes());
+            assert_eq!(found.refuses_cross_site(CrossSite::Allow), refuses, "{method} {target}");
+            assert_eq!(found.view().is_some(), hides, "{method} {target}");
+        }
     }
 }

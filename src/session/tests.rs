@@ -91,3 +91,4 @@ fn nobody() -> Opened {
 mod closing;
 mod lifetime;
 mod opening;
+mod sealed;

@@ -12,10 +12,10 @@ use super::cross_site::is_cross_site;
 use super::fields::{Fields, HeadFull, RequestHead};
 use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::Reply;
-use super::{Stay, Visit, request_id, storing};
+use super::{Visit, request_id, storing};
 use crate::clock;
 use crate::config::OddNames;
-use crate::routes::{self, Access, CrossSite};
+use crate::routes;
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
 use crate::session::header::{self, Claim, ClaimValue};
@@ -103,16 +103,17 @@ pub(crate) async fn open_session(
 ) -> Option<Reply> {
     let state = Arc::clone(&visit.state);
     let config = &state.config;
-    let guard = config.routes.guard(request.target(), config.cross_site);
-    if guard.cross_site == CrossSite::Refuse {
+    let route = config.routes.find(request.method().as_str(), request.target());
+    visit.backend = route.backend();
+    visit.is_logged = route.is_logged();
+    visit.view = route.view().cloned();
+    if route.refuses_cross_site(config.cross_site) {
         let scheme = visit.forwarding.as_ref().map_or(Scheme::Http, |from| from.scheme);
         if is_cross_site(request, scheme, &config.trusted_origins) {
             shared.metrics.cross_site_refused.inc();
             return Some(Reply::CROSS_SITE);
         }
     }
-    visit.view = guard.view;
-    let access = config.routes.access(request.target());
     let fields = || request.all(&COOKIE);
     // The cookie has all of the dict in it.
     let forward = config.forward_cookie && visit.view.is_none();
@@ -120,7 +121,7 @@ pub(crate) async fn open_session(
     // The answer to it is the same for all: a cookie, where there is one, says nothing.
     let is_preflight = is_preflight(request);
     let mut opened = None;
-    if *access != Access::Off {
+    if route.has_session() {
         let none = is_preflight
             .then(|| cookie::find(std::iter::empty::<&[u8]>, config.session.names(), false));
         let sent = none.as_ref().unwrap_or(&found);
@@ -156,14 +157,20 @@ pub(crate) async fn open_session(
     if let Some(key) = verified_by {
         state.key_uses.verified(key);
     }
-    if let (Access::Required { login }, false, None) = (access, is_preflight, opened.token()) {
-        reply = Some(match opened.outcome() {
-            // Not known is not logged out.
-            Outcome::Unavailable => Reply::STORE_AWAY,
-            _ => refuse(request, login.as_deref()),
-        });
+    match opened.token() {
+        Some(token) if reply.is_none() && !route.admits(token.dict()) => {
+            reply = Some(Reply::FORBIDDEN);
+        }
+        None if reply.is_none() && route.is_required() && !is_preflight => {
+            reply = Some(match opened.outcome() {
+                // Not known is not logged out.
+                Outcome::Unavailable => Reply::STORE_AWAY,
+                _ => refuse(request, route.login()),
+            });
+        }
+        _ => {}
     }
-    visit.stay = Stay::Open(opened);
+    visit.session = Some(opened);
     reply
 }
 
