@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::Fault;
+use crate::keys::signature::SignatureSpec;
 use crate::keys::source::KeySpec;
 use crate::routes::{CrossSite, Routes};
 use crate::session::cookie::Transport;
@@ -42,6 +43,8 @@ pub struct Config {
     pub keys: Vec<KeySpec>,
     /// `[headers]`
     pub headers: HeaderNames,
+    /// `[headers.signature]`, where requests to the app are signed.
+    pub signature: Option<SignatureSpec>,
     /// `[session]` and `[cookie]`
     pub session: Policy,
     /// `session.revoked_file`: read apart, by [`Config::read_revoked`].

@@ -154,6 +154,7 @@ impl ProxyHttp for Proxy {
         // comes by again.
         request::insert_forwarded(upstream, ctx).map_err(head_full)?;
         request::insert_session(&self.0, upstream, ctx).map_err(head_full)?;
+        request::insert_signature(upstream, ctx).map_err(head_full)?;
         // pingora makes HTTP/1.1 of it, which without a Host is no request.
         if !upstream.headers.contains_key(http::header::HOST) {
             upstream.set_version(http::Version::HTTP_10);

@@ -104,7 +104,7 @@ impl Server {
     /// # Errors
     /// Why the session file cannot be used, or which address could not be bound.
     pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, CannotStart> {
-        let Ready { loaded, keys, tls } = ready;
+        let Ready { loaded, keys, signer, tls } = ready;
         let config = loaded.config;
         let store = config.store.as_ref().map(open_store).transpose()?;
         let mut bind = |role, listen| Bound::bind(role, listen, config.socket_mode, &mut inherited);
@@ -118,6 +118,7 @@ impl Server {
         let room = descriptors::make_room(config.limits.connections);
         let state = State {
             key_uses: metrics.key_uses(&keys),
+            signer,
             apps: Apps::new(&config, &metrics),
             tls,
             keys,

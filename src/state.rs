@@ -9,6 +9,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::Config;
 use crate::keys::KeyRing;
+use crate::keys::signature::Signer;
 use crate::metrics::{KeyUses, Metrics};
 use crate::session::recent::RecentWrites;
 use crate::session::revocation::Revocations;
@@ -28,6 +29,8 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) keys: KeyRing,
     pub(crate) key_uses: KeyUses,
+    /// Signs requests to the app, where that is configured.
+    pub(crate) signer: Option<Signer>,
     pub(crate) apps: Apps,
     /// The certificate for clients, where there are TLS listeners.
     pub(crate) tls: Option<Arc<ServerConfig>>,

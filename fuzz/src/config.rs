@@ -57,6 +57,7 @@ fn shown(loaded: &Loaded) -> String {
         route_backends,
         keys,
         headers,
+        signature,
         session,
         revoked_file,
         forward_cookie,
@@ -94,7 +95,7 @@ fn shown(loaded: &Loaded) -> String {
         (
             (keys, listen, backend, route_backends, headers, session, routes),
             (revoked_file, forward_cookie, vary, on_bad_save, store),
-            (cross_site, trusted_origins),
+            (cross_site, trusted_origins, signature.as_ref().map(|it| (&it.secret_file, &it.id, it.max_age))),
             (trusted_proxies, strip, odd_header_names, admin, log, limits, timeouts),
             (shutdown_timeout, workers),
             (tls, backend_tls, health_check, socket_mode, upgrade_socket),

@@ -15,10 +15,11 @@ use super::reply::Reply;
 use super::{Visit, request_id, storing};
 use crate::clock;
 use crate::config::OddNames;
+use crate::keys::signature;
 use crate::routes;
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
-use crate::session::header::{self, Claim, ClaimValue};
+use crate::session::header::{self, Claim, ClaimValue, folds_to};
 use crate::session::{self, Outcome, VerifiedToken};
 use crate::state::Shared;
 
@@ -45,7 +46,8 @@ pub(crate) fn strip(
     let (mut hearsay, mut odd, mut is_refused) = (Vec::new(), Vec::new(), false);
     for name in request.names() {
         let is_barred = || config.strip.iter().any(|field| field.is_alias(name));
-        if config.headers.is_spoofed(name) || is_barred() {
+        let is_signature = || config.signature.is_some() && is_signature(name);
+        if config.headers.is_spoofed(name) || is_barred() || is_signature() {
             spoofed.push(name.to_owned());
         } else if names::is_odd(name) {
             is_refused |= names::is_framing(name);
@@ -87,6 +89,11 @@ pub(crate) fn strip(
     remove(request, &forwarded);
     remove(request, &hearsay);
     is_refused.then_some(Reply::BAD_REQUEST)
+}
+
+/// Whether a server may read `name` as one of those that carry the sidecar's signature.
+fn is_signature(name: &[u8]) -> bool {
+    folds_to(name, "signature") || folds_to(name, "signature-input")
 }
 
 /// Removes the fields of such names, and says how many they were.
@@ -265,6 +272,26 @@ pub(crate) fn insert_session(
     }
     debug_assert!(token.is_some() || opened.outcome() != Outcome::Valid);
     Ok(())
+}
+
+/// Signs what the app is told, where that is configured: the request's method and target, who it is
+/// from, and the claims.
+pub(crate) fn insert_signature(
+    upstream: &mut impl RequestHead,
+    visit: &Visit,
+) -> Result<(), HeadFull> {
+    let Some(signer) = &visit.state.signer else { return Ok(()) };
+    let names = &visit.state.config.headers;
+    let fields = std::iter::once(&names.session).chain(names.claims.iter().map(|it| &it.field));
+    let fields =
+        fields.filter_map(|field| Some((field.name().as_str(), upstream.first(field.name())?)));
+    let request = [
+        ("@method", upstream.method().as_str().as_bytes()),
+        ("@request-target", upstream.target()),
+    ];
+    let signed = signer.sign(request.into_iter().chain(fields), clock::now());
+    upstream.set(Bytes::from_static(signature::INPUT.as_bytes()), value(signed.input)?)?;
+    upstream.set(Bytes::from_static(signature::SIGNATURE.as_bytes()), value(signed.signature)?)
 }
 
 /// A text as a value, without a copy.
