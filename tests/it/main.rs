@@ -2,7 +2,7 @@
 //! is one topic of what the sidecar promises:
 //!
 //! What the backend sees: [`request_header`] the dict; [`cookie_cut`] the other cookies;
-//! [`claims`] single values; [`least_privilege`] or some keys; [`spoofing`] never a word of a client's in the sidecar's name,
+//! [`claims`] single values; [`least_privilege`] or some keys; [`request_signature`] signed; [`spoofing`] never a word of a client's in the sidecar's name,
 //! [`odd_names`] nor what servers read as another name;
 //! [`forwarded`] who the client is; [`cross_site`] nothing that other sites make browsers send; [`refused`] what it never sees, [`smuggling`] nor hidden in what
 //! it sees, [`downgrade`] nor as HTTP/2; [`own_answers`] to what is no request at all.
@@ -74,6 +74,7 @@ mod reload;
 mod reload_files;
 mod request_header;
 mod request_id;
+mod request_signature;
 mod response_strip;
 mod rotation;
 mod route_backends;
