@@ -16,7 +16,7 @@ from http_message_signatures import (
     algorithms,
 )
 
-from support import PATIENCE, SECRET, Sidecar
+from support import PATIENCE, ROOT, SECRET, Sidecar
 
 SHARED = "a secret of sidecar and app, long enough for both"
 ALWAYS = ("@method", "@request-target", "x-session")
@@ -39,8 +39,10 @@ class Received:
 def verify(request):
     """The names that are signed."""
     verifier = HTTPMessageVerifier(signature_algorithm=algorithms.HMAC_SHA256, key_resolver=Keys())
-    [result] = verifier.verify(request, expect_label="cloakroom", require_components=ALWAYS)
-    return [name.strip('"') for name in result.covered_components]
+    [result] = verifier.verify(request, require_components=ALWAYS)
+    *names, parameters = [name.strip('"') for name in result.covered_components]
+    assert parameters == "@signature-params", parameters
+    return names
 
 
 class App(BaseHTTPRequestHandler):
@@ -74,6 +76,7 @@ class Signatures(unittest.TestCase):
             '[headers.claims]\n"X-Remote-User" = "user.name"\n"X-Level" = "level"\n'
             f'[headers.signature]\nsecret_file = "{secret}"\nid = "2026"\n'
         )
+        cls.secret = secret
         cls.sidecar = Sidecar(Path(folder.name), cls.app.server_port, tables)
         cls.addClassCleanup(cls.sidecar.stop)
 
@@ -121,6 +124,27 @@ class Signatures(unittest.TestCase):
     def test_a_clients_own_signature_is_not_there(self):
         seen = self.ask("GET", "/", Signature="cloakroom=:AAAA:", **{"Signature-Input": "cloakroom=()"})
         self.assertEqual(verify(seen), list(ALWAYS))
+
+    def test_the_example_in_the_documentation_lets_through_what_is_signed(self):
+        text = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+        [block] = [code for code in text.split("```python\n")[1:] if "class Signed" in code]
+        example = block.split("```")[0].replace("/run/secrets/app_signature_key", str(self.secret))
+        names = {}
+        exec(example, names)  # noqa: S102
+        app = names["Signed"](lambda environ, start_response: [b"the app"])
+
+        def ask(**changes):
+            seen = self.ask("GET", "/a?b", {"user": {"name": "ann"}})
+            headers = {**seen.headers, **changes}
+            environ = {"REQUEST_METHOD": seen.method, "RAW_URI": seen.request_target}
+            for name, value in headers.items():
+                environ["HTTP_" + name.upper().replace("-", "_")] = value
+            return b"".join(app(environ, lambda status, headers: None))
+
+        self.assertEqual(ask(), b"the app")
+        self.assertEqual(ask(**{"X-Session": "{}"}), b"not from the sidecar\n")
+        self.assertEqual(ask(**{"X-Remote-User": "root"}), b"not from the sidecar\n")
+        self.assertEqual(ask(**{"Signature-Input": "", "Signature": ""}), b"not from the sidecar\n")
 
 
 if __name__ == "__main__":
