@@ -59,6 +59,8 @@ pub struct Config {
     pub cross_site: CrossSite,
     /// `session.trusted_origins`: whose pages may send requests all the same.
     pub trusted_origins: Vec<Origin>,
+    /// `session.recheck`: how often answers that are open are looked at.
+    pub recheck: Option<Duration>,
     /// `[store]`, where it has a url.
     pub store: Option<StoreConfig>,
     /// `[[routes]]`

@@ -136,6 +136,8 @@ pub struct Metrics {
     pub odd_headers: IntCounter,
     /// Requests that a page of another site has made a browser send.
     pub cross_site_refused: IntCounter,
+    /// Answers that ended because their session was over.
+    pub streams_ended: IntCounter,
     /// Values of the dict that no header can carry.
     pub claim_headers_skipped: IntCounter,
     /// Writes forgotten before their time, because too many came at once.
@@ -242,6 +244,10 @@ impl Metrics {
             cross_site_refused: families.counter(
                 "cloakroom_cross_site_refused_total",
                 "Requests refused because a browser said that they come from another site.",
+            )?,
+            streams_ended: families.counter(
+                "cloakroom_streams_ended_total",
+                "Answers that were still open and ended because their session was over.",
             )?,
             claim_headers_skipped: families.counter(
                 "cloakroom_claim_headers_skipped_total",

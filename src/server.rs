@@ -31,6 +31,7 @@ use crate::session::recent::RecentWrites;
 use crate::state::{Apps, Drain, Shared, State};
 use crate::store::file::{FileStore, Options};
 use crate::store::{Home, Store};
+use crate::visit::rechecking;
 
 mod connection;
 mod descriptors;
@@ -130,6 +131,7 @@ impl Server {
             recent: Mutex::new(RecentWrites::default()),
             store: store.map(Arc::new),
             log: Arc::default(),
+            open_answers: Arc::default(),
             refresh_left: Notify::new(),
             drain: Drain::default(),
             room: room.connections,
@@ -203,6 +205,7 @@ impl Server {
         }
         let conf = Arc::new(self.pingora_conf());
         let options = ConnectorOptions::from_server_conf(&conf);
+        tokio::spawn(rechecking::keep_looking(Arc::clone(&self.shared)));
         tokio::spawn(probe::watch(Arc::clone(&self.shared), options));
         let (stop_proxy, proxy_stops) = watch::channel(false);
         // Metrics and health can be asked for until the very end.

@@ -26,6 +26,8 @@ pub mod ticket;
 pub mod token;
 pub mod view;
 
+use std::sync::Arc;
+
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
 use directive::{Broken, Directive};
@@ -49,7 +51,7 @@ pub struct VerifiedToken {
     expires: Option<f64>,
     /// The token itself: before anything is issued for it, it is verified once more if other keys
     /// or revocations are in force by then.
-    text: Box<[u8]>,
+    text: Arc<[u8]>,
     home: Home,
 }
 
@@ -82,6 +84,11 @@ impl VerifiedToken {
     #[must_use]
     pub fn dict(&self) -> &Dict {
         &self.dict
+    }
+
+    /// The token itself, to be verified once more.
+    pub(crate) fn text(&self) -> Arc<[u8]> {
+        Arc::clone(&self.text)
     }
 
     /// The key that verified it.

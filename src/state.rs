@@ -19,10 +19,12 @@ use crate::store::{Answer, Store};
 mod apps;
 mod backend_health;
 mod drain;
+mod open_answers;
 
 pub(crate) use apps::{App, Apps};
 pub(crate) use backend_health::BackendHealth;
 pub(crate) use drain::Drain;
+pub(crate) use open_answers::{End, Entry, OpenAnswers, Watched, unless_over};
 
 /// Configuration and keys: replaced as a whole, never changed.
 pub(crate) struct State {
@@ -46,6 +48,8 @@ pub(crate) struct Shared {
     /// What has ended before its time, as the store says: empty where it holds no revocations.
     #[allow(dead_code, reason = "read once the log is followed")]
     pub(crate) log: Arc<ArcSwap<Revocations>>,
+    /// Answers with a session that are under way.
+    pub(crate) open_answers: Arc<OpenAnswers>,
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,

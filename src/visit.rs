@@ -18,6 +18,7 @@ pub mod cross_site;
 mod fields;
 pub mod forwarded;
 mod list;
+pub(crate) mod rechecking;
 pub(crate) mod refreshing;
 pub(crate) mod refused;
 mod reply;

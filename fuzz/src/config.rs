@@ -65,6 +65,7 @@ fn shown(loaded: &Loaded) -> String {
         on_bad_save,
         cross_site,
         trusted_origins,
+        recheck,
         store,
         routes,
         trusted_proxies,
@@ -95,7 +96,7 @@ fn shown(loaded: &Loaded) -> String {
         (
             (keys, listen, backend, route_backends, headers, session, routes),
             (revoked_file, forward_cookie, vary, on_bad_save, store),
-            (cross_site, trusted_origins, signature.as_ref().map(|it| (&it.secret_file, &it.id, it.max_age))),
+            (cross_site, trusted_origins, recheck, signature.as_ref().map(|it| (&it.secret_file, &it.id, it.max_age))),
             (trusted_proxies, strip, odd_header_names, admin, log, limits, timeouts),
             (shutdown_timeout, workers),
             (tls, backend_tls, health_check, socket_mode, upgrade_socket),

@@ -195,6 +195,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
             vary: session.vary,
             on_bad_save: session.on_bad_save,
             cross_site: session.cross_site,
+            recheck: session.recheck,
             trusted_origins: session.trusted_origins,
             routes,
             trusted_proxies: trusted_proxies?,

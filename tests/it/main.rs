@@ -9,7 +9,7 @@
 //!
 //! What the client sees: [`cookie_issue`] save and delete; [`merge`]; [`max_age`]; [`bad_save`]
 //! what cannot be saved; [`caching`] who may keep it; [`response_strip`] never a control header;
-//! [`bodies`] untouched; [`streams`] as they come, [`endings`] and no
+//! [`bodies`] untouched; [`streams`] as they come, [`recheck`] as long as their session; [`endings`] and no
 //! further; [`failure`] a backend that is away.
 //!
 //! What is a session: [`tokens`], [`sealed`] ones too; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
@@ -67,6 +67,7 @@ mod metrics;
 mod odd_names;
 mod own_answers;
 mod purity;
+mod recheck;
 mod refresh;
 mod refresh_race;
 mod refused;

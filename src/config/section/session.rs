@@ -33,6 +33,7 @@ pub(in crate::config) struct Session {
     pub(in crate::config) on_conflict: OnConflict,
     pub(in crate::config) cross_site: CrossSite,
     pub(in crate::config) trusted_origins: Vec<Origin>,
+    pub(in crate::config) recheck: Option<Duration>,
 }
 
 pub(super) const CROSS_SITES: [(&str, CrossSite); 2] =
@@ -74,7 +75,9 @@ pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
     let on_conflict = table.or("on_conflict", "rebase", choice(&on_conflicts));
     let cross_site = table.or("cross_site", "allow", choice(&CROSS_SITES));
     let trusted_origins = table.list("trusted_origins", "an array of origins", from_text);
+    let recheck = table.or("recheck", "30s", recheck);
     Ok(Session {
+        recheck: recheck?,
         cross_site: cross_site?,
         trusted_origins: trusted_origins?.into_iter().map(|(_, origin)| origin).collect(),
         subject: subject?,
@@ -119,6 +122,14 @@ fn lifetime(table: &mut Table<'_, '_>) -> Read<Lifetime> {
         absolute_ttl: absolute_ttl?,
         require_exp: require_exp?,
     })
+}
+
+/// None: never.
+fn recheck(value: &Value) -> Result<Option<Duration>, String> {
+    match value.as_str() {
+        Some("off") => Ok(None),
+        _ => some_time(value).map(Some).map_err(|expected| format!("{expected}, or \"off\"")),
+    }
 }
 
 /// Keys with dots between them, or an array of keys, which may have dots in them.
