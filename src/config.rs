@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::Fault;
+use crate::keys::signature::SignatureSpec;
 use crate::keys::source::KeySpec;
-use crate::routes::Routes;
+use crate::routes::{CrossSite, Routes};
 use crate::session::cookie::Transport;
 use crate::session::header::{FieldName, HeaderNames};
 use crate::session::{Holds, Policy};
+use crate::visit::cross_site::Origin;
 use crate::visit::forwarded::TrustedProxies;
 
 pub mod file;
@@ -41,6 +43,8 @@ pub struct Config {
     pub keys: Vec<KeySpec>,
     /// `[headers]`
     pub headers: HeaderNames,
+    /// `[headers.signature]`, where requests to the app are signed.
+    pub signature: Option<SignatureSpec>,
     /// `[session]` and `[cookie]`
     pub session: Policy,
     /// `session.revoked_file`: read apart, by [`Config::read_revoked`].
@@ -51,6 +55,12 @@ pub struct Config {
     pub vary: bool,
     /// `session.on_bad_save`
     pub on_bad_save: OnBadSave,
+    /// `session.cross_site`, where a route does not say otherwise.
+    pub cross_site: CrossSite,
+    /// `session.trusted_origins`: whose pages may send requests all the same.
+    pub trusted_origins: Vec<Origin>,
+    /// `session.recheck`: how often answers that are open are looked at.
+    pub recheck: Option<Duration>,
     /// `[store]`, where it has a url.
     pub store: Option<StoreConfig>,
     /// `[[routes]]`

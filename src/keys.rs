@@ -13,6 +13,7 @@ use zeroize::Zeroize as _;
 pub mod jose;
 mod pem;
 pub mod reload;
+pub mod signature;
 pub mod source;
 
 /// The algorithms that keys can have: for signatures those of RFC 7518 section 3.1 and RFC 8037

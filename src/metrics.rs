@@ -134,6 +134,10 @@ pub struct Metrics {
     pub spoofed_headers: IntCounter,
     /// Request fields of a client with a name that servers may read as another.
     pub odd_headers: IntCounter,
+    /// Requests that a page of another site has made a browser send.
+    pub cross_site_refused: IntCounter,
+    /// Answers that ended because their session was over.
+    pub streams_ended: IntCounter,
     /// Values of the dict that no header can carry.
     pub claim_headers_skipped: IntCounter,
     /// Writes forgotten before their time, because too many came at once.
@@ -236,6 +240,14 @@ impl Metrics {
             odd_headers: families.counter(
                 "cloakroom_odd_headers_removed_total",
                 "Request fields removed because their names have more than letters, digits and hyphens.",
+            )?,
+            cross_site_refused: families.counter(
+                "cloakroom_cross_site_refused_total",
+                "Requests refused because a browser said that they come from another site.",
+            )?,
+            streams_ended: families.counter(
+                "cloakroom_streams_ended_total",
+                "Answers that were still open and ended because their session was over.",
             )?,
             claim_headers_skipped: families.counter(
                 "cloakroom_claim_headers_skipped_total",

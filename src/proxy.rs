@@ -1,7 +1,7 @@
 //! The proxy: pingora's phases in the order of their calls, a few lines each.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pingora_core::modules::http::HttpModules;
@@ -154,6 +154,7 @@ impl ProxyHttp for Proxy {
         // comes by again.
         request::insert_forwarded(upstream, ctx).map_err(head_full)?;
         request::insert_session(&self.0, upstream, ctx).map_err(head_full)?;
+        request::insert_signature(upstream, ctx).map_err(head_full)?;
         // pingora makes HTTP/1.1 of it, which without a Host is no request.
         if !upstream.headers.contains_key(http::header::HOST) {
             upstream.set_version(http::Version::HTTP_10);
@@ -192,10 +193,22 @@ impl ProxyHttp for Proxy {
         response::close_session(&self.0, session.req_header(), response, &mut ctx.visit)
             .await
             .map_err(not_passed_on)?;
+        ctx.watch(&self.0, session, response.status.as_u16());
         if !ctx.follows.is_empty() {
             refreshing::have_left(&self.0, &ctx.follows).await;
         }
         Ok(())
+    }
+
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        body: &mut Option<bytes::Bytes>,
+        _: bool,
+        ctx: &mut Box<Context>,
+    ) -> Result<Option<Duration>> {
+        ctx.passed_on(body.as_ref().map_or(0, bytes::Bytes::len));
+        Ok(None)
     }
 
     async fn response_trailer_filter(
@@ -234,6 +247,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Context>) {
+        ctx.open = None;
         // No head has been looked at in what came early: the connection ends behind this answer.
         session.set_pipelining_enabled(false);
         if let Some(refreshing) = ctx.refreshing.take() {

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 mod found;
+mod guard;
 mod notes;
 mod prefix;
 mod reading;
@@ -15,6 +16,7 @@ mod target;
 mod tree;
 
 pub use found::Found;
+pub use guard::{CrossSite, Guard};
 use reading::{
     Keep, STEPS, decode, fold_case, has_case, has_stray_percent, is_plain, is_text, merge_slashes,
     resolve_dots, segments,
@@ -88,10 +90,13 @@ pub struct Policy {
     pub backend: Option<usize>,
     /// `log`: whether they have access lines.
     pub log: bool,
+    /// What is asked of them beside a session.
+    pub guard: Guard,
 }
 
 /// What holds where there is no route.
-static NO_ROUTE: Policy = Policy { access: Access::Open, backend: None, log: true };
+static NO_ROUTE: Policy =
+    Policy { access: Access::Open, backend: None, log: true, guard: Guard::NONE };
 
 impl Default for Policy {
     fn default() -> Self {
@@ -122,9 +127,10 @@ pub struct Routes {
     has_demands: bool,
     has_backends: bool,
     has_silence: bool,
+    has_guards: bool,
     /// How strict the strictest is.
     strictest: Level,
-    /// All that require a session: what holds for a path that is too much trouble to read.
+    /// All that require a session, or ask for something else: what holds for a path that is too much trouble to read.
     required: Vec<Scoped>,
     /// What the operator should know of them.
     notes: Vec<String>,
@@ -151,9 +157,11 @@ impl Routes {
             built.has_demands |= !policy.access.demands().is_empty();
             built.has_backends |= policy.backend.is_some();
             built.has_silence |= !policy.log;
+            built.has_guards |= policy.guard != Guard::NONE;
             built.strictest = built.strictest.max(policy.access.level());
             let scoped = Scoped { methods, policy };
-            if scoped.policy.access.level() == Level::Required {
+            let is_guard = scoped.policy.guard != Guard::NONE;
+            if is_guard || scoped.policy.access.level() == Level::Required {
                 built.required.push(scoped.clone());
             }
             if let Err(reason) = built.root.insert(segments, scoped) {
@@ -245,11 +253,11 @@ impl Routes {
     }
 
     fn meet_folded<'a>(&'a self, method: &str, path: &[u8], found: &mut Found<'a>) {
-        if self.strictest == Level::Required && (self.has_case || has_case(path)) {
+        let is_strict = self.strictest == Level::Required || self.has_guards;
+        if is_strict && (self.has_case || has_case(path)) {
             let lower = fold_case(path);
-            let folded = self.folded.find_each(method, segments(&lower));
-            for policy in folded.filter(|policy| policy.access.level() == Level::Required) {
-                found.meet(&policy.access);
+            for policy in self.folded.find_each(method, segments(&lower)) {
+                found.meet_strict(policy);
             }
         }
     }
@@ -268,7 +276,7 @@ impl Routes {
     fn meet_all<'a>(&'a self, method: &str, found: &mut Found<'a>) {
         found.take(&NO_ROUTE);
         for scoped in self.required.iter().filter(|scoped| scoped.is_for(method)) {
-            found.meet(&scoped.policy.access);
+            found.meet_strict(&scoped.policy);
         }
     }
 
@@ -276,6 +284,7 @@ impl Routes {
     fn is_settled(&self, found: &Found<'_>) -> bool {
         found.level() >= self.strictest
             && !self.has_demands
+            && !self.has_guards
             && (found.is_logged() || !self.has_silence)
     }
 

@@ -33,6 +33,7 @@ use crate::session::recent::RecentWrites;
 use crate::state::{Apps, Drain, Shared, State};
 use crate::store::file::{FileStore, Options};
 use crate::store::{Home, Store};
+use crate::visit::rechecking;
 
 mod connection;
 mod descriptors;
@@ -107,7 +108,7 @@ impl Server {
     /// # Errors
     /// Why the session file cannot be used, or which address could not be bound.
     pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, CannotStart> {
-        let Ready { loaded, keys, tls } = ready;
+        let Ready { loaded, keys, signer, tls } = ready;
         let config = loaded.config;
         let store = config.store.as_ref().map(open_store).transpose()?;
         let holds = config.session.store;
@@ -122,6 +123,7 @@ impl Server {
         let room = descriptors::make_room(config.limits.connections);
         let state = State {
             key_uses: Arc::new(metrics.key_uses(&keys)),
+            signer: signer.map(Arc::new),
             apps: Apps::new(&config, &metrics),
             tls,
             keys,
@@ -136,6 +138,7 @@ impl Server {
             store: store.map(Arc::new),
             log_is_read: AtomicBool::new(holds != Some(Holds::Revocations)),
             log_written: Notify::new(),
+            open_answers: Arc::default(),
             refresh_left: Notify::new(),
             drain: Drain::default(),
             room: room.connections,
@@ -209,6 +212,7 @@ impl Server {
         }
         let conf = Arc::new(self.pingora_conf());
         let options = ConnectorOptions::from_server_conf(&conf);
+        tokio::spawn(rechecking::keep_looking(Arc::clone(&self.shared)));
         tokio::spawn(probe::watch(Arc::clone(&self.shared), options));
         if let Some(store) = follow::of_revocations(&self.shared) {
             // What has ended is known before the first request.

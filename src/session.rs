@@ -24,10 +24,13 @@ pub mod stored;
 pub mod subject;
 pub mod ticket;
 pub mod token;
+pub mod view;
+
+use std::sync::Arc;
 
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
-use directive::{Broken, Directive, Save};
+use directive::{Broken, Directive};
 use fresh::Fresh;
 use lifetime::{Managed, SessionId, Stamp};
 pub use policy::{Holds, OnConflict, Policy};
@@ -48,7 +51,7 @@ pub struct VerifiedToken {
     expires: Option<f64>,
     /// The token itself: before anything is issued for it, it is verified once more if other keys
     /// or revocations are in force by then.
-    text: Box<[u8]>,
+    text: Arc<[u8]>,
     home: Home,
 }
 
@@ -81,6 +84,11 @@ impl VerifiedToken {
     #[must_use]
     pub fn dict(&self) -> &Dict {
         &self.dict
+    }
+
+    /// The token itself, to be verified once more.
+    pub(crate) fn text(&self) -> Arc<[u8]> {
+        Arc::clone(&self.text)
     }
 
     /// The key that verified it.
@@ -454,19 +462,19 @@ pub fn close(
             set_cookie: policy.cookie.expire(opened.transport),
             session: opened.token.as_ref().map(|token| token.id().clone()),
         }),
-        Directive::Save(Save { dict, patch, max_age, renew, others: _ }) => {
-            let kind = match (&dict, &patch) {
+        Directive::Save(save) => {
+            let kind = match (&save.dict, &save.patch) {
                 (Some(_), _) => IssueKind::Saved,
                 (None, Some(_)) => IssueKind::Merged,
                 // There is nothing to go on with.
                 (None, None) if opened.token.is_none() => return Ok(CookieAction::Keep),
                 (None, None) => IssueKind::Renewed,
             };
-            let current =
-                || opened.token.as_ref().map(|token| token.dict.clone()).unwrap_or_default();
-            let dict = dict.unwrap_or_else(current);
-            let dict = patch.map_or_else(|| dict.clone(), |patch| merge::merge(&dict, &patch));
-            let asked = Asked { kind, max_age, renew };
+            let dict = match &opened.token {
+                Some(token) => save.apply(&token.dict),
+                None => save.apply(&Dict::default()),
+            };
+            let asked = Asked { kind, max_age: save.max_age, renew: save.renew };
             issue(opened, &dict, asked, keys, policy, now, fresh).map(CookieAction::Issue)
         }
     }

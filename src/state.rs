@@ -11,6 +11,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::Config;
 use crate::keys::KeyRing;
+use crate::keys::signature::Signer;
 use crate::metrics::{KeyUses, Metrics};
 use crate::session::recent::RecentWrites;
 use crate::store::operation::{Outage, Revocation};
@@ -20,10 +21,12 @@ use crate::time::Timestamp;
 mod apps;
 mod backend_health;
 mod drain;
+mod open_answers;
 
 pub(crate) use apps::{App, Apps};
 pub(crate) use backend_health::BackendHealth;
 pub(crate) use drain::Drain;
+pub(crate) use open_answers::{End, Entry, OpenAnswers, Watched, unless_over};
 
 /// Configuration and keys: replaced as a whole, never changed.
 #[derive(Clone)]
@@ -31,6 +34,8 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) keys: KeyRing,
     pub(crate) key_uses: Arc<KeyUses>,
+    /// Signs requests to the app, where that is configured.
+    pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) apps: Apps,
     /// The certificate for clients, where there are TLS listeners.
     pub(crate) tls: Option<Arc<ServerConfig>>,
@@ -50,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) log_is_read: AtomicBool,
     /// Told of each revocation that has been written.
     pub(crate) log_written: Notify,
+    /// Answers with a session that are under way.
+    pub(crate) open_answers: Arc<OpenAnswers>,
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,

@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 use crate::metrics::Action;
 use crate::session::Opened;
 use crate::session::lifetime::SessionId;
+use crate::session::view::View;
 use crate::state::{Shared, State};
 
 pub(crate) mod access;
 mod caching;
+pub mod cross_site;
 mod fields;
 pub mod forwarded;
 mod list;
+pub(crate) mod rechecking;
 pub(crate) mod refreshing;
 pub(crate) mod refused;
 mod reply;
@@ -42,6 +45,8 @@ pub(crate) struct Visit {
     pub(crate) id: Option<RequestId>,
     /// What the app is told about where the request comes from.
     pub(crate) forwarding: Option<Forwarding>,
+    /// What the app is shown of the dict, where that is not all.
+    pub(crate) view: Option<View>,
     /// The session, opened; None before that, and where a route has none.
     pub(crate) session: Option<Opened>,
     /// Which app it goes to: see [`crate::state::Apps`].
@@ -70,6 +75,7 @@ impl Visit {
             begun: Instant::now(),
             id: None,
             forwarding: None,
+            view: None,
             session: None,
             backend: 0,
             is_logged: true,

@@ -40,6 +40,9 @@ fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
     // Where the other files are is known only of a sound configuration.
     if let Ok(loaded) = &mut loaded {
         faults.extend(server::check_tls(&loaded.config, path).err().unwrap_or_default());
+        let signature = loaded.config.signature.as_ref();
+        let signer = signature.map(|spec| source::load_signer(spec, path)).transpose();
+        faults.extend(signer.err().unwrap_or_default());
         faults.extend(loaded.config.read_revoked().err().unwrap_or_default());
         let store = loaded.config.store.as_ref().map(|store| FileStore::check(&store.path));
         let faulty = store.and_then(Result::err);

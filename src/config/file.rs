@@ -162,7 +162,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
         let (routes, route_backends) = routes?;
         warnings.extend(routes.warnings());
         let lifetime = session.lifetime;
-        let headers = headers?;
+        let section::Headers { names: headers, signature } = headers?;
         let store = store?.map(|store: Store| store.config);
         let config = Config {
             listen: listen.into_iter().map(|(_, listen)| listen).collect(),
@@ -188,11 +188,15 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
                 accept_names: cookie.accept_names,
             },
             headers,
+            signature,
             store,
             revoked_file: session.revoked_file,
             forward_cookie: session.forward_cookie,
             vary: session.vary,
             on_bad_save: session.on_bad_save,
+            cross_site: session.cross_site,
+            recheck: session.recheck,
+            trusted_origins: session.trusted_origins,
             routes,
             trusted_proxies: trusted_proxies?,
             strip: strip?,

@@ -10,7 +10,7 @@ mod store;
 mod transport;
 
 pub(super) use cookie::cookie;
-pub(super) use headers::headers;
+pub(super) use headers::{Headers, headers};
 pub(super) use keys::keys;
 pub(super) use operation::{
     admin, limits, log, odd_header_names, strip, timeouts, trusted_proxies,

@@ -7,6 +7,7 @@ use super::file::{Loaded, Overrides, parse};
 use super::{Backend, Listen, OnBadSave, OnOutage, StoreConfig};
 use crate::fault::Fault;
 use crate::keys::source::Source;
+use crate::routes::CrossSite;
 use crate::session::dict::Dict;
 use crate::session::header::ClaimEncoding;
 use crate::session::{Holds, OnConflict};
@@ -150,6 +151,19 @@ fn rules_of_routes_are_read() {
     assert!(!guarded.admits(&dict(r#"{"user":{"role":"7"},"active":true,"level":1.5}"#)));
     assert!(!guarded.admits(&dict(r#"{"user":{"role":7},"active":true}"#)));
     assert!(!config.routes.find("POST", b"/a").is_required());
+}
+
+#[test]
+fn cross_site_is_read_and_a_route_has_its_own() {
+    let below = "[session]\ncross_site = 'refuse'\ntrusted_origins = ['https://Pay.example:443']\n\
+                 [[routes]]\npath = '/hook/'\ncross_site = 'allow'\n";
+    let config = loaded(below).config;
+    assert_eq!(config.trusted_origins, ["https://pay.example".parse().unwrap()]);
+    assert_eq!(config.cross_site, CrossSite::Refuse);
+    let refuses = |path: &str| {
+        config.routes.find("POST", path.as_bytes()).refuses_cross_site(config.cross_site)
+    };
+    assert!(refuses("/") && !refuses("/hook/"));
 }
 
 #[test]

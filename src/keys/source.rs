@@ -11,6 +11,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use super::signature::{SignatureSpec, Signer};
 use super::{Algorithm, Key, KeyRing};
 use crate::config::named_file::told;
 use crate::fault::Fault;
@@ -206,6 +207,28 @@ pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), String> {
     });
     let key = Key::hmac(None, spec.algorithm, &secret);
     Ok((KeyRing::new(key, Vec::new()), warning))
+}
+
+/// Reads the secret that requests to the app are signed with.
+///
+/// # Errors
+/// A file that is missing, or a secret that is too short.
+pub fn load_signer(spec: &SignatureSpec, file: &Path) -> Result<Signer, Vec<Fault>> {
+    let secret = read_file(&spec.secret_file).and_then(|text| {
+        if text.len() < Algorithm::Hs256.least_secret_bytes() {
+            let (bytes, least) = (text.len(), Algorithm::Hs256.least_secret_bytes());
+            return Err(format!(
+                "has {bytes} bytes, but HMAC-SHA256 needs at least {least}: make a secret with \
+                 `cloakroom keygen`"
+            ));
+        }
+        Ok(text)
+    });
+    let secret = secret.map_err(|reason| {
+        let message = told("headers.signature.secret_file", &spec.secret_file, &reason);
+        vec![Fault { file: file.to_owned(), line: spec.line, message }]
+    })?;
+    Ok(Signer::new(spec, &secret))
 }
 
 /// What an operator should know about keys that are nevertheless used, one line each.

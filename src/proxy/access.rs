@@ -40,5 +40,6 @@ pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
         bytes: session.body_bytes_sent() as u64,
         peer: peer.map(|address| address.ip().to_canonical()),
     };
-    ended.report(shared, session.req_header(), &ctx.visit);
+    let head = session.req_header();
+    ended.report(shared, (head.method.as_str(), head.raw_path(), head.version), &ctx.visit);
 }

@@ -1,9 +1,11 @@
 //! What holds for a request: that of the strictest of its readings, and of all that require a
 //! session.
 
-use super::{Access, Level, Policy};
+use super::guard::Guarded;
+use super::{Access, CrossSite, Level, Policy};
 use crate::session::demand::Demand;
 use crate::session::dict::Dict;
+use crate::session::view::View;
 
 /// What the routes say of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +18,7 @@ pub struct Found<'a> {
     /// Those of other readings.
     further: Vec<&'a [Demand]>,
     log: bool,
+    guard: Guarded,
 }
 
 impl<'a> Found<'a> {
@@ -27,7 +30,9 @@ impl<'a> Found<'a> {
             demands: &[],
             further: Vec::new(),
             log: policy.log,
+            guard: Guarded::default(),
         };
+        found.guard.meet(&policy.guard);
         found.meet(&policy.access);
         found
     }
@@ -35,11 +40,20 @@ impl<'a> Found<'a> {
     /// Another reading falls under this.
     pub(super) fn take(&mut self, policy: &'a Policy) {
         self.log |= policy.log;
+        self.guard.meet(&policy.guard);
         self.meet(&policy.access);
     }
 
+    /// What is strict in this holds as well.
+    pub(super) fn meet_strict(&mut self, policy: &'a Policy) {
+        self.guard.meet(&policy.guard);
+        if policy.access.level() == Level::Required {
+            self.meet(&policy.access);
+        }
+    }
+
     /// This holds as well.
-    pub(super) fn meet(&mut self, access: &'a Access) {
+    fn meet(&mut self, access: &'a Access) {
         if let Access::Required { login, demands } = access {
             if self.level < Level::Required {
                 self.login = login.as_deref();
@@ -52,6 +66,7 @@ impl<'a> Found<'a> {
     /// All that holds for another reading of the method holds as well.
     pub(super) fn join(&mut self, other: Self) {
         self.log |= other.log;
+        self.guard.join(other.guard);
         if self.level < other.level {
             (self.level, self.login) = (other.level, other.login);
         }
@@ -109,6 +124,19 @@ impl<'a> Found<'a> {
     #[must_use]
     pub fn is_logged(&self) -> bool {
         self.log
+    }
+
+    /// Whether what other sites make browsers send is refused, where `default` holds unless a route
+    /// says otherwise.
+    #[must_use]
+    pub fn refuses_cross_site(&self, default: CrossSite) -> bool {
+        self.guard.refuses_cross_site(default)
+    }
+
+    /// What the app is shown of the dict, and may write; None: all.
+    #[must_use]
+    pub fn view(&self) -> Option<&View> {
+        self.guard.view.as_ref()
     }
 
     /// Everything that is demanded, for tests.

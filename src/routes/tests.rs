@@ -12,7 +12,11 @@ fn required(login: &str) -> Access {
 }
 
 fn route(path: &str, access: Access) -> Route {
-    Route { path: path.to_owned(), methods: Methods::All, policy: Policy { access, ..NO_ROUTE } }
+    Route {
+        path: path.to_owned(),
+        methods: Methods::All,
+        policy: Policy { access, ..Policy::default() },
+    }
 }
 
 impl Routes {

@@ -26,7 +26,7 @@ use super::http2;
 use super::silence::Silence;
 use super::tls::{self, TlsStream};
 use crate::session::cookie::Transport;
-use crate::state::Shared;
+use crate::state::{Shared, unless_over};
 use crate::visit::Reply;
 use crate::visit::access::Refusal;
 
@@ -188,7 +188,7 @@ where
                 }
             };
             let session = begin(stream, head, settings, *shutdown.borrow());
-            let reusable = self.proxy.process_new_http(session, shutdown).await?;
+            let reusable = unless_over(self.proxy.process_new_http(session, shutdown)).await?;
             let (reused, persistent): (Stream, _) = ReusedHttpStream::consume(reusable);
             stream = reused.into_any().downcast::<S>().ok()?;
             settings = persistent;

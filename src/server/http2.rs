@@ -21,7 +21,7 @@ use tokio::sync::Notify;
 
 use crate::config::Limits;
 use crate::proxy::cause;
-use crate::state::Shared;
+use crate::state::{Shared, unless_over};
 use crate::visit::Reply;
 use crate::visit::access::Refusal;
 
@@ -91,7 +91,8 @@ pub(super) async fn serve<P>(
                 let open = Open::new(&streams);
                 tokio::spawn(async move {
                     let _open = open;
-                    proxy.process_new_http(ServerSession::new_http2(session), &shutdown).await;
+                    let session = ServerSession::new_http2(session);
+                    unless_over(proxy.process_new_http(session, &shutdown)).await;
                 });
             }
             Ok(Some(H2Accept::Rejected)) => {

@@ -15,6 +15,7 @@ use crate::config::file::{self, Loaded, Overrides};
 use crate::fault::Fault;
 use crate::keys::KeyRing;
 use crate::keys::reload::Watch;
+use crate::keys::signature::Signer;
 use crate::keys::source::{self, KeySpec};
 use crate::session::Holds;
 use crate::state::{Shared, State};
@@ -49,16 +50,20 @@ impl Origin {
         let loaded = file::load(&self.path, &self.overrides).and_then(|mut loaded| {
             watch.add(loaded.config.keys.iter().flat_map(KeySpec::files).collect());
             watch.add(loaded.config.revoked_file.iter().cloned().collect());
+            let signature = loaded.config.signature.as_ref();
+            watch.add(signature.iter().map(|spec| spec.secret_file.clone()).collect());
             loaded.config.read_revoked()?;
             let tls_files = loaded.config.tls.as_ref().map(|tls| &tls.files);
             watch.add(tls_files.iter().flat_map(|f| [f.cert.clone(), f.key.clone()]).collect());
+            let signer = loaded.config.signature.as_ref();
+            let signer = signer.map(|spec| source::load_signer(spec, &self.path)).transpose();
             let keys = source::load(&loaded.config.keys, &self.path);
             let tls = tls_files.map(|files| tls::load(files, &self.path)).transpose();
             let authorities = tls::check_authorities(&loaded.config, &self.path);
-            match (keys, tls, authorities) {
-                (Ok(keys), Ok(tls), Ok(())) => Ok(Ready { loaded, keys, tls }),
-                (keys, tls, authorities) => {
-                    let faults = [keys.err(), tls.err(), authorities.err()];
+            match (keys, signer, tls, authorities) {
+                (Ok(keys), Ok(signer), Ok(tls), Ok(())) => Ok(Ready { loaded, keys, signer, tls }),
+                (keys, signer, tls, authorities) => {
+                    let faults = [keys.err(), signer.err(), tls.err(), authorities.err()];
                     Err(faults.into_iter().flatten().flatten().collect())
                 }
             }
@@ -74,6 +79,8 @@ pub struct Ready {
     pub loaded: Loaded,
     /// Its keys.
     pub keys: KeyRing,
+    /// Signs requests to the app.
+    pub signer: Option<Signer>,
     /// What clients are shown, where there are listeners of TLS.
     pub(super) tls: Option<Arc<ServerConfig>>,
 }
@@ -82,7 +89,7 @@ impl Ready {
     /// What can be said without files.
     #[must_use]
     pub fn without_tls(loaded: Loaded, keys: KeyRing) -> Self {
-        Self { loaded, keys, tls: None }
+        Self { loaded, keys, signer: None, tls: None }
     }
 
     /// What an operator should know, one line each.
@@ -186,7 +193,7 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     for warning in ready.warnings() {
         log::warn!("{warning}");
     }
-    let Ready { loaded, keys, mut tls } = ready;
+    let Ready { loaded, keys, signer, mut tls } = ready;
     let mut config = loaded.config;
     // Held to the end: what else is replaced is replaced before or behind.
     let _replacing = shared.replacing.lock();
@@ -204,7 +211,8 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     }
     let apps = old.apps.next(&old.config, &config, &shared.metrics);
     let key_uses = Arc::new(shared.metrics.key_uses(&keys));
-    let state = State { key_uses, apps, tls, keys, config };
+    let signer = signer.map(Arc::new);
+    let state = State { key_uses, signer, apps, tls, keys, config };
     let state = Arc::new(state);
     shared.state.store(Arc::clone(&state));
     log::info!(

@@ -6,6 +6,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::dict::Dict;
 use super::header::Encoding;
 use super::lifetime::LONGEST;
+use super::merge::merge;
+use super::view::View;
 
 /// The values of one control header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +131,24 @@ pub struct Save {
     pub renew: bool,
     /// Whether each other session of the user is to end.
     pub others: bool,
+    /// Through which the app sees the dict, where it does not see all of it.
+    pub view: Option<View>,
+}
+
+impl Save {
+    /// The dict that it makes of what is there.
+    #[must_use]
+    pub fn apply(&self, current: &Dict) -> Dict {
+        let put = match (&self.dict, &self.view) {
+            (Some(dict), Some(view)) => Some(view.put(dict, current)),
+            _ => None,
+        };
+        let dict = put.as_ref().or(self.dict.as_ref()).unwrap_or(current);
+        match &self.patch {
+            Some(patch) => merge(dict, patch),
+            None => dict.clone(),
+        }
+    }
 }
 
 /// Why a save cannot be carried out. Says what and how long, never the data.
@@ -170,6 +190,7 @@ fn read_save(control: &Control<'_>, encoding: Encoding) -> Result<Save, Broken> 
         max_age: read_max_age(control.max_age)?,
         renew: control.renew.0,
         others: control.delete.others,
+        view: None,
     })
 }
 

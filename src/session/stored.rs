@@ -15,7 +15,7 @@ use super::policy::{OnConflict, Policy};
 use super::{
     Asked, CookieAction, Home, IssueKind, Issued, Opened, Outcome, Successor, VerifiedToken,
 };
-use super::{check_header, claims, merge, rebase::rebase, subject, ticket};
+use super::{check_header, claims, rebase::rebase, subject, ticket};
 use crate::keys::{KeyRing, Nonce};
 use crate::store::operation::{Applied, Change, Loaded, Row};
 use crate::store::record::{self, RecordError, SessionKey, SubjectHash};
@@ -170,7 +170,7 @@ pub fn plan(
         Directive::Delete { all, .. } => Ok(delete(opened, all, issuer.policy)),
         Directive::Save(save) => {
             let base = opened.dict();
-            let dict = apply(&save, &base);
+            let dict = save.apply(&base);
             let is_empty = dict.members().next().is_none();
             let is_nothing = save.dict.is_none() && save.patch.is_none();
             if opened.token.is_none() && (is_empty || is_nothing) {
@@ -263,12 +263,11 @@ impl Write {
         let current = record::open(theirs.data.clone(), key, token.id(), theirs.rev)
             .map_err(|error| Broken { reason: error.to_string(), bytes: theirs.data.len() })?;
         let (dict, settled) = match (is_replaced, on_conflict) {
-            (false, _) => (apply(&intent.save, &current), Settled::Merged),
-            (true, OnConflict::Overwrite) => {
-                (apply(&intent.save, &intent.base), Settled::Overwritten)
-            }
+            (false, _) => (intent.save.apply(&current), Settled::Merged),
+            // What the app does not see stays as others have left it.
+            (true, OnConflict::Overwrite) => (intent.save.apply(&current), Settled::Overwritten),
             (true, OnConflict::Rebase | OnConflict::Fail) => {
-                let mine = apply(&intent.save, &intent.base);
+                let mine = intent.save.apply(&intent.base);
                 (rebase(&intent.base, &mine, &current), Settled::Rebased)
             }
         };
@@ -288,7 +287,7 @@ impl Write {
         let Some(intent) = self.intent.as_ref().filter(|intent| intent.tries < TRIES) else {
             return Ok(Retry::Ended);
         };
-        let dict = apply(&intent.save, &intent.base);
+        let dict = intent.save.apply(&intent.base);
         let user = |dict| issuer.policy.subject.as_ref().and_then(|path| subject::of(dict, path));
         if user(&dict).is_none() || user(&dict) == user(&intent.base) {
             return Ok(Retry::Ended);
@@ -296,15 +295,6 @@ impl Write {
         let next = Intent { tries: intent.tries + 1, ..intent.clone() };
         let write = write(opened, dict, None, next, issuer, fresh)?;
         Ok(Retry::Again(Box::new(write)))
-    }
-}
-
-/// The dict that a save makes of what is there.
-fn apply(save: &Save, current: &Dict) -> Dict {
-    let dict = save.dict.as_ref().unwrap_or(current);
-    match &save.patch {
-        Some(patch) => merge::merge(dict, patch),
-        None => dict.clone(),
     }
 }
 

@@ -28,10 +28,15 @@ pub(crate) struct Ended {
 
 impl Ended {
     /// Counts and logs a request that is over.
-    pub(crate) fn report(&self, shared: &Shared, request: &impl RequestHead, visit: &Visit) {
+    pub(crate) fn report(
+        &self,
+        shared: &Shared,
+        (method, target, version): (&str, &[u8], Version),
+        visit: &Visit,
+    ) {
         let took = visit.begun.elapsed();
         let status = self.status.unwrap_or(CLIENT_CLOSED);
-        shared.metrics.request(request.method().as_str(), status, took);
+        shared.metrics.request(method, status, took);
         if let Some(backend) = visit.backend_took {
             shared.metrics.backend_answered(backend);
         }
@@ -43,10 +48,10 @@ impl Ended {
         // A request that was refused before its fields were looked at has only its peer.
         let client = visit.forwarding.as_ref().map_or(self.peer, |forwarding| forwarding.client);
         logging::access(&AccessLine {
-            method: request.method().as_str(),
-            target: request.target(),
+            method,
+            target,
             status,
-            protocol: protocol(request.version()),
+            protocol: protocol(version),
             duration: took,
             backend: visit.backend_took,
             app: app.filter(|_| visit.handed_on.is_some()).map(|app| app.name.as_str()),

@@ -1,5 +1,6 @@
 //! The way in: what a client may not say goes, the session is opened, the backend is told.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,16 +8,18 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, COOKIE, HOST, ORIGIN};
 use http::{HeaderName, HeaderValue, Method};
 
+use super::cross_site::is_cross_site;
 use super::fields::{Fields, HeadFull, RequestHead};
 use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::Reply;
 use super::{Visit, request_id, storing};
 use crate::clock;
 use crate::config::OddNames;
+use crate::keys::signature;
 use crate::routes;
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
-use crate::session::header::{self, Claim, ClaimValue};
+use crate::session::header::{self, Claim, ClaimValue, folds_to};
 use crate::session::{self, Outcome, VerifiedToken};
 use crate::state::Shared;
 
@@ -43,7 +46,8 @@ pub(crate) fn strip(
     let (mut hearsay, mut odd, mut is_refused) = (Vec::new(), Vec::new(), false);
     for name in request.names() {
         let is_barred = || config.strip.iter().any(|field| field.is_alias(name));
-        if config.headers.is_spoofed(name) || is_barred() {
+        let is_signature = || config.signature.is_some() && is_signature(name);
+        if config.headers.is_spoofed(name) || is_barred() || is_signature() {
             spoofed.push(name.to_owned());
         } else if names::is_odd(name) {
             is_refused |= names::is_framing(name);
@@ -87,6 +91,11 @@ pub(crate) fn strip(
     is_refused.then_some(Reply::BAD_REQUEST)
 }
 
+/// Whether a server may read `name` as one of those that carry the sidecar's signature.
+fn is_signature(name: &[u8]) -> bool {
+    folds_to(name, "signature") || folds_to(name, "signature-input")
+}
+
 /// Removes the fields of such names, and says how many they were.
 fn remove(request: &mut impl Fields, names: &[Vec<u8>]) -> usize {
     names.iter().map(|name| request.remove(name)).sum()
@@ -104,8 +113,18 @@ pub(crate) async fn open_session(
     let route = config.routes.find(request.method().as_str(), request.target());
     visit.backend = route.backend();
     visit.is_logged = route.is_logged();
+    visit.view = route.view().cloned();
+    if route.refuses_cross_site(config.cross_site) {
+        let scheme = visit.forwarding.as_ref().map_or(Scheme::Http, |from| from.scheme);
+        if is_cross_site(request, scheme, &config.trusted_origins) {
+            shared.metrics.cross_site_refused.inc();
+            return Some(Reply::CROSS_SITE);
+        }
+    }
     let fields = || request.all(&COOKIE);
-    let found = cookie::find(fields, config.session.names(), config.forward_cookie);
+    // The cookie has all of the dict in it.
+    let forward = config.forward_cookie && visit.view.is_none();
+    let found = cookie::find(fields, config.session.names(), forward);
     // The answer to it is the same for all: a cookie, where there is one, says nothing.
     let is_preflight = is_preflight(request);
     let mut opened = None;
@@ -235,8 +254,12 @@ pub(crate) fn insert_session(
     };
     let names = &visit.state.config.headers;
     let token = opened.token();
-    let dict = match token {
-        Some(token) => value(header::encode(token.dict(), names.encoding))?,
+    let seen = token.map(|token| match &visit.view {
+        Some(view) => Cow::Owned(view.of(token.dict())),
+        None => Cow::Borrowed(token.dict()),
+    });
+    let dict = match &seen {
+        Some(seen) => value(header::encode(seen, names.encoding))?,
         None => HeaderValue::from_static(names.encoding.empty_dict()),
     };
     upstream.set(names.session.to_wire(), dict)?;
@@ -244,11 +267,31 @@ pub(crate) fn insert_session(
         let outcome = HeaderValue::from_static(opened.outcome().label());
         upstream.set(status.to_wire(), outcome)?;
     }
-    if let Some(token) = token {
-        insert_claims(shared, upstream, &names.claims, token.dict(), visit.id())?;
+    if let Some(seen) = &seen {
+        insert_claims(shared, upstream, &names.claims, seen, visit.id())?;
     }
     debug_assert!(token.is_some() || opened.outcome() != Outcome::Valid);
     Ok(())
+}
+
+/// Signs what the app is told, where that is configured: the request's method and target, who it is
+/// from, and the claims.
+pub(crate) fn insert_signature(
+    upstream: &mut impl RequestHead,
+    visit: &Visit,
+) -> Result<(), HeadFull> {
+    let Some(signer) = &visit.state.signer else { return Ok(()) };
+    let names = &visit.state.config.headers;
+    let fields = std::iter::once(&names.session).chain(names.claims.iter().map(|it| &it.field));
+    let fields =
+        fields.filter_map(|field| Some((field.name().as_str(), upstream.first(field.name())?)));
+    let request = [
+        ("@method", upstream.method().as_str().as_bytes()),
+        ("@request-target", upstream.target()),
+    ];
+    let signed = signer.sign(request.into_iter().chain(fields), clock::now());
+    upstream.set(Bytes::from_static(signature::INPUT.as_bytes()), value(signed.input)?)?;
+    upstream.set(Bytes::from_static(signature::SIGNATURE.as_bytes()), value(signed.signature)?)
 }
 
 /// A text as a value, without a copy.

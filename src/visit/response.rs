@@ -143,6 +143,10 @@ pub(crate) async fn close_session(
     let own = own_names(response, config);
     // Most answers say nothing of the session.
     let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
+    let directive = match &visit.view {
+        Some(view) => view.limit(directive),
+        None => directive,
+    };
     remove(response, &own);
     drop_foreign_cookie(shared, response, config)?;
     let Some(opened) = &visit.session else {

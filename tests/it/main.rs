@@ -2,14 +2,14 @@
 //! is one topic of what the sidecar promises:
 //!
 //! What the backend sees: [`request_header`] the dict; [`cookie_cut`] the other cookies;
-//! [`claims`] single values; [`spoofing`] never a word of a client's in the sidecar's name,
+//! [`claims`] single values; [`least_privilege`] or some keys; [`request_signature`] signed; [`spoofing`] never a word of a client's in the sidecar's name,
 //! [`odd_names`] nor what servers read as another name;
-//! [`forwarded`] who the client is; [`refused`] what it never sees, [`smuggling`] nor hidden in what
+//! [`forwarded`] who the client is; [`cross_site`] nothing that other sites make browsers send; [`refused`] what it never sees, [`smuggling`] nor hidden in what
 //! it sees, [`downgrade`] nor as HTTP/2; [`own_answers`] to what is no request at all.
 //!
 //! What the client sees: [`cookie_issue`] save and delete; [`merge`]; [`max_age`]; [`bad_save`]
 //! what cannot be saved; [`caching`] who may keep it; [`response_strip`] never a control header;
-//! [`bodies`] untouched; [`streams`] as they come, [`endings`] and no
+//! [`bodies`] untouched; [`streams`] as they come, [`recheck`] as long as their session; [`endings`] and no
 //! further; [`failure`] a backend that is away.
 //!
 //! What is a session: [`tokens`], [`sealed`] ones too; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
@@ -48,6 +48,7 @@ mod corpora;
 mod corpora_jwe;
 mod corpora_jwk;
 mod corpora_jws;
+mod cross_site;
 mod downgrade;
 mod endings;
 mod failure;
@@ -57,6 +58,7 @@ mod key_files;
 mod key_pairs;
 mod key_rotate;
 mod keys;
+mod least_privilege;
 mod lifetime;
 mod limits;
 mod logs;
@@ -66,6 +68,7 @@ mod metrics;
 mod odd_names;
 mod own_answers;
 mod purity;
+mod recheck;
 mod refresh;
 mod refresh_race;
 mod refused;
@@ -73,6 +76,7 @@ mod reload;
 mod reload_files;
 mod request_header;
 mod request_id;
+mod request_signature;
 mod response_strip;
 mod revocations;
 mod rotation;

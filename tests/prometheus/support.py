@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -93,6 +94,16 @@ class Handler(BaseHTTPRequestHandler):
             # Until the sidecar gives up.
             self.close_connection = True
             return self.rfile.read(1)
+        if self.path == "/open":
+            # Until the sidecar ends it.
+            self.close_connection = True
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b".")
+                    time.sleep(0.05)
+            return None
         status, name, value = self.ANSWERS.get(self.path, (200, None, None))
         self.send_response(status)
         self.send_header("Content-Length", "3")

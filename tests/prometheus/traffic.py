@@ -7,7 +7,9 @@ import json
 import select
 import socket
 import ssl
-from contextlib import ExitStack, contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from http.client import HTTPException
 
 from support import PATIENCE, tool, wait_for
 
@@ -33,6 +35,8 @@ secret = "{old}"
 ttl = "1h"
 refresh_after = "1s"
 revoked_file = "{folder}/revoked"
+cross_site = "refuse"
+recheck = "200ms"
 
 [store]
 url = "file:{folder}/revocations.db"
@@ -158,12 +162,21 @@ def once(sidecar):
 
     expect("cloakroom_spoofed_headers_total", lambda: sidecar.get("/", X_Session="{}"))
     expect("cloakroom_odd_headers_removed_total", lambda: sidecar.get("/", **{"script.name": "/pub"}))
+    expect("cloakroom_cross_site_refused_total",
+           lambda: sidecar.get("/", method="POST", Sec_Fetch_Site="cross-site"))
+    expect("cloakroom_streams_ended_total", lambda: outlast(sidecar))
     named = token({"name": "ä"})
     expect("cloakroom_claim_headers_skipped_total", lambda: sidecar.get("/", cookie=named))
 
     expect("cloakroom_tls_handshakes_failed_total", lambda: distrust(sidecar.tls_port))
     expect("cloakroom_connections_refused_total", lambda: crowd(sidecar.port, 40))
     wait_for(lambda: sidecar.samples()["cloakroom_connections_active"] < 5, "connections that end")
+
+
+def outlast(sidecar):
+    """An answer that is still open when its session expires."""
+    with suppress(HTTPException, OSError):
+        sidecar.get("/open", cookie=token({"exp": int(time.time()) + 1}))
 
 
 def distrust(port):

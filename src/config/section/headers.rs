@@ -2,14 +2,16 @@
 
 use toml::Value;
 
+use crate::config::named_file::file_path;
 use crate::config::reader::{Place, Read, Table};
-use crate::config::value::{choice, word};
+use crate::config::value::{choice, seconds, word};
+use crate::keys::signature::SignatureSpec;
 use crate::session::header::{Claim, ClaimEncoding, Encoding, FieldName, HeaderNames};
 
 /// Fields that mean something to servers, clients or the sidecar itself. None can carry a session,
 /// and none may fall under the guard, which takes whatever starts with `headers.session` and a
 /// dash from requests: without `Content-Length`, a body would be read as the next request.
-const RESERVED: [&str; 42] = [
+const RESERVED: [&str; 44] = [
     "Accept",
     "Accept-Encoding",
     "Accept-Language",
@@ -41,6 +43,8 @@ const RESERVED: [&str; 42] = [
     "Sec-Fetch-Mode",
     "Sec-WebSocket-Key",
     "Set-Cookie",
+    "Signature",
+    "Signature-Input",
     "Surrogate-Control",
     "TE",
     "Trailer",
@@ -54,7 +58,13 @@ const RESERVED: [&str; 42] = [
     "X-Forwarded-Proto",
 ];
 
-pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<HeaderNames> {
+/// `[headers]`
+pub(in crate::config) struct Headers {
+    pub(in crate::config) names: HeaderNames,
+    pub(in crate::config) signature: Option<SignatureSpec>,
+}
+
+pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<Headers> {
     let encodings = [("json", Encoding::Json), ("base64url", Encoding::Base64Url)];
     let session = table.or("session", "X-Session", field_name);
     // A new name for the first renames the others, unless they have names of their own.
@@ -67,6 +77,7 @@ pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<HeaderNames>
     let status = table.optional("status", field_name);
     let encoding = table.or("encoding", "json", choice(&encodings));
     let claims = table.table("claims", |table| table.entries(claim));
+    let signature = table.table("signature", signature);
 
     let fields = [
         ("session", session.as_ref().ok()),
@@ -109,7 +120,26 @@ pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<HeaderNames>
         );
         return Err(table.document().fault(&place, message));
     }
-    Ok(names)
+    Ok(Headers { names, signature: signature? })
+}
+
+/// `[headers.signature]`, where it has a file.
+fn signature(table: &mut Table<'_, '_>) -> Read<Option<SignatureSpec>> {
+    let file = table.discreet("secret_file", file_path);
+    let id = table.or("id", "cloakroom", key_id);
+    let max_age = table.or("max_age", "60s", seconds);
+    let line = table.at("secret_file").line();
+    let (Some(secret_file), id, max_age) = (file?, id?, max_age?) else { return Ok(None) };
+    Ok(Some(SignatureSpec { secret_file, id, max_age, line }))
+}
+
+/// What can stand between quotes (RFC 9651 section 3.3.3).
+fn key_id(value: &Value) -> Result<String, String> {
+    let id = word(value)?;
+    match id.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\".contains(&byte)) {
+        true => Ok(id),
+        false => Err("printable ASCII without quotes and backslashes".into()),
+    }
 }
 
 fn field_name(value: &Value) -> Result<FieldName, String> {

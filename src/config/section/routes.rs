@@ -3,11 +3,13 @@
 use toml::Value;
 
 use super::headers::dotted_path;
+use super::session::CROSS_SITES;
 use crate::config::Backend;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, from_text, text, truth};
-use crate::routes::{Access, Methods, Policy, Route, Routes};
+use crate::routes::{Access, Guard, Methods, Policy, Route, Routes};
 use crate::session::demand::{Demand, Scalar};
+use crate::session::view::View;
 
 /// A route with a backend of its own or without, and the place of its `path`.
 struct Placed {
@@ -57,6 +59,8 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
     let session = table.or("session", "on", choice(&[("on", true), ("off", false)]));
     let require = table.or("require", false, require);
     let login = table.optional("login", login_path);
+    let cross_site = table.optional("cross_site", choice(&CROSS_SITES));
+    let keys = table.optional("keys", keys);
     let backend = table.optional("backend", from_text);
     let log = table.or("log", true, truth);
 
@@ -71,16 +75,30 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
         let message = format!("{} needs require = true, or require with values", place.path());
         return Err(table.document().consequence(&place, message));
     }
+    if let (Ok(false), Ok(Some(_))) = (&session, &keys) {
+        let place = table.at("keys");
+        let message = format!("{} does not go with session = \"off\"", place.path());
+        return Err(table.document().fault(&place, message));
+    }
     let login = login?;
     let access = match (session?, require?) {
         (_, Some(demands)) => Access::Required { login, demands },
         (true, None) => Access::Open,
         (false, None) => Access::Off,
     };
-    let policy = Policy { access, backend: None, log: log? };
+    let guard = Guard { cross_site: cross_site?, view: keys? };
+    let policy = Policy { access, backend: None, log: log?, guard };
     let methods = methods?.map_or(Methods::All, Methods::Only);
     let route = Route { path: path?, methods, policy };
     Ok(Placed { route, backend: backend?, path: table.at("path") })
+}
+
+/// Keys at the top of the dict.
+fn keys(value: &Value) -> Result<View, String> {
+    let keys = value.as_array().and_then(|keys| {
+        keys.iter().map(|key| key.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    });
+    keys.map(View::new).ok_or_else(|| "an array of keys of the dict, such as [\"user\"]".into())
 }
 
 /// Names of methods, which are in capitals: RFC 9110 section 9.1.

@@ -8,9 +8,13 @@ use toml::Value;
 use crate::config::OnBadSave;
 use crate::config::named_file::file_path;
 use crate::config::reader::{Read, Table};
-use crate::config::value::{choice, duration, moment, seconds, some_time, truth, whole, word};
+use crate::config::value::{
+    choice, duration, from_text, moment, seconds, some_time, truth, whole, word,
+};
+use crate::routes::CrossSite;
 use crate::session::OnConflict;
 use crate::time::Timestamp;
+use crate::visit::cross_site::Origin;
 
 /// `[session]`, less what it shares with `[cookie]`.
 pub(in crate::config) struct Session {
@@ -27,7 +31,13 @@ pub(in crate::config) struct Session {
     pub(in crate::config) revoked_file: Option<PathBuf>,
     pub(in crate::config) subject: Option<Vec<String>>,
     pub(in crate::config) on_conflict: OnConflict,
+    pub(in crate::config) cross_site: CrossSite,
+    pub(in crate::config) trusted_origins: Vec<Origin>,
+    pub(in crate::config) recheck: Option<Duration>,
 }
+
+pub(super) const CROSS_SITES: [(&str, CrossSite); 2] =
+    [("allow", CrossSite::Allow), ("refuse", CrossSite::Refuse)];
 
 /// The keys that say how long a session lasts.
 pub(in crate::config) struct Lifetime {
@@ -63,7 +73,13 @@ pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
         ("overwrite", OnConflict::Overwrite),
     ];
     let on_conflict = table.or("on_conflict", "rebase", choice(&on_conflicts));
+    let cross_site = table.or("cross_site", "allow", choice(&CROSS_SITES));
+    let trusted_origins = table.list("trusted_origins", "an array of origins", from_text);
+    let recheck = table.or("recheck", "30s", recheck);
     Ok(Session {
+        recheck: recheck?,
+        cross_site: cross_site?,
+        trusted_origins: trusted_origins?.into_iter().map(|(_, origin)| origin).collect(),
         subject: subject?,
         on_conflict: on_conflict?,
         not_before: not_before?,
@@ -106,6 +122,14 @@ fn lifetime(table: &mut Table<'_, '_>) -> Read<Lifetime> {
         absolute_ttl: absolute_ttl?,
         require_exp: require_exp?,
     })
+}
+
+/// None: never.
+fn recheck(value: &Value) -> Result<Option<Duration>, String> {
+    match value.as_str() {
+        Some("off") => Ok(None),
+        _ => some_time(value).map(Some).map_err(|expected| format!("{expected}, or \"off\"")),
+    }
 }
 
 /// Keys with dots between them, or an array of keys, which may have dots in them.

@@ -116,6 +116,14 @@ fn each_bad_value_is_named_with_what_was_expected() {
             r#"5: session.ttl = "1500ms": expected a duration in whole seconds"#,
         ),
         (
+            "[session]\ncross_site = true",
+            r#"5: session.cross_site = true: expected "allow" or "refuse""#,
+        ),
+        (
+            "[session]\ntrusted_origins = ['https://a/']",
+            r#"5: session.trusted_origins[1] = "https://a/": expected an origin as browsers send it, such as "https://pay.example": scheme, host and port, without a path"#,
+        ),
+        (
             "[session]\nissuer = ''",
             r#"5: session.issuer = "": expected a string that is not empty; leave the key out where there is nothing to say"#,
         ),

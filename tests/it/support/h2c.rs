@@ -72,6 +72,11 @@ impl Connection {
         }))
     }
 
+    /// Waits for the end of the answer, and says whether it was cut off there.
+    pub fn is_cut_off(&self, stream: Stream) -> bool {
+        self.runtime.block_on(within_limit(async { Ok(read(stream.0).await.is_err()) }))
+    }
+
     /// Waits for the answer.
     pub fn receive(&self, stream: Stream) -> Message {
         self.runtime.block_on(within_limit(read(stream.0)))

@@ -1,0 +1,225 @@
+//! Requests that a page of another site has made a browser send (CSRF): told by what browsers say of
+//! them.
+
+use std::str::FromStr;
+
+use http::{HeaderName, Method};
+
+use super::fields::RequestHead;
+use super::forwarded::Scheme;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Where a page comes from, as browsers write it: `https://pay.example`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    scheme: String,
+    host: String,
+    /// None: a scheme without a port of its own, and none given.
+    port: Option<u16>,
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text).ok_or_else(|| {
+            "an origin as browsers send it, such as \"https://pay.example\": scheme, host and port, \
+             without a path"
+                .into()
+        })
+    }
+}
+
+fn parse(text: &str) -> Option<Origin> {
+    let (scheme, authority) = text.split_once("://")?;
+    let in_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    if !scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        || !scheme.bytes().all(in_scheme)
+    {
+        return None;
+    }
+    let scheme = scheme.to_ascii_lowercase();
+    let (host, port) = split_port(authority, own_port(&scheme))?;
+    Some(Origin { scheme, host, port })
+}
+
+/// The port that is meant where none is written.
+fn own_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}
+
+/// Host, in lower case, and port.
+fn split_port(authority: &str, own_port: Option<u16>) -> Option<(String, Option<u16>)> {
+    let (host, port) = match authority.rsplit_once(':') {
+        // The last colon of `[::1]` is not before a port.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let in_host = |byte: u8| byte.is_ascii_graphic() && !b"/\\@?#,\"<>".contains(&byte);
+    let is_literal = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty() || !host.bytes().all(in_host) || (host.contains(':') && !is_literal) {
+        return None;
+    }
+    let port = match port {
+        None => own_port,
+        Some(digits) if !digits.bytes().all(|byte| byte.is_ascii_digit()) => return None,
+        Some(digits) => Some(digits.parse().ok()?),
+    };
+    Some((host.to_ascii_lowercase(), port))
+}
+
+/// Whether a browser says of a request that may change something that a page of another origin has
+/// made it, and none of `trusted`. What is sent by no browser has neither field, and passes.
+pub(crate) fn is_cross_site(
+    request: &impl RequestHead,
+    scheme: Scheme,
+    trusted: &[Origin],
+) -> bool {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return false;
+    }
+    let host = request.all(&http::header::HOST).next();
+    let host = host.or_else(|| request.authority().map(str::as_bytes));
+    judge(request.all(&SEC_FETCH_SITE), request.all(&http::header::ORIGIN), host, scheme, trusted)
+}
+
+/// The same from the values of `Sec-Fetch-Site`, `Origin` and `Host`.
+fn judge<'a>(
+    sites: impl Iterator<Item = &'a [u8]>,
+    mut origins: impl Iterator<Item = &'a [u8]>,
+    host: Option<&[u8]>,
+    scheme: Scheme,
+    trusted: &[Origin],
+) -> bool {
+    let mut sites = sites.map(<[u8]>::trim_ascii).peekable();
+    let origin = origins.next();
+    let says_origin = origin.is_some();
+    // A browser sends one; of several, or of `null`, none is anybody's word.
+    let origin = match (origin, origins.next()) {
+        (Some(origin), None) => str::from_utf8(origin.trim_ascii()).ok().and_then(parse),
+        _ => None,
+    };
+    if origin.as_ref().is_some_and(|origin| trusted.contains(origin)) {
+        return false;
+    }
+    if sites.peek().is_some() {
+        return !sites.all(|site| matches!(site, b"same-origin" | b"none"));
+    }
+    if !says_origin {
+        return false;
+    }
+    let host = host.and_then(|host| str::from_utf8(host).ok());
+    let host = host.and_then(|host| split_port(host, own_port(scheme.name())));
+    match (origin, host) {
+        (Some(origin), Some((host, port))) => origin.host != host || origin.port != port,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+    use super::*;
+
+    /// Whether a request is refused that has these values, over https at `shop.example`.
+    fn refused(sites: &[&str], origins: &[&str], host: &str, scheme: Scheme) -> bool {
+        let trusted = ["https://pay.example".parse().unwrap(), "app://Phone".parse().unwrap()];
+        let sites = sites.iter().map(|site| site.as_bytes());
+        let origins = origins.iter().map(|origin| origin.as_bytes());
+        let host = (!host.is_empty()).then_some(host.as_bytes());
+        judge(sites, origins, host, scheme, &trusted)
+    }
+
+    #[test]
+    fn what_browsers_say_of_a_request_decides() {
+        for (sites, origins, expected) in [
+            // No browser.
+            (&[][..], &[][..], false),
+            // Fetch Metadata.
+            (&["same-origin"], &[], false),
+            (&["none"], &[], false),
+            (&["same-site"], &[], true),
+            (&["cross-site"], &[], true),
+            (&["cross-site"], &["null"], true),
+            (&["Same-Origin"], &[], true),
+            (&[""], &[], true),
+            (&["same-origin", "cross-site"], &[], true),
+            (&["same-origin"], &["https://evil.example"], false),
+            (&["cross-site"], &["https://shop.example"], true),
+            (&["cross-site"], &["https://pay.example"], false),
+            (&["cross-site"], &["https://PAY.example:443"], false),
+            (&["cross-site"], &["http://pay.example"], true),
+            (&["cross-site"], &["https://pay.example:8443"], true),
+            (&["cross-site"], &["https://pay.example", "https://pay.example"], true),
+            // Origin alone.
+            (&[], &["https://shop.example"], false),
+            (&[], &["https://SHOP.example:443"], false),
+            (&[], &["https://shop.example:8443"], true),
+            (&[], &["http://shop.example"], true),
+            (&[], &["https://evil.example"], true),
+            (&[], &["https://shop.example.evil.example"], true),
+            (&[], &["https://pay.example"], false),
+            (&[], &["app://phone"], false),
+            (&[], &["app://other"], true),
+            (&[], &["null"], true),
+            (&[], &[""], true),
+            (&[], &["https://shop.example", "https://shop.example"], true),
+            (&[], &["https://shop.example/"], true),
+            (&[], &["https://shop.example@evil.example"], true),
+            (&[], &["shop.example"], true),
+        ] {
+            let found = refused(sites, origins, "shop.example", Scheme::Https);
+            assert_eq!(found, expected, "{sites:?} {origins:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_is_not_written_is_that_of_the_scheme() {
+        for (host, scheme, origin, expected) in [
+            ("shop.example:443", Scheme::Https, "https://shop.example", false),
+            ("shop.example:80", Scheme::Http, "http://shop.example", false),
+            ("shop.example:8080", Scheme::Http, "http://shop.example:8080", false),
+            ("shop.example:8080", Scheme::Http, "http://shop.example", true),
+            ("shop.example", Scheme::Http, "https://shop.example", true),
+            ("[::1]:8080", Scheme::Http, "http://[::1]:8080", false),
+            ("[::1]", Scheme::Http, "http://[::1]", false),
+            ("[::1]", Scheme::Http, "http://[::2]", true),
+            ("", Scheme::Http, "http://shop.example", true),
+        ] {
+            assert_eq!(refused(&[], &[origin], host, scheme), expected, "{host} {origin}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        for text in ["https://pay.example", "http://a:8080", "http://[::1]:80", "app://x"] {
+            assert!(text.parse::<Origin>().is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "null",
+            "*",
+            "pay.example",
+            "https://",
+            "https://a/",
+            "https://a:",
+            "https://a:x",
+            "https://a:65536",
+            "https://u@a",
+            "https://*.a,b",
+            "://a",
+            "1http://a",
+            "https://::1",
+            "https://a?b",
+            "https://a b",
+        ] {
+            assert!(text.parse::<Origin>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `session.cross_site`: what a page of another site makes a browser send.
+
+use crate::support::{Backend, Builder, Protocol, Request, Sidecar};
+
+const REFUSED: &str = "cloakroom_cross_site_refused_total";
+
+fn sidecar(backend: &Backend, tables: &str) -> Sidecar {
+    let tables = format!(
+        "[session]\ncross_site = \"refuse\"\ntrusted_origins = [\"https://pay.example\"]\n{tables}"
+    );
+    Builder::new(backend.url()).with(&tables).start()
+}
+
+fn post(target: &str, fields: &[(&str, &str)]) -> Request {
+    let request = Request::new("POST", target).body("amount=1");
+    fields.iter().fold(request, |request, (name, value)| request.with(name, value))
+}
+
+#[test]
+fn what_another_site_sends_is_refused_before_the_app_sees_it() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend, "");
+    let site = |value| [("Sec-Fetch-Site", value)];
+    let origin = |value| [("Origin", value)];
+    let mut refused = 0;
+    for (fields, status) in [
+        (site("cross-site"), 403),
+        (site("same-site"), 403),
+        (site("same-origin"), 200),
+        (site("none"), 200),
+        (origin("http://evil.example"), 403),
+        (origin("null"), 403),
+        (origin("http://app.test"), 200),
+        (origin("http://app.test:8080"), 403),
+        (origin("https://pay.example"), 200),
+        ([("Accept", "*/*")], 200),
+    ] {
+        for protocol in [Protocol::Http11, Protocol::H2c] {
+            let seen = backend.received().len();
+            let answer = sidecar.send_over(protocol, &post("/transfer", &fields));
+            assert_eq!(answer.status(), status, "{protocol:?} {fields:?}");
+            assert_eq!(backend.received().len() - seen, usize::from(status == 200), "{fields:?}");
+            if status == 403 {
+                refused += 1;
+                assert!(answer.text().contains("comes from another site"), "{}", answer.text());
+            }
+        }
+    }
+    sidecar.counts(REFUSED, f64::from(refused));
+}
+
+#[test]
+fn what_changes_nothing_passes() {
+    let backend = Backend::plain();
+    let sidecar = sidecar(&backend, "");
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        let request = Request::new(method, "/").with("Sec-Fetch-Site", "cross-site");
+        assert_eq!(sidecar.connect().exchange(&request).status(), 200, "{method}");
+    }
+    for method in ["PUT", "PATCH", "DELETE", "PURGE", "get"] {
+        let request = Request::new(method, "/").with("Sec-Fetch-Site", "cross-site").body("");
+        assert_eq!(sidecar.connect().exchange(&request).status(), 403, "{method}");
+    }
+}
+
+#[test]
+fn a_route_has_a_value_of_its_own() {
+    let backend = Backend::plain();
+    let routes = "[[routes]]\npath = \"/hook/\"\nsession = \"off\"\ncross_site = \"allow\"\n";
+    let strict = sidecar(&backend, routes);
+    let allowing = Builder::new(backend.url())
+        .with("[[routes]]\npath = \"/transfer\"\ncross_site = \"refuse\"\n")
+        .start();
+    for (sidecar, target, status) in [
+        (&strict, "/hook/x", 200),
+        (&strict, "/hook/../transfer", 403),
+        (&strict, "/transfer", 403),
+        (&allowing, "/transfer", 403),
+        (&allowing, "/Transfer", 403),
+        (&allowing, "/x%2f..%2ftransfer", 403),
+        (&allowing, "/hook", 200),
+    ] {
+        let request = post(target, &[("Sec-Fetch-Site", "cross-site")]);
+        assert_eq!(sidecar.connect().exchange(&request).status(), status, "{target}");
+    }
+}
+
+#[test]
+fn nothing_is_refused_unless_it_is_asked_for() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let request = post("/", &[("Sec-Fetch-Site", "cross-site"), ("Origin", "null")]);
+    assert_eq!(sidecar.connect().exchange(&request).status(), 200);
+    sidecar.counts(REFUSED, 0.0);
+}
+
+#[test]
+fn the_scheme_is_what_a_trusted_proxy_says() {
+    let backend = Backend::plain();
+    let tables = "[session]\ncross_site = \"refuse\"\n";
+    let trusting =
+        Builder::new(backend.url()).top("trusted_proxies = [\"127.0.0.1\"]").with(tables).start();
+    let alone = Builder::new(backend.url()).with(tables).start();
+    let fields = [("Origin", "https://app.test"), ("X-Forwarded-Proto", "https")];
+    assert_eq!(trusting.connect().exchange(&post("/", &fields)).status(), 200);
+    assert_eq!(alone.connect().exchange(&post("/", &fields)).status(), 403);
+}

@@ -1,0 +1,156 @@
+//! `session.recheck`: a WebSocket or an event stream ends with its session, and not before.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::support::h2c::Connection;
+use crate::support::{
+    Answer, Backend, Builder, Client, Protocol, Request, SetCookie, Sidecar, WAIT, mint, token,
+};
+
+const ENDED: &str = "cloakroom_streams_ended_total";
+
+const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+                      Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
+
+const SWITCH: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// An app with an event stream, a WebSocket and whatever it is asked to say.
+fn app() -> Backend {
+    Backend::by(|request| match request.target() {
+        "/events" => Answer::raw(EVENTS).hang(),
+        "/socket" => Answer::raw(SWITCH).echo(),
+        "/log-out" => Answer::ok(&[("X-Session-Delete", "1")]),
+        _ => Answer::ok(&[("X-Session-Save", r#"{"user":"ann"}"#)]),
+    })
+}
+
+fn sidecar(backend: &Backend, session: &str) -> Sidecar {
+    Builder::new(backend.url()).with(&format!("[session]\n{session}\n")).start()
+}
+
+fn open(sidecar: &Sidecar, target: &str, cookie: &str) -> Client {
+    let mut client = sidecar.connect();
+    let mut request = Request::get(target).session(cookie);
+    if target == "/socket" {
+        request = request.with("Connection", "Upgrade").with("Upgrade", "websocket");
+    }
+    client.send(request.bytes(Protocol::Http11));
+    let begun = client.until("\r\n\r\n");
+    if target == "/socket" {
+        assert!(begun.starts_with("HTTP/1.1 101 "), "{begun}");
+        client.send("ping");
+        assert_eq!(client.take(4), b"ping");
+    } else {
+        client.until("hello\r\n");
+    }
+    client
+}
+
+fn in_seconds(seconds: u64) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    now.as_secs() + seconds
+}
+
+#[test]
+fn what_is_open_ends_when_its_session_expires_and_not_before() {
+    let backend = app();
+    let sidecar = sidecar(&backend, "recheck = \"100ms\"");
+    let exp = in_seconds(2);
+    let expiring = mint(format!(r#"{{"exp":{exp}}}"#));
+    let mut ending = [open(&sidecar, "/events", &expiring), open(&sidecar, "/socket", &expiring)];
+    let mut others =
+        [open(&sidecar, "/events", &mint("{}")), open(&sidecar, "/events", "no session")];
+    for client in &mut ending {
+        assert_eq!(client.rest(), b"");
+    }
+    assert!(in_seconds(0) >= exp);
+    for client in &mut others {
+        assert!(!client.rest_or_silence(WAIT / 20).1);
+    }
+    sidecar.counts(ENDED, 2.0);
+    // Each has an access line, as every answer does.
+    let mut statuses: Vec<u64> =
+        sidecar.access_lines(2).iter().map(|line| line["status"].as_u64().unwrap()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [101, 200]);
+}
+
+#[test]
+fn what_is_open_ends_when_its_session_is_revoked() {
+    let folder = tempfile::tempdir().unwrap();
+    let revoked = folder.path().join("revoked");
+    std::fs::write(&revoked, "").unwrap();
+    let backend = app();
+    let tables =
+        format!("ttl = \"1h\"\nrecheck = \"100ms\"\nrevoked_file = \"{}\"", revoked.display());
+    let sidecar = sidecar(&backend, &tables);
+    let [kept, ended] = [(); 2].map(|()| SetCookie::token(&sidecar.get("/", None)));
+    let mut kept = open(&sidecar, "/events", &kept);
+    let mut stream = open(&sidecar, "/socket", &ended);
+    let payload: serde_json::Value = serde_json::from_str(&token::payload(&ended)).unwrap();
+    std::fs::write(&revoked, format!("{}\n", payload["cr"]["id"].as_str().unwrap())).unwrap();
+    assert_eq!(stream.rest(), b"");
+    assert!(!kept.rest_or_silence(WAIT / 20).1);
+    sidecar.counts(ENDED, 1.0);
+}
+
+#[test]
+fn what_is_open_ends_after_a_log_out_at_another_sidecar() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let backend = app();
+    let tables = format!(
+        "ttl = \"1h\"\nrecheck = \"100ms\"\n[store]\nurl = \"file:{}/sessions.db\"",
+        folder.path().display()
+    );
+    let sidecars = [sidecar(&backend, &tables), sidecar(&backend, &tables)];
+    let tickets = [(); 2].map(|()| SetCookie::token(&sidecars[0].get("/", None)));
+    let mut streams = tickets.each_ref().map(|ticket| open(&sidecars[0], "/socket", ticket));
+    assert!(!streams[0].rest_or_silence(WAIT / 20).1, "nothing has happened yet");
+    let begun = Instant::now();
+    sidecars[1].get("/log-out", Some(&tickets[0]));
+    assert_eq!(streams[0].rest(), b"");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(!streams[1].rest_or_silence(WAIT / 20).1);
+    streams[1].send("pong");
+    assert_eq!(streams[1].take(4), b"pong");
+    sidecars[0].counts(ENDED, 1.0);
+}
+
+#[test]
+fn over_http_2_one_stream_ends_and_the_others_go_on() {
+    let backend = app();
+    let sidecar = sidecar(&backend, "recheck = \"100ms\"");
+    let client = Connection::open(sidecar.address());
+    let expiring = mint(format!(r#"{{"exp":{}}}"#, in_seconds(2)));
+    let ending = client.send(&Request::get("/events").session(&expiring));
+    assert!(client.is_cut_off(ending));
+    let answer = client.send(&Request::get("/"));
+    assert_eq!(client.receive(answer).status(), 200);
+    sidecar.counts(ENDED, 1.0);
+}
+
+#[test]
+fn nothing_ends_where_it_is_off() {
+    let backend = app();
+    let off = sidecar(&backend, "recheck = \"off\"");
+    let on = sidecar(&backend, "recheck = \"100ms\"");
+    let expiring = mint(format!(r#"{{"exp":{}}}"#, in_seconds(1)));
+    let mut goes_on = open(&off, "/events", &expiring);
+    assert_eq!(open(&on, "/events", &expiring).rest(), b"");
+    assert!(!goes_on.rest_or_silence(WAIT / 20).1);
+    off.counts(ENDED, 0.0);
+}
+
+#[test]
+fn an_answer_that_ends_by_itself_is_not_counted() {
+    let backend = app();
+    let sidecar = sidecar(&backend, "recheck = \"100ms\"");
+    for _ in 0..3 {
+        sidecar.get("/", Some(&mint(r#"{"exp":99999999999}"#)));
+    }
+    assert_eq!(sidecar.access_lines(3).len(), 3);
+    sidecar.counts(ENDED, 0.0);
+}
