@@ -9,6 +9,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use crate::session::token::{self, Kind};
 
+pub mod bearer;
 mod pem;
 pub mod reload;
 pub mod source;

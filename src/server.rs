@@ -105,7 +105,7 @@ impl Server {
     /// # Errors
     /// Why the session file cannot be used, or which address could not be bound.
     pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, CannotStart> {
-        let Ready { loaded, keys, tls } = ready;
+        let Ready { loaded, keys, tls, admin_token } = ready;
         let config = loaded.config;
         let store = config.store.as_ref().map(open_store).transpose()?;
         let mut bind = |role, listen| Bound::bind(role, listen, config.socket_mode, &mut inherited);
@@ -124,6 +124,7 @@ impl Server {
             tls,
             keys,
             config,
+            admin_token,
         };
         let shared = Arc::new(Shared {
             state: ArcSwap::from_pointee(state),

@@ -11,6 +11,7 @@ mod claims;
 pub mod cookie;
 pub mod dict;
 pub mod directive;
+pub mod explain;
 pub mod header;
 pub mod lifetime;
 mod merge;

@@ -9,6 +9,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::Config;
 use crate::keys::KeyRing;
+use crate::keys::bearer::Bearer;
 use crate::metrics::{KeyUses, Metrics};
 use crate::session::recent::RecentWrites;
 use crate::session::revocation::Revocations;
@@ -30,6 +31,8 @@ pub(crate) struct State {
     pub(crate) upstream: Arc<Upstream>,
     /// The certificate for clients, where there are TLS listeners.
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// What the admin listener asks for before it shows or ends sessions.
+    pub(crate) admin_token: Option<Bearer>,
 }
 
 /// What all requests share.

@@ -63,6 +63,7 @@ fn shown(loaded: &Loaded) -> String {
         strip,
         odd_header_names,
         admin,
+        admin_token,
         log,
         limits,
         timeouts,
@@ -75,6 +76,7 @@ fn shown(loaded: &Loaded) -> String {
         workers,
     } = &loaded.config;
     let tls = tls.as_ref().map(|tls| (&tls.files.cert, &tls.files.key, &tls.listen));
+    let admin_token = admin_token.as_ref().map(|token| &token.path);
     // What is printed is sorted; in which order claims are copied means nothing.
     let mut headers = headers.clone();
     headers.claims.sort_by(|one, other| one.field.as_str().cmp(other.field.as_str()));
@@ -87,7 +89,7 @@ fn shown(loaded: &Loaded) -> String {
         (
             (keys, listen, backend, headers, session, routes),
             (revoked_file, forward_cookie, vary, on_bad_save, store),
-            (trusted_proxies, strip, odd_header_names, admin, log, limits, timeouts),
+            (trusted_proxies, strip, odd_header_names, admin, admin_token, log, limits, timeouts),
             (shutdown_timeout, workers),
             (tls, backend_tls, health_check, socket_mode, upgrade_socket),
         )

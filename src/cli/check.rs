@@ -33,6 +33,7 @@ fn check(path: &Path) -> Result<toml::Table, Vec<Fault>> {
     // Where the other files are is known only of a sound configuration.
     if let Ok(loaded) = &mut loaded {
         faults.extend(server::check_tls(&loaded.config, path).err().unwrap_or_default());
+        faults.extend(loaded.config.read_admin_token(path).err().unwrap_or_default());
         faults.extend(loaded.config.read_revoked().err().unwrap_or_default());
     }
     match loaded {

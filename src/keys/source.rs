@@ -11,6 +11,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use super::bearer::Bearer;
 use super::{Algorithm, Key, KeyRing};
 use crate::config::named_file::told;
 use crate::fault::Fault;
@@ -202,6 +203,28 @@ pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), String> {
     });
     let key = Key::hmac(None, spec.algorithm, &secret);
     Ok((KeyRing::new(key, Vec::new()), warning))
+}
+
+/// The secret that the admin listener asks for.
+///
+/// # Errors
+/// Why the file holds none.
+pub fn load_bearer(path: &Path) -> Result<Bearer, String> {
+    read_file(path)
+        .and_then(|secret| Bearer::new(&secret))
+        .map_err(|reason| told("admin.token_file", path, &reason))
+}
+
+/// What an operator should know about that file.
+#[must_use]
+pub fn bearer_warning(path: &Path) -> Option<String> {
+    is_world_readable(path).then(|| {
+        format!(
+            "admin.token_file: every user of this machine can read {}, and so end sessions: \
+             chmod o-r",
+            path.display()
+        )
+    })
 }
 
 /// What an operator should know about keys that are nevertheless used, one line each.

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::config::file::{self, Loaded, Overrides};
 use crate::fault::Fault;
 use crate::keys::KeyRing;
+use crate::keys::bearer::Bearer;
 use crate::keys::reload::Watch;
 use crate::keys::source::{self, KeySpec};
 use crate::state::{Shared, State};
@@ -49,16 +50,21 @@ impl Origin {
         let loaded = file::load(&self.path, &self.overrides).and_then(|mut loaded| {
             watch.add(loaded.config.keys.iter().flat_map(KeySpec::files).collect());
             watch.add(loaded.config.revoked_file.iter().cloned().collect());
+            let token_file = loaded.config.admin_token.as_ref();
+            watch.add(token_file.map(|token| token.path.clone()).into_iter().collect());
             loaded.config.read_revoked()?;
             let tls_files = loaded.config.tls.as_ref().map(|tls| &tls.files);
             watch.add(tls_files.iter().flat_map(|f| [f.cert.clone(), f.key.clone()]).collect());
             let keys = source::load(&loaded.config.keys, &self.path);
             let tls = tls_files.map(|files| tls::load(files, &self.path)).transpose();
             let authorities = tls::check_authorities(&loaded.config, &self.path);
-            match (keys, tls, authorities) {
-                (Ok(keys), Ok(tls), Ok(())) => Ok(Ready { loaded, keys, tls }),
-                (keys, tls, authorities) => {
-                    let faults = [keys.err(), tls.err(), authorities.err()];
+            let token = loaded.config.read_admin_token(&self.path);
+            match (keys, tls, authorities, token) {
+                (Ok(keys), Ok(tls), Ok(()), Ok(admin_token)) => {
+                    Ok(Ready { loaded, keys, tls, admin_token })
+                }
+                (keys, tls, authorities, token) => {
+                    let faults = [keys.err(), tls.err(), authorities.err(), token.err()];
                     Err(faults.into_iter().flatten().flatten().collect())
                 }
             }
@@ -76,18 +82,23 @@ pub struct Ready {
     pub keys: KeyRing,
     /// What clients are shown, where there are listeners of TLS.
     pub(super) tls: Option<Arc<ServerConfig>>,
+    /// What the admin listener asks for before it shows or ends sessions.
+    pub(super) admin_token: Option<Bearer>,
 }
 
 impl Ready {
     /// What can be said without files.
     #[must_use]
     pub fn without_tls(loaded: Loaded, keys: KeyRing) -> Self {
-        Self { loaded, keys, tls: None }
+        Self { loaded, keys, tls: None, admin_token: None }
     }
 
     /// What an operator should know, one line each.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        self.loaded.warnings.iter().cloned().chain(source::warnings(&self.loaded.config.keys))
+        let Loaded { config, warnings, .. } = &self.loaded;
+        let token = config.admin_token.as_ref();
+        let token = token.and_then(|token| source::bearer_warning(&token.path));
+        warnings.iter().cloned().chain(source::warnings(&config.keys)).chain(token)
     }
 }
 
@@ -187,7 +198,7 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
         log::warn!("{warning}");
     }
     let old = shared.state.load_full();
-    let Ready { loaded, keys, mut tls } = ready;
+    let Ready { loaded, keys, mut tls, admin_token } = ready;
     let mut config = loaded.config;
     if old.config.tls.is_some() != config.tls.is_some() {
         tls.clone_from(&old.tls);
@@ -201,7 +212,8 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
         && old.config.backend_tls == config.backend_tls;
     let upstream =
         if same_backend { Arc::clone(&old.upstream) } else { Arc::new(Upstream::new(&config)) };
-    let state = State { key_uses: shared.metrics.key_uses(&keys), upstream, tls, keys, config };
+    let key_uses = shared.metrics.key_uses(&keys);
+    let state = State { key_uses, upstream, tls, keys, config, admin_token };
     let state = Arc::new(state);
     shared.state.store(Arc::clone(&state));
     log::info!(

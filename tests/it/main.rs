@@ -16,7 +16,8 @@
 //! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
-//! Where a session is that outgrows the cookie: [`store`], [`store_start`].
+//! Where a session is that outgrows the cookie: [`store`], [`store_start`]. What an operator sees of
+//! it and ends: [`admin_sessions`], [`admin_tokens`].
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
@@ -36,6 +37,8 @@
 
 mod support;
 
+mod admin_sessions;
+mod admin_tokens;
 mod bad_save;
 mod bodies;
 mod caching;
