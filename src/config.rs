@@ -239,6 +239,10 @@ pub struct Log {
     pub level: log::LevelFilter,
     /// `log.access`: one line for each request.
     pub access: bool,
+    /// `log.user`: whose session it is stands in it.
+    pub user: bool,
+    /// `log.trace`: a request that is part of no trace begins one.
+    pub trace: bool,
 }
 
 /// `log.format`

@@ -8,9 +8,11 @@ use http::Version;
 
 use super::fields::RequestHead;
 use super::reply::{Form, Reply};
-use super::{Visit, request_id};
+use super::{Visit, request_id, trace};
 use crate::logging::{self, AccessLine};
 use crate::metrics::Action;
+use crate::session::VerifiedToken;
+use crate::session::subject;
 use crate::state::Shared;
 
 /// The status that stands for a client that went away before there was an answer, as in nginx.
@@ -37,6 +39,10 @@ impl Ended {
         }
         // A request that was refused before its fields were looked at has only its peer.
         let client = visit.forwarding.as_ref().map_or(self.peer, |forwarding| forwarding.client);
+        let policy = &visit.state.config.session;
+        let path = policy.subject.as_ref().filter(|_| visit.state.config.log.user);
+        let dict = visit.opened().and_then(|opened| opened.token()).map(VerifiedToken::dict);
+        let user = path.zip(dict).and_then(|(path, dict)| subject::of(dict, path));
         logging::access(&AccessLine {
             method: request.method().as_str(),
             target: request.target(),
@@ -49,7 +55,9 @@ impl Ended {
             bytes: self.bytes,
             client,
             peer: self.peer,
+            user: user.as_deref(),
             request_id: visit.id(),
+            trace_id: visit.trace.as_ref().map(trace::Trace::id).or_else(|| trace::id_in(request)),
         });
     }
 }
@@ -97,7 +105,9 @@ impl Refusal<'_> {
             // Its fields could not be read.
             client: self.peer,
             peer: self.peer,
+            user: None,
             request_id,
+            trace_id: None,
         });
     }
 }

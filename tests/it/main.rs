@@ -20,7 +20,7 @@
 //! it and ends: [`admin_sessions`], [`admin_tokens`].
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
-//! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
+//! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
 //! [`metrics`]; [`health_check`].
 //!
 //! How it is built: [`purity`]. What public collections of odd input make of it: [`corpora`].
@@ -59,6 +59,7 @@ mod key_rotate;
 mod keys;
 mod lifetime;
 mod limits;
+mod log_fields;
 mod logs;
 mod max_age;
 mod merge;

@@ -69,7 +69,9 @@ pub(in crate::config) fn log(table: &mut Table<'_, '_>) -> Read<Log> {
     let format = table.or("format", "json", choice(&formats));
     let level = table.or("level", "info", choice(&levels));
     let access = table.or("access", true, truth);
-    Ok(Log { format: format?, level: level?, access: access? })
+    let user = table.or("user", false, truth);
+    let trace = table.or("trace", false, truth);
+    Ok(Log { format: format?, level: level?, access: access?, user: user?, trace: trace? })
 }
 
 /// `[admin]`
