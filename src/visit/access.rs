@@ -37,6 +37,11 @@ impl Ended {
         if let Some(backend) = visit.backend_took {
             shared.metrics.backend_answered(backend);
         }
+        if !visit.is_logged {
+            return;
+        }
+        let apps = &visit.state.apps;
+        let app = apps.are_several().then(|| apps.get(visit.backend));
         // A request that was refused before its fields were looked at has only its peer.
         let client = visit.forwarding.as_ref().map_or(self.peer, |forwarding| forwarding.client);
         let policy = &visit.state.config.session;
@@ -50,6 +55,7 @@ impl Ended {
             protocol: protocol(request.version()),
             duration: took,
             backend: visit.backend_took,
+            app: app.filter(|_| visit.handed_on.is_some()).map(|app| app.name.as_str()),
             outcome: visit.opened().map(|opened| opened.outcome().label()),
             action: visit.action.map(Action::label),
             bytes: self.bytes,
@@ -99,6 +105,7 @@ impl Refusal<'_> {
             protocol: protocol(self.version),
             duration: self.took,
             backend: None,
+            app: None,
             outcome: None,
             action: None,
             bytes: bytes as u64,
