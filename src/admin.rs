@@ -15,6 +15,7 @@ use crate::state::{App, Apps, Shared};
 
 mod answer;
 mod inspector;
+mod page;
 mod query;
 mod sessions;
 
@@ -92,12 +93,16 @@ impl Admin {
             "/metrics" => {
                 answer(StatusCode::OK, prometheus::TEXT_FORMAT, self.shared.render_metrics())
             }
+            "/" => {
+                let (status, text) = self.ready().await;
+                page::page(&self.shared, status == StatusCode::OK, &text)
+            }
             "/healthz" => answer(StatusCode::OK, PLAIN, "alive\n"),
             "/readyz" => {
                 let (status, text) = self.ready().await;
                 answer(status, PLAIN, text)
             }
-            _ => nowhere(),
+            _ => page::file(path).unwrap_or_else(nowhere),
         }
     }
 
@@ -171,7 +176,7 @@ impl ServeHttp for Admin {
 }
 
 fn nowhere() -> Response<Vec<u8>> {
-    answer(StatusCode::NOT_FOUND, PLAIN, "/metrics, /healthz or /readyz\n")
+    answer(StatusCode::NOT_FOUND, PLAIN, "/, /metrics, /healthz or /readyz\n")
 }
 
 /// The token that a request shows: exactly one.

@@ -132,6 +132,7 @@ impl Server {
             log: Arc::default(),
             refresh_left: Notify::new(),
             drain: Drain::default(),
+            last_fault: Mutex::default(),
             room: room.connections,
         });
         let (apps, origin) = (Vec::new(), None);

@@ -15,6 +15,7 @@ use crate::session::recent::RecentWrites;
 use crate::session::revocation::Revocations;
 use crate::store::operation::Outage;
 use crate::store::{Answer, Store};
+use crate::time::Timestamp;
 
 mod apps;
 mod backend_health;
@@ -49,6 +50,8 @@ pub(crate) struct Shared {
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,
+    /// What was wrong with the configuration at the last reload, and when; None where it was well.
+    pub(crate) last_fault: Mutex<Option<(Timestamp, Vec<String>)>>,
     /// The most client connections that there are descriptors for.
     pub(crate) room: usize,
 }

@@ -179,12 +179,15 @@ fn reload(shared: &Shared, origin: &Origin, why: &str) -> Watch {
     match loaded {
         Ok(ready) => {
             swap(shared, ready, why);
+            *shared.last_fault.lock() = None;
             shared.metrics.reloaded(true, clock::now());
         }
         Err(faults) => {
-            for fault in faults {
+            for fault in &faults {
                 log::error!("{fault}");
             }
+            let faults = faults.iter().map(ToString::to_string).collect();
+            *shared.last_fault.lock() = Some((clock::now(), faults));
             log::error!(why; "the configuration is faulty: the one before stays in force");
             shared.metrics.reloaded(false, clock::now());
         }

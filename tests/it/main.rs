@@ -18,7 +18,7 @@
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
 //! Where a session is that outgrows the cookie: [`store`], [`store_start`]. What an operator sees of
-//! it and ends: [`admin_sessions`], [`admin_tokens`].
+//! it and ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`].
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
@@ -38,6 +38,7 @@
 
 mod support;
 
+mod admin_page;
 mod admin_sessions;
 mod admin_tokens;
 mod bad_save;
