@@ -11,6 +11,7 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
 
+use crate::session::cookie::Transport;
 use crate::state::{App, Apps, Shared};
 
 mod answer;
@@ -24,6 +25,13 @@ use answer::{PLAIN, answer, refusal, unauthorized};
 /// What the admin listener serves.
 pub(crate) struct Admin {
     shared: Arc<Shared>,
+    listening: Listening,
+}
+
+/// The addresses that are listened on, port 0 resolved.
+pub(crate) struct Listening {
+    pub(crate) clients: Vec<(String, Transport)>,
+    pub(crate) admin: String,
 }
 
 /// What only who has the token may do.
@@ -59,8 +67,8 @@ impl Guarded {
 }
 
 impl Admin {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(shared: Arc<Shared>, listening: Listening) -> Self {
+        Self { shared, listening }
     }
 
     /// Keys are loaded wherever this runs: without them nothing starts.
@@ -95,7 +103,7 @@ impl Admin {
             }
             "/" => {
                 let (status, text) = self.ready().await;
-                page::page(&self.shared, status == StatusCode::OK, &text)
+                page::page(&self.shared, &self.listening, status == StatusCode::OK, &text)
             }
             "/healthz" => answer(StatusCode::OK, PLAIN, "alive\n"),
             "/readyz" => {

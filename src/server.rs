@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Listening};
 use crate::clock;
 use crate::config::{Config, StoreConfig};
 use crate::fault::Fault;
@@ -215,7 +215,9 @@ impl Server {
             start(service, &[&bound], &rest_stops, &Handle::current());
         }
         if let Some(bound) = &self.admin {
-            let admin = Admin::new(Arc::clone(&self.shared));
+            let clients = self.listeners.iter().map(|(bound, how)| (bound.name.clone(), *how));
+            let listening = Listening { clients: clients.collect(), admin: bound.name.clone() };
+            let admin = Admin::new(Arc::clone(&self.shared), listening);
             let service = Box::new(bound.service("admin", admin));
             start(service, &[bound], &rest_stops, &Handle::current());
         }

@@ -158,7 +158,8 @@ async function list() {
     const id = element("th", session.id, row);
     id.scope = "row";
     id.className = "mono";
-    for (const time of [session.start, session.seen, session.expires]) element("td", words(time), row);
+    const times = [["begun", session.start], ["last saved", session.seen], ["ends", session.expires]];
+    for (const [label, time] of times) element("td", words(time), row).dataset.label = label;
     element("td", `${session.bytes} bytes`, row);
     const button = element("button", "End", element("td", undefined, row));
     button.type = "button";

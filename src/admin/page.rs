@@ -8,6 +8,7 @@ use std::fmt::{Display, Write as _};
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 
+use super::Listening;
 use super::answer::answer;
 use crate::clock;
 use crate::html::Text;
@@ -36,7 +37,12 @@ pub(super) fn file(path: &str) -> Option<Response<Vec<u8>>> {
 }
 
 /// The page as things are now. `ready` is what `/readyz` says.
-pub(super) fn page(shared: &Shared, is_ready: bool, ready: &str) -> Response<Vec<u8>> {
+pub(super) fn page(
+    shared: &Shared,
+    listening: &Listening,
+    is_ready: bool,
+    ready: &str,
+) -> Response<Vec<u8>> {
     let state = shared.state.load_full();
     let metrics = String::from_utf8(shared.render_metrics()).unwrap_or_default();
     let figures = Figures::of(&metrics);
@@ -45,7 +51,7 @@ pub(super) fn page(shared: &Shared, is_ready: bool, ready: &str) -> Response<Vec
         header(is_ready, ready),
         "<main id=\"main\" tabindex=\"-1\">\n".into(),
         plots(state.config.store.is_some()),
-        ways(&state),
+        ways(&state, listening),
         keys(&state, &figures),
         sessions(&figures),
         trouble(&figures),
@@ -155,15 +161,13 @@ fn plots(has_store: bool) -> String {
 }
 
 /// What listens, and what is behind it.
-fn ways(state: &State) -> String {
+fn ways(state: &State, listening: &Listening) -> String {
     let mut rows = String::new();
-    for (listen, transport) in state.config.listeners() {
-        let how = if transport == Transport::Tls { "TLS" } else { "in the clear" };
+    for (listen, transport) in &listening.clients {
+        let how = if *transport == Transport::Tls { "TLS" } else { "in the clear" };
         rows += &row(listen, &format!("<td>clients, {how}</td>"));
     }
-    if let Some(admin) = &state.config.admin {
-        rows += &row(admin, "<td>this page, metrics and health</td>");
-    }
+    rows += &row(&listening.admin, "<td>this page, metrics and health</td>");
     let is_checked = state.config.health_check.is_some();
     for app in state.apps.iter() {
         let (class, word) = match (is_checked, app.health.is_known(), app.health.is_good()) {
@@ -174,7 +178,11 @@ fn ways(state: &State) -> String {
         };
         rows += &row(&app.name, &format!("<td class=\"{class}\">{word}</td>"));
     }
-    section("ways", "Listeners and apps", &format!("<table><tbody>\n{rows}</tbody></table>\n"))
+    section(
+        "ways",
+        "Listeners and apps",
+        &format!("<table class=\"free\"><tbody>\n{rows}</tbody></table>\n"),
+    )
 }
 
 fn keys(state: &State, figures: &Figures<'_>) -> String {
@@ -196,7 +204,8 @@ fn keys(state: &State, figures: &Figures<'_>) -> String {
     let hint = match (state.keys.iter().count(), state.config.session.ttl) {
         (1, _) => "One key: nothing is being rotated.".to_owned(),
         (_, Some(ttl)) => format!(
-            "An older key can go {} after it was last used to sign: no token of it is good any more.",
+            "An older key can go once session.ttl ({}) has passed since it last signed: no token of it \
+             is good any more.",
             humantime::format_duration(ttl)
         ),
         (_, None) => "An older key can go when its “verified” stands still: without session.ttl, \
@@ -263,7 +272,7 @@ fn store(state: &State, figures: &Figures<'_>) -> String {
                 Holds::Revocations => "revocations",
             };
             let up = table(
-                ["", ""],
+                ["state", "now"],
                 &row("answers (1) or not (0)", &figures.cell("cloakroom_store_up")),
             );
             let errors = by_label(
