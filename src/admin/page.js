@@ -233,5 +233,6 @@ function operate() {
   $("operate").hidden = false;
 }
 
+$("plots").hidden = false;
 if ($("operate")) operate();
 look();

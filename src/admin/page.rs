@@ -123,7 +123,7 @@ fn header(is_ready: bool, ready: &str) -> String {
     format!(
         "<header><h1>cloakroom</h1>\n<p>version {}</p>\n<p class=\"{class}\">{}</p>\n\
          <p>as of <time datetime=\"{now}\">{now}</time></p>\n\
-         <p id=\"live\" role=\"status\"><noscript>reload for newer figures: scripts are off</noscript></p>\
+         <p id=\"live\" role=\"status\"><noscript><span>reload for newer figures: scripts are off</span></noscript></p>\
          </header>\n",
         Text(env!("CARGO_PKG_VERSION")),
         Text(ready.trim_end()),
@@ -155,7 +155,7 @@ fn plots(has_store: bool) -> String {
         );
     }
     format!(
-        "<section class=\"wide\" aria-labelledby=\"live-figures\">\n\
+        "<section class=\"wide\" id=\"plots\" aria-labelledby=\"live-figures\" hidden>\n\
          <h2 id=\"live-figures\">The last two minutes</h2>\n<div class=\"plots\">\n{figures}</div></section>\n"
     )
 }
@@ -194,7 +194,7 @@ fn keys(state: &State, figures: &Figures<'_>) -> String {
             figures.cell(&format!("cloakroom_key_uses_total{{key=\"{label}\",use=\"{kind}\"}}"))
         };
         let cells = format!(
-            "<td>{}</td><td>{what}</td>{}{}",
+            "<td>{}, {what}</td>{}{}",
             Text(key.algorithm().name()),
             uses("sign"),
             uses("verify")
@@ -214,7 +214,7 @@ fn keys(state: &State, figures: &Figures<'_>) -> String {
     };
     let body = format!(
         "<div class=\"scroll\" role=\"region\" aria-labelledby=\"keys\" tabindex=\"0\"><table><thead><tr>\
-         <th scope=\"col\">key</th><th scope=\"col\">algorithm</th><th scope=\"col\">does</th>\
+         <th scope=\"col\">key</th><th scope=\"col\">what</th>\
          <th scope=\"col\" class=\"number\">signed</th><th scope=\"col\" class=\"number\">verified</th>\
          </tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n<p class=\"soft\">{}</p>\n",
         Text(hint)
@@ -299,10 +299,10 @@ fn reloads(shared: &Shared, figures: &Figures<'_>) -> String {
     );
     if let Some((at, faults)) = &*shared.last_fault.lock() {
         let at = at.to_rfc3339();
-        let _ = write!(
+        let _ = writeln!(
             body,
             "<p class=\"bad\">At {at} the configuration was faulty, and the one before is in force:</p>\
-             <pre>{}</pre>\n",
+             <pre>{}</pre>",
             Text(faults.join("\n"))
         );
     }

@@ -44,7 +44,7 @@ pub(super) async fn answer(
     };
     let which = match Which::of(shared, method, rest, query, body) {
         Ok(which) => which,
-        Err(refused) => return refused,
+        Err(refused) => return *refused,
     };
     let holds = shared.state.load().config.session.store;
     let done = match *method {
@@ -64,18 +64,18 @@ impl Which {
         rest: &str,
         query: Option<&str>,
         body: &[u8],
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, Box<Refused>> {
         if !matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
-            return Err(not_allowed("GET, HEAD, DELETE"));
+            return Err(Box::new(not_allowed("GET, HEAD, DELETE")));
         }
-        let bad = |reason| refusal(StatusCode::BAD_REQUEST, reason);
+        let bad = |reason| Box::new(refusal(StatusCode::BAD_REQUEST, reason));
         if let Some(id) = rest.strip_prefix('/') {
             if query.is_some() || !body.is_empty() {
                 return Err(bad("behind /sessions/ID stands neither a query nor a body"));
             }
             // One that cannot be has no session.
             let id = SessionId::parse(id).filter(|id| id.to_bytes().is_some());
-            return id.map(|id| Self(Revoked::Session(id))).ok_or_else(no_session);
+            return id.map(|id| Self(Revoked::Session(id))).ok_or_else(|| Box::new(no_session()));
         }
         if let Some(query) = query {
             let subject = query::subject(query).map_err(bad)?;
@@ -83,7 +83,7 @@ impl Which {
                 return Err(bad(WHICH));
             }
             if shared.state.load().config.session.subject.is_none() {
-                return Err(refusal(StatusCode::NOT_FOUND, NO_SUBJECT));
+                return Err(Box::new(refusal(StatusCode::NOT_FOUND, NO_SUBJECT)));
             }
             return Ok(Self(Revoked::Subject(SubjectHash::of_text(&subject))));
         }
