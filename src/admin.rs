@@ -1,25 +1,75 @@
-//! `/metrics`, `/healthz`, `/readyz`: for Prometheus, Docker and Kubernetes, on a listener of
-//! their own.
+//! The admin listener: `/metrics`, `/healthz` and `/readyz` for Prometheus, Docker and Kubernetes;
+//! and, for who has the token, the sessions in the store and what is to be said of a cookie.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response, StatusCode};
+use http::header::AUTHORIZATION;
+use http::{Method, Response, StatusCode};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
+use pingora_http::RequestHeader;
 
+use crate::session::cookie::Transport;
 use crate::state::{App, Apps, Shared};
+
+mod answer;
+mod inspector;
+mod page;
+mod query;
+mod sessions;
+
+use answer::{PLAIN, answer, refusal, unauthorized};
 
 /// What the admin listener serves.
 pub(crate) struct Admin {
     shared: Arc<Shared>,
+    listening: Listening,
+}
+
+/// The addresses that are listened on, port 0 resolved.
+pub(crate) struct Listening {
+    pub(crate) clients: Vec<(String, Transport)>,
+    pub(crate) admin: String,
+}
+
+/// What only who has the token may do.
+enum Guarded {
+    /// What stands behind `/sessions`.
+    Sessions(String),
+    Inspector,
+    /// A path that means nothing. Who has no token learns not even that.
+    Nothing,
+}
+
+impl Guarded {
+    fn of(path: &str) -> Option<Self> {
+        if let Some(rest) = path.strip_prefix("/sessions")
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            return Some(Self::Sessions(rest.to_owned()));
+        }
+        match path {
+            "/tokens/explain" => Some(Self::Inspector),
+            _ if path.starts_with("/tokens/") => Some(Self::Nothing),
+            _ => None,
+        }
+    }
+
+    const fn most_body_bytes(&self) -> usize {
+        match self {
+            Self::Sessions(_) => sessions::MOST_BODY_BYTES,
+            Self::Inspector => inspector::MOST_BODY_BYTES,
+            Self::Nothing => 0,
+        }
+    }
 }
 
 impl Admin {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(shared: Arc<Shared>, listening: Listening) -> Self {
+        Self { shared, listening }
     }
 
     /// Keys are loaded wherever this runs: without them nothing starts.
@@ -45,6 +95,54 @@ impl Admin {
                 let away = away.join(", ");
                 (StatusCode::SERVICE_UNAVAILABLE, format!("the backend {what}: {away}\n"))
             }
+        }
+    }
+
+    async fn open(&self, method: &Method, path: &str) -> Response<Vec<u8>> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return answer(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET and HEAD only\n");
+        }
+        match path {
+            "/metrics" => {
+                answer(StatusCode::OK, prometheus::TEXT_FORMAT, self.shared.render_metrics())
+            }
+            "/" => {
+                let (status, text) = self.ready().await;
+                page::page(&self.shared, &self.listening, status == StatusCode::OK, &text)
+            }
+            "/healthz" => answer(StatusCode::OK, PLAIN, "alive\n"),
+            "/readyz" => {
+                let (status, text) = self.ready().await;
+                answer(status, PLAIN, text)
+            }
+            _ => page::file(path).unwrap_or_else(nowhere),
+        }
+    }
+
+    async fn guarded(
+        &self,
+        guarded: Guarded,
+        method: &Method,
+        query: Option<&str>,
+        session: &mut ServerSession,
+    ) -> Response<Vec<u8>> {
+        let Some(token) = self.shared.state.load().admin_token else { return nowhere() };
+        if !shown(session.req_header()).is_some_and(|shown| token.is(shown)) {
+            return unauthorized();
+        }
+        let body = match read_body(session, guarded.most_body_bytes()).await {
+            Ok(body) => body,
+            Err(refused) => {
+                session.set_keepalive(None);
+                return refused;
+            }
+        };
+        match guarded {
+            Guarded::Sessions(rest) => {
+                sessions::answer(&self.shared, method, &rest, query, &body).await
+            }
+            Guarded::Inspector => inspector::answer(&self.shared, method, &body).await,
+            Guarded::Nothing => refusal(StatusCode::NOT_FOUND, "there is nothing here"),
         }
     }
 }
@@ -74,32 +172,52 @@ async fn unreachable(apps: &Apps) -> Vec<String> {
 #[async_trait]
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
-        const PLAIN: &str = "text/plain; charset=utf-8";
         let request = session.req_header();
-        if !matches!(request.method, Method::GET | Method::HEAD) {
-            return answer(StatusCode::METHOD_NOT_ALLOWED, PLAIN, b"GET and HEAD only\n".to_vec());
-        }
-        match crate::routes::path_of(request.raw_path()) {
-            b"/metrics" => {
-                answer(StatusCode::OK, prometheus::TEXT_FORMAT, self.shared.render_metrics())
+        let method = request.method.clone();
+        // What is no UTF-8 is no path of ours.
+        let Ok(target) = String::from_utf8(request.raw_path().to_vec()) else { return nowhere() };
+        let path = crate::routes::path_of(target.as_bytes());
+        let path = std::str::from_utf8(path).unwrap_or_default();
+        match Guarded::of(path) {
+            Some(guarded) => {
+                let query = target.split_once('?').map(|(_, query)| query);
+                self.guarded(guarded, &method, query, session).await
             }
-            b"/healthz" => answer(StatusCode::OK, PLAIN, b"alive\n".to_vec()),
-            b"/readyz" => {
-                let (status, text) = self.ready().await;
-                answer(status, PLAIN, text.as_bytes().to_vec())
-            }
-            _ => answer(StatusCode::NOT_FOUND, PLAIN, b"/metrics, /healthz or /readyz\n".to_vec()),
+            None => self.open(&method, path).await,
         }
     }
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {
-    let length = body.len();
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+fn nowhere() -> Response<Vec<u8>> {
+    answer(StatusCode::NOT_FOUND, PLAIN, "/, /metrics, /healthz or /readyz\n")
+}
+
+/// The token that a request shows: exactly one.
+fn shown(request: &RequestHeader) -> Option<&[u8]> {
+    let mut fields = request.headers.get_all(AUTHORIZATION).iter();
+    let (field, None) = (fields.next()?, fields.next()) else { return None };
+    let (scheme, token) = field.as_bytes().split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
+}
+
+const BEARER: &[u8] = b"Bearer ";
+
+/// How long a body may take: there is nothing large to send.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn read_body(session: &mut ServerSession, most: usize) -> Result<Vec<u8>, Response<Vec<u8>>> {
+    let mut body = Vec::new();
+    let read = async {
+        while let Ok(Some(piece)) = session.read_request_body().await {
+            if piece.len() > most - body.len() {
+                return Err(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long"));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(PATIENCE, read).await {
+        Ok(read) => read.map(|()| body),
+        Err(_) => Err(refusal(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time")),
+    }
 }

@@ -1,11 +1,12 @@
 //! The validated configuration. What it holds has been checked; there is nothing left to refuse.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::fault::Fault;
+use crate::keys::bearer::Bearer;
 use crate::keys::signature::SignatureSpec;
-use crate::keys::source::KeySpec;
+use crate::keys::source::{self, KeySpec};
 use crate::routes::{CrossSite, Routes};
 use crate::session::cookie::Transport;
 use crate::session::header::{FieldName, HeaderNames};
@@ -73,6 +74,8 @@ pub struct Config {
     pub odd_header_names: OddNames,
     /// `admin.listen`: metrics and health, where configured.
     pub admin: Option<Listen>,
+    /// `admin.token_file`: who shows what is in it can see and end sessions.
+    pub admin_token: Option<TokenFile>,
     /// `[log]`
     pub log: Log,
     /// `[limits]`
@@ -118,6 +121,16 @@ impl Config {
         first.chain(others.map(|listen| (listen, Transport::Tls)))
     }
 
+    /// Reads the secret in `admin.token_file`; `file` is what this configuration was read from.
+    ///
+    /// # Errors
+    /// Why there is none in it.
+    pub fn read_admin_token(&self, file: &Path) -> Result<Option<Bearer>, Vec<Fault>> {
+        let Some(TokenFile { path, line }) = &self.admin_token else { return Ok(None) };
+        let secret = source::load_bearer(path);
+        secret.map(Some).map_err(|message| vec![Fault::new(file, *line, message)])
+    }
+
     /// Reads the sessions that stand in `session.revoked_file`.
     ///
     /// # Errors
@@ -136,6 +149,15 @@ impl Config {
             faults.into_iter().map(fault).collect()
         })
     }
+}
+
+/// `admin.token_file`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFile {
+    /// Where the secret is.
+    pub path: PathBuf,
+    /// Where it stands in the configuration.
+    pub line: usize,
 }
 
 /// `[tls]`
@@ -240,6 +262,10 @@ pub struct Log {
     pub level: log::LevelFilter,
     /// `log.access`: one line for each request.
     pub access: bool,
+    /// `log.user`: whose session it is stands in it.
+    pub user: bool,
+    /// `log.trace`: a request that is part of no trace begins one.
+    pub trace: bool,
 }
 
 /// `log.format`

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use zeroize::Zeroize as _;
 
+pub mod bearer;
 pub mod jose;
 mod pem;
 pub mod reload;

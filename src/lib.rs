@@ -27,6 +27,7 @@ pub mod store;
 pub mod admin;
 pub mod clock;
 pub mod fault;
+mod html;
 pub mod logging;
 pub mod metrics;
 mod printable;

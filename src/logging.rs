@@ -74,8 +74,12 @@ pub struct AccessLine<'a> {
     pub client: Option<IpAddr>,
     /// The address that connected; None is a unix socket.
     pub peer: Option<IpAddr>,
+    /// Whose session it is, where that is to be logged.
+    pub user: Option<&'a [u8]>,
     /// What the request is called: `X-Request-Id`.
     pub request_id: &'a str,
+    /// The trace that it is part of: `traceparent`.
+    pub trace_id: Option<&'a str>,
 }
 
 /// Writes the one line of a request.
@@ -112,7 +116,10 @@ impl AccessLine<'_> {
         fields.push(("bytes", Value::from(self.bytes)));
         fields.push(("client", shown(&self.client)));
         fields.push(("peer", shown(&self.peer)));
+        let user = self.user.map(escape);
+        fields.extend(user.as_ref().map(|user| ("user", Value::from(user.as_str()))));
         fields.push(("request_id", Value::from(self.request_id)));
+        fields.extend(self.trace_id.map(|id| ("trace_id", Value::from(id))));
         use_(
             &Record::builder()
                 .target(ACCESS)
@@ -125,7 +132,7 @@ impl AccessLine<'_> {
 }
 
 /// How many fields an access line can have: room for all from the start.
-const MOST_FIELDS: usize = 13;
+const MOST_FIELDS: usize = 15;
 
 /// Milliseconds to three digits.
 fn millis(duration: Duration) -> f64 {

@@ -20,7 +20,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Listening};
 use crate::clock;
 use crate::config::{Config, StoreConfig};
 use crate::fault::Fault;
@@ -108,7 +108,7 @@ impl Server {
     /// # Errors
     /// Why the session file cannot be used, or which address could not be bound.
     pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, CannotStart> {
-        let Ready { loaded, keys, signer, tls } = ready;
+        let Ready { loaded, keys, signer, tls, admin_token } = ready;
         let config = loaded.config;
         let store = config.store.as_ref().map(open_store).transpose()?;
         let holds = config.session.store;
@@ -128,6 +128,7 @@ impl Server {
             tls,
             keys,
             config,
+            admin_token,
         };
         let shared = Arc::new(Shared {
             state: ArcSwap::from_pointee(state),
@@ -141,6 +142,7 @@ impl Server {
             open_answers: Arc::default(),
             refresh_left: Notify::new(),
             drain: Drain::default(),
+            last_fault: Mutex::default(),
             room: room.connections,
         });
         let (apps, origin) = (Vec::new(), None);
@@ -230,7 +232,9 @@ impl Server {
             start(service, &[&bound], &rest_stops, &Handle::current());
         }
         if let Some(bound) = &self.admin {
-            let admin = Admin::new(Arc::clone(&self.shared));
+            let clients = self.listeners.iter().map(|(bound, how)| (bound.name.clone(), *how));
+            let listening = Listening { clients: clients.collect(), admin: bound.name.clone() };
+            let admin = Admin::new(Arc::clone(&self.shared), listening);
             let service = Box::new(bound.service("admin", admin));
             start(service, &[bound], &rest_stops, &Handle::current());
         }

@@ -12,6 +12,7 @@ pub mod cookie;
 pub mod demand;
 pub mod dict;
 pub mod directive;
+pub mod explain;
 pub mod fresh;
 pub mod header;
 pub mod lifetime;

@@ -11,6 +11,7 @@ use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::Config;
 use crate::keys::KeyRing;
+use crate::keys::bearer::Bearer;
 use crate::keys::signature::Signer;
 use crate::metrics::{KeyUses, Metrics};
 use crate::session::recent::RecentWrites;
@@ -39,6 +40,8 @@ pub(crate) struct State {
     pub(crate) apps: Apps,
     /// The certificate for clients, where there are TLS listeners.
     pub(crate) tls: Option<Arc<ServerConfig>>,
+    /// What the admin listener asks for before it shows or ends sessions.
+    pub(crate) admin_token: Option<Bearer>,
 }
 
 /// What all requests share.
@@ -60,6 +63,8 @@ pub(crate) struct Shared {
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,
+    /// What was wrong with the configuration at the last reload, and when; None where it was well.
+    pub(crate) last_fault: Mutex<Option<(Timestamp, Vec<String>)>>,
     /// The most client connections that there are descriptors for.
     pub(crate) room: usize,
 }

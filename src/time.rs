@@ -67,6 +67,14 @@ impl Timestamp {
         format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
     }
 
+    /// The moment as RFC 3339 writes it, in UTC, whole seconds. What lies past the year 9999 is its
+    /// last second.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let seconds = Duration::from_secs(self.as_secs().min(253_402_300_799));
+        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + seconds).to_string()
+    }
+
     /// This moment and a while later.
     #[must_use]
     pub fn plus(self, while_: Duration) -> Self {

@@ -26,6 +26,7 @@ pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod response;
 mod storing;
+pub(crate) mod trace;
 
 pub use fields::{Fields, HeadFull};
 pub(crate) use fields::{RequestHead, ResponseHead};
@@ -43,6 +44,8 @@ pub(crate) struct Visit {
     pub(crate) begun: Instant,
     /// The request's name in logs: `X-Request-Id`.
     pub(crate) id: Option<RequestId>,
+    /// The trace that begins here, where the request is part of none.
+    pub(crate) trace: Option<trace::Trace>,
     /// What the app is told about where the request comes from.
     pub(crate) forwarding: Option<Forwarding>,
     /// What the app is shown of the dict, where that is not all.
@@ -74,6 +77,7 @@ impl Visit {
             state: shared.state.load_full(),
             begun: Instant::now(),
             id: None,
+            trace: None,
             forwarding: None,
             view: None,
             session: None,

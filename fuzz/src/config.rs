@@ -72,6 +72,7 @@ fn shown(loaded: &Loaded) -> String {
         strip,
         odd_header_names,
         admin,
+        admin_token,
         log,
         limits,
         timeouts,
@@ -84,6 +85,7 @@ fn shown(loaded: &Loaded) -> String {
         workers,
     } = &loaded.config;
     let tls = tls.as_ref().map(|tls| (&tls.files.cert, &tls.files.key, &tls.listen));
+    let admin_token = admin_token.as_ref().map(|token| &token.path);
     // What is printed is sorted; in which order claims are copied means nothing.
     let mut headers = headers.clone();
     headers.claims.sort_by(|one, other| one.field.as_str().cmp(other.field.as_str()));
@@ -97,7 +99,7 @@ fn shown(loaded: &Loaded) -> String {
             (keys, listen, backend, route_backends, headers, session, routes),
             (revoked_file, forward_cookie, vary, on_bad_save, store),
             (cross_site, trusted_origins, recheck, signature.as_ref().map(|it| (&it.secret_file, &it.id, it.max_age))),
-            (trusted_proxies, strip, odd_header_names, admin, log, limits, timeouts),
+            (trusted_proxies, strip, odd_header_names, admin, admin_token, log, limits, timeouts),
             (shutdown_timeout, workers),
             (tls, backend_tls, health_check, socket_mode, upgrade_socket),
         )

@@ -43,6 +43,7 @@ fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
         let signature = loaded.config.signature.as_ref();
         let signer = signature.map(|spec| source::load_signer(spec, path)).transpose();
         faults.extend(signer.err().unwrap_or_default());
+        faults.extend(loaded.config.read_admin_token(path).err().unwrap_or_default());
         faults.extend(loaded.config.read_revoked().err().unwrap_or_default());
         let store = loaded.config.store.as_ref().map(|store| FileStore::check(&store.path));
         let faulty = store.and_then(Result::err);

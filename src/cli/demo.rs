@@ -19,7 +19,6 @@ mod app;
 mod article;
 mod diary;
 mod form;
-mod html;
 mod page;
 mod reply;
 mod visitor;

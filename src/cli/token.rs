@@ -11,12 +11,11 @@ use crate::config::file::{Overrides, load};
 use crate::keys::{KeyRing, NONCE_BYTES, Nonce, source};
 use crate::session::cookie::{CookieAttributes, CookieName, CookieParts};
 use crate::session::dict::Dict;
+use crate::session::explain;
 use crate::session::fresh::Fresh;
 use crate::session::lifetime::SessionId;
 use crate::session::{self, Policy};
 use crate::time::Timestamp;
-
-mod explain;
 
 /// Makes and reads tokens.
 #[derive(clap::Args, Debug)]

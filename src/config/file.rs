@@ -159,6 +159,15 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
                  be reached from elsewhere"
             ));
         }
+        let admin = admin?;
+        if let (Some(_), Some((_, listen))) = (&admin.token_file, &admin.listen)
+            && !listen.is_local()
+        {
+            warnings.push(format!(
+                "admin.token_file: {listen} can be reached from elsewhere, and the token goes there \
+                 unencrypted: listen on 127.0.0.1 or a unix socket, or put TLS in front"
+            ));
+        }
         let (routes, route_backends) = routes?;
         warnings.extend(routes.warnings());
         let lifetime = session.lifetime;
@@ -201,7 +210,8 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
             trusted_proxies: trusted_proxies?,
             strip: strip?,
             odd_header_names: odd_header_names?,
-            admin: admin?.map(|(_, listen)| listen),
+            admin: admin.listen.map(|(_, listen)| listen),
+            admin_token: admin.token_file,
             log: log?,
             limits: limits?,
             timeouts: timeouts?,
@@ -267,11 +277,11 @@ fn refuse_taken(
     table: &mut Table<'_, '_>,
     listen: &Read<Listeners>,
     tls: &Read<Option<section::Tls>>,
-    admin: &Read<Option<(Place, Listen)>>,
+    admin: &Read<section::Admin>,
 ) {
     let listen = listen.as_deref().unwrap_or_default();
     let tls = tls.as_ref().ok().and_then(Option::as_ref).map(|tls| &tls.listen[..]);
-    let admin = admin.as_ref().ok().and_then(Option::as_ref);
+    let admin = admin.as_ref().ok().and_then(|admin| admin.listen.as_ref());
     let all: Vec<&(Place, Listen)> =
         listen.iter().chain(tls.unwrap_or_default()).chain(admin).collect();
     for (index, (place, address)) in all.iter().enumerate() {

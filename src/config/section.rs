@@ -13,7 +13,7 @@ pub(super) use cookie::cookie;
 pub(super) use headers::{Headers, headers};
 pub(super) use keys::keys;
 pub(super) use operation::{
-    admin, limits, log, odd_header_names, strip, timeouts, trusted_proxies,
+    Admin, admin, limits, log, odd_header_names, strip, timeouts, trusted_proxies,
 };
 pub(super) use routes::routes;
 pub(super) use session::session;

@@ -11,6 +11,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use super::bearer::Bearer;
 use super::signature::{SignatureSpec, Signer};
 use super::{Algorithm, Key, KeyRing};
 use crate::config::named_file::told;
@@ -229,6 +230,28 @@ pub fn load_signer(spec: &SignatureSpec, file: &Path) -> Result<Signer, Vec<Faul
         vec![Fault { file: file.to_owned(), line: spec.line, message }]
     })?;
     Ok(Signer::new(spec, &secret))
+}
+
+/// The secret that the admin listener asks for.
+///
+/// # Errors
+/// Why the file holds none.
+pub fn load_bearer(path: &Path) -> Result<Bearer, String> {
+    read_file(path)
+        .and_then(|secret| Bearer::new(&secret))
+        .map_err(|reason| told("admin.token_file", path, &reason))
+}
+
+/// What an operator should know about that file.
+#[must_use]
+pub fn bearer_warning(path: &Path) -> Option<String> {
+    is_world_readable(path).then(|| {
+        format!(
+            "admin.token_file: every user of this machine can read {}, and so end sessions: \
+             chmod o-r",
+            path.display()
+        )
+    })
 }
 
 /// What an operator should know about keys that are nevertheless used, one line each.

@@ -20,7 +20,9 @@ const LINE: AccessLine<'_> = AccessLine {
     bytes: 512,
     client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
     peer: Some(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2))),
+    user: None,
     request_id: "a-1",
+    trace_id: None,
 };
 
 fn logger(level: LevelFilter, access: bool) -> Logger {

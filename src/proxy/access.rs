@@ -8,6 +8,7 @@ use super::context::Context;
 use super::failure::{self, Failure};
 use crate::state::Shared;
 use crate::visit::access::{self, Ended};
+use crate::visit::trace;
 
 /// Logs why there is no answer of the backend's to pass on.
 pub(super) fn failed(request: &RequestHeader, failure: &Failure, error: &Error, ctx: &Context) {
@@ -35,11 +36,12 @@ pub(super) fn failed(request: &RequestHeader, failure: &Failure, error: &Error, 
 /// Counts and logs a request that is over.
 pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
     let peer = session.client_addr().and_then(|address| address.as_inet());
+    let head = session.req_header();
     let ended = Ended {
         status: session.response_written().map(|head| head.status.as_u16()),
         bytes: session.body_bytes_sent() as u64,
         peer: peer.map(|address| address.ip().to_canonical()),
+        trace_id: trace::id_in(head),
     };
-    let head = session.req_header();
     ended.report(shared, (head.method.as_str(), head.raw_path(), head.version), &ctx.visit);
 }

@@ -69,7 +69,8 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         let Some(open) = self.open.take().filter(|open| open.end.has_come()) else { return };
-        let ended = Ended { status: Some(open.status), bytes: open.bytes, peer: open.peer };
+        let (status, bytes, peer) = (Some(open.status), open.bytes, open.peer);
+        let ended = Ended { status, bytes, peer, trace_id: None };
         let request = (open.method.as_str(), &*open.target, open.version);
         ended.report(&open.shared, request, &self.visit);
         log::info!(

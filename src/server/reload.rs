@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::config::file::{self, Loaded, Overrides};
 use crate::fault::Fault;
 use crate::keys::KeyRing;
+use crate::keys::bearer::Bearer;
 use crate::keys::reload::Watch;
 use crate::keys::signature::Signer;
 use crate::keys::source::{self, KeySpec};
@@ -52,6 +53,8 @@ impl Origin {
             watch.add(loaded.config.revoked_file.iter().cloned().collect());
             let signature = loaded.config.signature.as_ref();
             watch.add(signature.iter().map(|spec| spec.secret_file.clone()).collect());
+            let token_file = loaded.config.admin_token.as_ref();
+            watch.add(token_file.map(|token| token.path.clone()).into_iter().collect());
             loaded.config.read_revoked()?;
             let tls_files = loaded.config.tls.as_ref().map(|tls| &tls.files);
             watch.add(tls_files.iter().flat_map(|f| [f.cert.clone(), f.key.clone()]).collect());
@@ -60,10 +63,14 @@ impl Origin {
             let keys = source::load(&loaded.config.keys, &self.path);
             let tls = tls_files.map(|files| tls::load(files, &self.path)).transpose();
             let authorities = tls::check_authorities(&loaded.config, &self.path);
-            match (keys, signer, tls, authorities) {
-                (Ok(keys), Ok(signer), Ok(tls), Ok(())) => Ok(Ready { loaded, keys, signer, tls }),
-                (keys, signer, tls, authorities) => {
-                    let faults = [keys.err(), signer.err(), tls.err(), authorities.err()];
+            let token = loaded.config.read_admin_token(&self.path);
+            match (keys, signer, tls, authorities, token) {
+                (Ok(keys), Ok(signer), Ok(tls), Ok(()), Ok(admin_token)) => {
+                    Ok(Ready { loaded, keys, signer, tls, admin_token })
+                }
+                (keys, signer, tls, authorities, token) => {
+                    let faults =
+                        [keys.err(), signer.err(), tls.err(), authorities.err(), token.err()];
                     Err(faults.into_iter().flatten().flatten().collect())
                 }
             }
@@ -83,18 +90,23 @@ pub struct Ready {
     pub signer: Option<Signer>,
     /// What clients are shown, where there are listeners of TLS.
     pub(super) tls: Option<Arc<ServerConfig>>,
+    /// What the admin listener asks for before it shows or ends sessions.
+    pub(super) admin_token: Option<Bearer>,
 }
 
 impl Ready {
     /// What can be said without files.
     #[must_use]
     pub fn without_tls(loaded: Loaded, keys: KeyRing) -> Self {
-        Self { loaded, keys, signer: None, tls: None }
+        Self { loaded, keys, signer: None, tls: None, admin_token: None }
     }
 
     /// What an operator should know, one line each.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
-        self.loaded.warnings.iter().cloned().chain(source::warnings(&self.loaded.config.keys))
+        let Loaded { config, warnings, .. } = &self.loaded;
+        let token = config.admin_token.as_ref();
+        let token = token.and_then(|token| source::bearer_warning(&token.path));
+        warnings.iter().cloned().chain(source::warnings(&config.keys)).chain(token)
     }
 }
 
@@ -176,12 +188,15 @@ fn reload(shared: &Shared, origin: &Origin, why: &str) -> Watch {
     match loaded {
         Ok(ready) => {
             swap(shared, ready, why);
+            *shared.last_fault.lock() = None;
             shared.metrics.reloaded(true, clock::now());
         }
         Err(faults) => {
-            for fault in faults {
+            for fault in &faults {
                 log::error!("{fault}");
             }
+            let faults = faults.iter().map(ToString::to_string).collect();
+            *shared.last_fault.lock() = Some((clock::now(), faults));
             log::error!(why; "the configuration is faulty: the one before stays in force");
             shared.metrics.reloaded(false, clock::now());
         }
@@ -193,7 +208,7 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     for warning in ready.warnings() {
         log::warn!("{warning}");
     }
-    let Ready { loaded, keys, signer, mut tls } = ready;
+    let Ready { loaded, keys, signer, mut tls, admin_token } = ready;
     let mut config = loaded.config;
     // Held to the end: what else is replaced is replaced before or behind.
     let _replacing = shared.replacing.lock();
@@ -212,7 +227,7 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     let apps = old.apps.next(&old.config, &config, &shared.metrics);
     let key_uses = Arc::new(shared.metrics.key_uses(&keys));
     let signer = signer.map(Arc::new);
-    let state = State { key_uses, signer, apps, tls, keys, config };
+    let state = State { key_uses, signer, apps, tls, keys, config, admin_token };
     let state = Arc::new(state);
     shared.state.store(Arc::clone(&state));
     log::info!(

@@ -8,25 +8,29 @@ use http::Version;
 
 use super::fields::RequestHead;
 use super::reply::{Form, Reply};
-use super::{Visit, request_id};
+use super::{Visit, request_id, trace};
 use crate::logging::{self, AccessLine};
 use crate::metrics::Action;
+use crate::session::VerifiedToken;
+use crate::session::subject;
 use crate::state::Shared;
 
 /// The status that stands for a client that went away before there was an answer, as in nginx.
 const CLIENT_CLOSED: u16 = 499;
 
 /// How a request ended.
-pub(crate) struct Ended {
+pub(crate) struct Ended<'a> {
     /// The status of the answer; None where there was none.
     pub(crate) status: Option<u16>,
     /// How long the answer's body was, in bytes.
     pub(crate) bytes: u64,
     /// Who connected; None is a unix socket.
     pub(crate) peer: Option<IpAddr>,
+    /// The trace that the request was sent as a part of, where that is still known.
+    pub(crate) trace_id: Option<&'a str>,
 }
 
-impl Ended {
+impl Ended<'_> {
     /// Counts and logs a request that is over.
     pub(crate) fn report(
         &self,
@@ -47,6 +51,10 @@ impl Ended {
         let app = apps.are_several().then(|| apps.get(visit.backend));
         // A request that was refused before its fields were looked at has only its peer.
         let client = visit.forwarding.as_ref().map_or(self.peer, |forwarding| forwarding.client);
+        let policy = &visit.state.config.session;
+        let path = policy.subject.as_ref().filter(|_| visit.state.config.log.user);
+        let dict = visit.opened().and_then(|opened| opened.token()).map(VerifiedToken::dict);
+        let user = path.zip(dict).and_then(|(path, dict)| subject::of(dict, path));
         logging::access(&AccessLine {
             method,
             target,
@@ -60,7 +68,9 @@ impl Ended {
             bytes: self.bytes,
             client,
             peer: self.peer,
+            user: user.as_deref(),
             request_id: visit.id(),
+            trace_id: visit.trace.as_ref().map(trace::Trace::id).or(self.trace_id),
         });
     }
 }
@@ -109,7 +119,9 @@ impl Refusal<'_> {
             // Its fields could not be read.
             client: self.peer,
             peer: self.peer,
+            user: None,
             request_id,
+            trace_id: None,
         });
     }
 }

@@ -12,7 +12,7 @@ use super::cross_site::is_cross_site;
 use super::fields::{Fields, HeadFull, RequestHead};
 use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::Reply;
-use super::{Visit, request_id, storing};
+use super::{Visit, request_id, storing, trace};
 use crate::clock;
 use crate::config::OddNames;
 use crate::keys::signature;
@@ -81,6 +81,9 @@ pub(crate) fn strip(
         _ => request_id::take_or_make(request),
     });
     remove(request, &ids);
+    if config.log.trace && trace::id_in(request).is_none() {
+        visit.trace = trace::Trace::begin();
+    }
     let host = request.first(&HOST).or_else(|| request.authority().map(str::as_bytes));
     let host = host.and_then(|host| HeaderValue::from_bytes(host).ok());
     let received = (!forwarded.is_empty()).then_some(&*request);
@@ -235,6 +238,10 @@ fn is_preflight(request: &impl RequestHead) -> bool {
 pub(crate) fn insert_forwarded(upstream: &mut impl Fields, visit: &Visit) -> Result<(), HeadFull> {
     if let Some(id) = &visit.id {
         upstream.set(Bytes::from_static(request_id::NAME.as_bytes()), id.to_value())?;
+    }
+    if let Some(trace) = visit.trace {
+        upstream.set(Bytes::from_static(trace::NAME.as_bytes()), trace.to_value())?;
+        upstream.remove(trace::STATE.as_bytes());
     }
     let fields = visit.forwarding.iter().flat_map(Forwarding::fields);
     for (name, value) in fields {

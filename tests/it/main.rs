@@ -18,10 +18,11 @@
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
 //! Where a session is that outgrows the cookie: [`store`], [`store_start`]; [`revocations`] of
-//! those that do not; [`session_command`] for operators.
+//! those that do not; [`session_command`] for operators. What an operator sees of it and
+//! ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`].
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
-//! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`] and [`request_id`];
+//! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
 //! [`metrics`]; [`health_check`].
 //!
 //! How it is built: [`purity`]. What public collections of odd input make of it: [`corpora`].
@@ -38,6 +39,9 @@
 
 mod support;
 
+mod admin_page;
+mod admin_sessions;
+mod admin_tokens;
 mod bad_save;
 mod bodies;
 mod caching;
@@ -61,6 +65,7 @@ mod keys;
 mod least_privilege;
 mod lifetime;
 mod limits;
+mod log_fields;
 mod logs;
 mod max_age;
 mod merge;

@@ -232,7 +232,7 @@ fn admin_pages_are_on_their_own_listener_only() {
         assert_eq!(sidecar.get(path, None).text(), "ok", "{path} is the backend's");
         assert_eq!(backend.last().target(), path);
     }
-    assert_eq!(sidecar.admin("/").status(), 404);
+    assert_eq!(sidecar.admin("/nowhere").status(), 404);
     assert_eq!(sidecar.admin("/metrics/x").status(), 404);
 }
 

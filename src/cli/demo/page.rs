@@ -6,8 +6,8 @@ use http::Request;
 
 use super::article::{Article, SHELF};
 use super::diary::Exchange;
-use super::html::Text;
 use super::visitor::Visitor;
+use crate::html::Text;
 
 /// What went over the wire between the sidecar and the app, for the foot of each page.
 pub(super) struct Wire<'a> {

@@ -2,9 +2,10 @@
 
 use log::LevelFilter;
 
+use crate::config::named_file::file_path;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, from_text, seconds, some_time, text, truth, whole};
-use crate::config::{Limits, Listen, Log, LogFormat, OddNames, Timeouts};
+use crate::config::{Limits, Listen, Log, LogFormat, OddNames, Timeouts, TokenFile};
 use crate::session::header::FieldName;
 use crate::visit::forwarded::TrustedProxies;
 
@@ -68,12 +69,30 @@ pub(in crate::config) fn log(table: &mut Table<'_, '_>) -> Read<Log> {
     let format = table.or("format", "json", choice(&formats));
     let level = table.or("level", "info", choice(&levels));
     let access = table.or("access", true, truth);
-    Ok(Log { format: format?, level: level?, access: access? })
+    let user = table.or("user", false, truth);
+    let trace = table.or("trace", false, truth);
+    Ok(Log { format: format?, level: level?, access: access?, user: user?, trace: trace? })
 }
 
-pub(in crate::config) fn admin(table: &mut Table<'_, '_>) -> Read<Option<(Place, Listen)>> {
-    let listen = table.optional("listen", from_text::<Listen>)?;
-    Ok(listen.map(|listen| (table.at("listen"), listen)))
+/// `[admin]`
+pub(in crate::config) struct Admin {
+    pub(in crate::config) listen: Option<(Place, Listen)>,
+    pub(in crate::config) token_file: Option<TokenFile>,
+}
+
+pub(in crate::config) fn admin(table: &mut Table<'_, '_>) -> Read<Admin> {
+    let listen = table.optional("listen", from_text::<Listen>);
+    let token_file = table.discreet("token_file", file_path);
+    let (listen, token_file) = (listen?, token_file?);
+    if token_file.is_some() && listen.is_none() {
+        let example = "listen = \"127.0.0.1:9090\" or so, where admin.token_file is asked for";
+        return Err(table.missing("listen", example));
+    }
+    let line = table.at("token_file").line();
+    Ok(Admin {
+        listen: listen.map(|listen| (table.at("listen"), listen)),
+        token_file: token_file.map(|path| TokenFile { path, line }),
+    })
 }
 
 pub(in crate::config) fn limits(table: &mut Table<'_, '_>) -> Read<Limits> {

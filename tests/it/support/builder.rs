@@ -16,6 +16,7 @@ pub struct Builder {
     backend: String,
     top: String,
     log: String,
+    admin: String,
     keys: String,
     tables: String,
     env: Vec<(String, String)>,
@@ -34,6 +35,7 @@ impl Builder {
             backend: backend.into(),
             top: String::new(),
             log: "format = \"json\"\n".into(),
+            admin: "listen = \"127.0.0.1:0\"\n".into(),
             keys: format!("[[keys]]\nsecret = \"{SECRET}\"\n"),
             tables: String::new(),
             env: Vec::new(),
@@ -78,6 +80,14 @@ impl Builder {
         self
     }
 
+    /// Adds to `[admin]`.
+    #[allow(dead_code, reason = "only tests/it has use for it")]
+    pub fn admin(mut self, lines: &str) -> Self {
+        self.admin.push_str(lines);
+        self.admin.push('\n');
+        self
+    }
+
     /// Replaces every `[[keys]]`.
     pub fn keys(mut self, tables: &str) -> Self {
         tables.clone_into(&mut self.keys);
@@ -118,9 +128,9 @@ impl Builder {
 
     /// The file.
     pub fn text(&self) -> String {
-        let Self { listen, backend, top, log, keys, tables, .. } = self;
+        let Self { listen, backend, top, log, admin, keys, tables, .. } = self;
         format!(
-            "listen = {listen}\nbackend = \"{backend}\"\n{top}\n[admin]\nlisten = \"127.0.0.1:0\"\n\n\
+            "listen = {listen}\nbackend = \"{backend}\"\n{top}\n[admin]\n{admin}\n\
              [log]\n{log}\n{keys}\n{tables}"
         )
     }

@@ -111,6 +111,11 @@ impl Sidecar {
         client::exchange(self.admin, Protocol::Http11, &Request::get(path))
     }
 
+    /// The same, of any request.
+    pub fn ask_admin(&self, request: &Request) -> Message {
+        client::exchange(self.admin, Protocol::Http11, request)
+    }
+
     /// All metrics as they are now. Requests are counted when they are over, which may be after
     /// the client has its answer: see [`Sidecar::counts`].
     pub fn metrics(&self) -> Metrics {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Text that stands for itself, in content and in quoted attributes.
-pub(super) struct Text<T>(pub(super) T);
+pub(crate) struct Text<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Text<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

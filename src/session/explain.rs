@@ -1,26 +1,24 @@
-//! `cloakroom token decode --explain`: everything about a token, and exactly why it fails.
+//! Everything about a token, and exactly why it fails: for `cloakroom token decode --explain` and
+//! `POST /tokens/explain`.
 
 use std::fmt::Write as _;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::keys::KeyRing;
+use super::dict::Dict;
+use super::lifetime::{Managed, SessionId};
+use super::token::Rejection;
+use super::{Outcome, Policy};
+use crate::keys::{KeyIndex, KeyRing};
 use crate::printable::push_json_escaped;
-use crate::session::dict::Dict;
-use crate::session::lifetime::Managed;
-use crate::session::token::Rejection;
-use crate::session::{self, Outcome, Policy};
+use crate::session;
 use crate::time::Timestamp;
 
 /// What is to be said of a token, a line each, and whether it is accepted.
-pub(super) fn explain(
-    token: &[u8],
-    keys: &KeyRing,
-    policy: &Policy,
-    now: Timestamp,
-) -> (String, bool) {
+#[must_use]
+pub fn explain(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) -> (String, bool) {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
@@ -35,12 +33,7 @@ pub(super) fn explain(
     let parts = Parts::of(token);
     let read = session::payload_of(token, keys);
     let header = parts.as_ref().map(|parts| part(parts.header()));
-    let payload = match (&parts, &read) {
-        (Some(Parts::Signed { payload, .. }), _) => Some(part(payload)),
-        (Some(Parts::Sealed { .. }), Ok((payload, _))) => Some(object(payload.clone())),
-        // What is sealed can be read by the holder of its key alone.
-        (Some(Parts::Sealed { .. }), Err(_)) | (None, _) => None,
-    };
+    let payload = payload(parts.as_ref(), &read);
     let is_sealed = matches!(parts, Some(Parts::Sealed { .. }));
     if let Some(Ok(header)) = &header {
         line("header", header.as_str());
@@ -83,6 +76,79 @@ pub(super) fn explain(
     }
 }
 
+/// What is to be said of a token to a program. Never a key: of a ticket's payload, where the key of
+/// its session is, nothing but the id and the times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether it is accepted, and if not, why.
+    pub outcome: Outcome,
+    /// The same in words; None where it is accepted.
+    pub reason: Option<String>,
+    /// How long its cookie would be: name, `=` and value.
+    pub cookie_bytes: usize,
+    /// `alg` in its header, as JSON.
+    pub alg: Option<String>,
+    /// `kid` in its header, as JSON.
+    pub kid: Option<String>,
+    /// The key that verified it: its id, or its number in the file.
+    pub key: Option<String>,
+    /// `iat`
+    pub issued: Option<Timestamp>,
+    /// `nbf`
+    pub not_before: Option<Timestamp>,
+    /// `exp`
+    pub expires: Option<Timestamp>,
+    /// Which session it belongs to.
+    pub session: Option<SessionId>,
+    /// When that was first saved.
+    pub start: Option<Timestamp>,
+    /// Whether the dict is in a store.
+    pub is_ticket: bool,
+    /// The dict, where the token is accepted and holds it.
+    pub dict: Option<Dict>,
+}
+
+/// The facts about a token.
+#[must_use]
+pub fn facts(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) -> Facts {
+    let parts = Parts::of(token);
+    let read = session::payload_of(token, keys);
+    let header = parts.as_ref().map(|parts| part(parts.header()));
+    let payload = payload(parts.as_ref(), &read);
+    let named = |name| Some(header.as_ref()?.as_ref().ok()?.get(&[name])?.to_owned());
+    let said = |claim| payload.as_ref()?.as_ref().ok()?.get(&[claim]);
+    let time = |claim| said(claim).and_then(numeric_date);
+    let managed = said("cr").and_then(Managed::parse);
+    let key = read.ok().map(|(_, key)| keys.label(key));
+    let mut facts = Facts {
+        outcome: Outcome::Valid,
+        reason: None,
+        cookie_bytes: policy.cookie.bytes_with(token),
+        alg: named("alg"),
+        kid: named("kid"),
+        key,
+        issued: time("iat"),
+        not_before: time("nbf"),
+        expires: time("exp"),
+        start: managed.as_ref().map(|managed| managed.start),
+        session: managed.map(|managed| managed.id),
+        is_ticket: false,
+        dict: None,
+    };
+    match session::open_token(token, keys, policy, now) {
+        Ok(opened) => {
+            facts.session = Some(opened.id().clone());
+            facts.is_ticket = opened.is_ticket();
+            facts.dict = (!opened.is_ticket()).then(|| opened.dict().clone());
+        }
+        Err(rejection) => {
+            facts.outcome = Outcome::Rejected(rejection);
+            facts.reason = Some(reason(rejection, parts, header, payload, keys, policy));
+        }
+    }
+    facts
+}
+
 /// What stands between the dots.
 enum Parts<'a> {
     Signed { header: &'a str, payload: &'a str },
@@ -105,6 +171,18 @@ impl<'a> Parts<'a> {
         match self {
             Self::Signed { header, .. } | Self::Sealed { header, .. } => header,
         }
+    }
+}
+
+fn payload(
+    parts: Option<&Parts<'_>>,
+    read: &Result<(Vec<u8>, KeyIndex), Rejection>,
+) -> Option<Result<Dict, String>> {
+    match (parts?, read) {
+        (Parts::Signed { payload, .. }, _) => Some(part(payload)),
+        (Parts::Sealed { .. }, Ok((payload, _))) => Some(object(payload.clone())),
+        // What is sealed can be read by the holder of its key alone.
+        (Parts::Sealed { .. }, Err(_)) => None,
     }
 }
 
@@ -221,22 +299,25 @@ fn reason(
 
 /// A NumericDate in words.
 fn moment(json: &str, now: Timestamp) -> String {
-    match json.parse::<f64>() {
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "within the range that is checked"
-        )]
-        Ok(seconds) if (0.0..=253_402_300_799.0).contains(&seconds) => {
-            at(Timestamp::from_secs(seconds as u64), now)
-        }
-        _ => format!("{json}, which is no moment"),
+    match numeric_date(json) {
+        Some(moment) => at(moment, now),
+        None => format!("{json}, which is no moment"),
     }
 }
 
+/// The moment that a NumericDate is, to the second; None outside the years 1970 to 9999.
+fn numeric_date(json: &str) -> Option<Timestamp> {
+    let seconds = json.parse::<f64>().ok()?;
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "within the range that is checked"
+    )]
+    (0.0..=253_402_300_799.0).contains(&seconds).then(|| Timestamp::from_secs(seconds as u64))
+}
+
 fn at(moment: Timestamp, now: Timestamp) -> String {
-    let written =
-        humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(moment.as_secs()));
+    let written = moment.to_rfc3339();
     let (whole, behind) =
         if moment <= now { (now.since(moment), " ago") } else { (moment.since(now), "") };
     let before = if behind.is_empty() { "in " } else { "" };
@@ -249,12 +330,16 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
-    use crate::cli::token::default_policy;
     use crate::keys::{Algorithm, Key, Nonce};
+    use crate::session::cookie::{CookieAttributes, CookieName, CookieParts};
     use crate::session::fresh::Fresh;
-    use crate::session::lifetime::SessionId;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn default_policy() -> Policy {
+        let parts = CookieParts::named(CookieName::parse("session").unwrap());
+        Policy::of(CookieAttributes::new(parts).unwrap())
+    }
 
     fn keys() -> KeyRing {
         KeyRing::new(Key::hmac(Some("2026".into()), Algorithm::Hs256, &[7; 32]), vec![])
@@ -262,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_good_token_is_told_from_header_to_session() {
-        let policy = Policy { ttl: Some(Duration::from_secs(3600)), ..default_policy().unwrap() };
+        let policy = Policy { ttl: Some(Duration::from_secs(3600)), ..default_policy() };
         let dict = Dict::parse(b"{\"n\":1}").unwrap();
         let id = || SessionId::from_bytes([1; 16]);
         let token = session::encode(&dict, &keys(), &policy, NOW, id).unwrap();
@@ -300,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_sealed_token_is_told_to_the_holder_of_its_key_alone() {
-        let policy = default_policy().unwrap();
+        let policy = default_policy();
         let dict = Dict::parse(b"{\"n\":1}").unwrap();
         let token = session::encode(&dict, &sealing(), &policy, NOW, Drawn).unwrap();
         let (text, valid) = explain(token.as_bytes(), &sealing(), &policy, NOW);
@@ -328,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_bad_sealed_token_is_told_exactly_why() {
-        let policy = default_policy().unwrap();
+        let policy = default_policy();
         let forge = |header: &str, rest: &str| format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
         let plain = r#"{"alg":"dir","enc":"A256GCM"}"#;
         let (nonce, tag) = ("A".repeat(16), "A".repeat(22));
@@ -369,7 +454,7 @@ mod tests {
         let payload = format!(r#"{{"n{odd}":"{odd}","exp":"{odd}"}}"#);
         let token =
             format!("{}.{}.AAAA", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-        let (text, valid) = explain(token.as_bytes(), &keys(), &default_policy().unwrap(), NOW);
+        let (text, valid) = explain(token.as_bytes(), &keys(), &default_policy(), NOW);
         assert!(!valid);
         assert!(text.contains(r"\u007f\u009b2J\u2028\u202e\ufeff"), "{}", text.escape_debug());
         let unprintable = |line: &str| line.contains(crate::printable::is_unprintable);
@@ -378,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_bad_token_is_told_exactly_why() {
-        let policy = default_policy().unwrap();
+        let policy = default_policy();
         let forge = |header: &str, payload: &str| {
             let message =
                 format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
@@ -412,5 +497,28 @@ mod tests {
             let (text, valid) = explain(token.as_bytes(), &keys(), &policy, NOW);
             assert!(!valid && text.contains(&format!("verdict    {verdict}")), "{verdict}\n{text}");
         }
+    }
+
+    #[test]
+    fn facts_say_the_same_to_a_program_and_no_more_than_the_holder_could_read() {
+        let policy = Policy { ttl: Some(Duration::from_secs(3600)), ..default_policy() };
+        let dict = Dict::parse(b"{\"n\":1}").unwrap();
+        let id = || SessionId::from_bytes([1; 16]);
+        let token = session::encode(&dict, &keys(), &policy, NOW, id).unwrap();
+        let later = NOW.plus(Duration::from_secs(60));
+        let found = facts(token.as_bytes(), &keys(), &policy, later);
+        assert_eq!((found.outcome, found.reason), (Outcome::Valid, None));
+        assert_eq!(found.alg.as_deref(), Some("\"HS256\""));
+        assert_eq!((found.kid.as_deref(), found.key.as_deref()), (Some("\"2026\""), Some("2026")));
+        assert_eq!((found.issued, found.start), (Some(NOW), Some(NOW)));
+        assert_eq!(found.expires, Some(NOW.plus(Duration::from_secs(3600))));
+        assert_eq!(found.session, Some(id()));
+        assert_eq!(found.dict.unwrap().as_str(), "{\"n\":1}");
+
+        let forged = token.replacen('.', ".x", 1);
+        let found = facts(forged.as_bytes(), &keys(), &policy, later);
+        assert_ne!(found.outcome, Outcome::Valid);
+        assert_eq!((found.key, found.dict), (None, None));
+        assert!(found.reason.is_some());
     }
 }

@@ -1,0 +1,158 @@
+//! `/sessions`: what an operator can see of the sessions in the store, and end. Never a dict: only
+//! its cookie opens it.
+
+use http::{Method, Response, StatusCode};
+
+use super::answer::{away, json, not_allowed, refusal};
+use super::query;
+use crate::clock;
+use crate::session::Holds;
+use crate::session::dict::Dict;
+use crate::session::lifetime::{LONGEST, SessionId};
+use crate::state::Shared;
+use crate::store::Store;
+use crate::store::operation::{Applied, Change, Listed, Outage, Revocation, Revoked};
+use crate::store::record::SubjectHash;
+
+/// The longest body that is of use here.
+pub(super) const MOST_BODY_BYTES: usize = 1024;
+
+const NO_STORE: &str = "there is no [store] in the configuration: sessions are in cookies, and \
+                        nobody keeps a list of them";
+const NO_LIST: &str = "store.holds = \"revocations\": sessions are in cookies, and nobody keeps a \
+                       list of them";
+const NO_SUBJECT: &str =
+    "session.subject is not set in the configuration: no session is known to be anybody's";
+const WHICH: &str = "say which: /sessions/ID, /sessions?subject=…, or to end all of them DELETE with \
+                     the body {\"all\":true}";
+
+/// What a request is about.
+struct Which(Revoked);
+
+type Refused = Response<Vec<u8>>;
+
+/// The answer to a request of `/sessions` and what is below it; `rest` is what stands behind.
+pub(super) async fn answer(
+    shared: &Shared,
+    method: &Method,
+    rest: &str,
+    query: Option<&str>,
+    body: &[u8],
+) -> Response<Vec<u8>> {
+    let Some(store) = &shared.store else {
+        return refusal(StatusCode::NOT_FOUND, NO_STORE);
+    };
+    let which = match Which::of(shared, method, rest, query, body) {
+        Ok(which) => which,
+        Err(refused) => return *refused,
+    };
+    let holds = shared.state.load().config.session.store;
+    let done = match *method {
+        Method::GET | Method::HEAD if holds == Some(Holds::Revocations) => {
+            return refusal(StatusCode::NOT_FOUND, NO_LIST);
+        }
+        Method::GET | Method::HEAD => show(shared, store, which.0).await,
+        _ => end(shared, store, which.0).await,
+    };
+    done.unwrap_or_else(away)
+}
+
+impl Which {
+    fn of(
+        shared: &Shared,
+        method: &Method,
+        rest: &str,
+        query: Option<&str>,
+        body: &[u8],
+    ) -> Result<Self, Box<Refused>> {
+        if !matches!(*method, Method::GET | Method::HEAD | Method::DELETE) {
+            return Err(Box::new(not_allowed("GET, HEAD, DELETE")));
+        }
+        let bad = |reason| Box::new(refusal(StatusCode::BAD_REQUEST, reason));
+        if let Some(id) = rest.strip_prefix('/') {
+            if query.is_some() || !body.is_empty() {
+                return Err(bad("behind /sessions/ID stands neither a query nor a body"));
+            }
+            // One that cannot be has no session.
+            let id = SessionId::parse(id).filter(|id| id.to_bytes().is_some());
+            return id.map(|id| Self(Revoked::Session(id))).ok_or_else(|| Box::new(no_session()));
+        }
+        if let Some(query) = query {
+            let subject = query::subject(query).map_err(bad)?;
+            if !body.is_empty() {
+                return Err(bad(WHICH));
+            }
+            if shared.state.load().config.session.subject.is_none() {
+                return Err(Box::new(refusal(StatusCode::NOT_FOUND, NO_SUBJECT)));
+            }
+            return Ok(Self(Revoked::Subject(SubjectHash::of_text(&subject))));
+        }
+        // Nothing but the word itself ends everything.
+        let is_all = Dict::parse(body).is_ok_and(|dict| dict.as_str() == r#"{"all":true}"#);
+        if is_all && method == Method::DELETE { Ok(Self(Revoked::All)) } else { Err(bad(WHICH)) }
+    }
+}
+
+fn no_session() -> Response<Vec<u8>> {
+    refusal(StatusCode::NOT_FOUND, "there is no such session, or none any more")
+}
+
+async fn show(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, Outage> {
+    let now = clock::now();
+    Ok(match which {
+        Revoked::Session(id) => match shared.counted(store.show(id, now).await)? {
+            Some(session) => json(as_json(&session)),
+            None => no_session(),
+        },
+        Revoked::Subject(subject) => {
+            let found = shared.counted(store.list(subject, now).await)?;
+            let sessions: Vec<String> = found.iter().map(as_json).collect();
+            json(format!("{{\"sessions\":[{}]}}", sessions.join(",")))
+        }
+        Revoked::Others { .. } | Revoked::All => refusal(StatusCode::BAD_REQUEST, WHICH),
+    })
+}
+
+async fn end(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, Outage> {
+    let now = clock::now();
+    let what = match which {
+        Revoked::Session(_) => "one",
+        Revoked::Subject(_) | Revoked::Others { .. } => "those of a user",
+        Revoked::All => "all",
+    };
+    let (holds, leeway) = {
+        let policy = &shared.state.load().config.session;
+        (policy.store, policy.leeway)
+    };
+    if holds == Some(Holds::Revocations) {
+        let until = now.plus(LONGEST).plus(leeway);
+        let revocation = Revocation { what: which, before: now, until };
+        shared.counted(store.revoke(revocation, now).await)?;
+        log::info!(sessions = what; "sessions were revoked over the admin listener");
+        // How many cookies there were is known to nobody.
+        return Ok(json("{\"ended\":null,\"replicated\":true}".into()));
+    }
+    let change = match which {
+        Revoked::Session(id) => Change::Delete { id },
+        Revoked::Subject(subject) => Change::EndSubject { subject, except: None },
+        Revoked::Others { subject, except } => Change::EndSubject { subject, except: Some(except) },
+        Revoked::All => Change::EndAll,
+    };
+    let ended = match shared.counted(store.apply(change, now).await)? {
+        Applied::Done { ended } => ended,
+        Applied::Conflict(_) | Applied::Gone => 0,
+    };
+    log::info!(sessions = what, ended; "sessions were ended over the admin listener");
+    // A file has it on the disk by now, and nobody fails over to another.
+    Ok(json(format!("{{\"ended\":{ended},\"replicated\":true}}")))
+}
+
+fn as_json(session: &Listed) -> String {
+    let [start, seen, expires] =
+        [session.start, session.seen, session.exp].map(|at| at.to_rfc3339());
+    format!(
+        r#"{{"id":"{}","start":"{start}","seen":"{seen}","expires":"{expires}","bytes":{}}}"#,
+        session.id.as_str(),
+        session.bytes
+    )
+}
