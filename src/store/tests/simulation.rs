@@ -24,7 +24,7 @@ use model::{Content, Members, Model};
 mod model;
 
 /// How many schedules are played for each setting of `session.on_conflict`.
-const SCHEDULES: u32 = 60;
+const SCHEDULES: u32 = 120;
 
 /// A request that takes longer is given up: that is less than an old id leads to the new one.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -241,7 +241,9 @@ impl World<'_> {
                 let (directive, content) = self.wish(&request);
                 request.content = content;
                 let plan = match directive {
-                    Directive::Keep if !request.opened.is_due(self.policy, self.now) => return None,
+                    Directive::Keep if !request.opened.is_due(self.policy, self.now) => {
+                        return None;
+                    }
                     Directive::Keep | Directive::Save(_) if still_good.is_err() => return None,
                     Directive::Keep => {
                         self.seen.borrow_mut().note("refreshed");
