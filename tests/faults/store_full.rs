@@ -115,4 +115,13 @@ fn store_full() {
         told("the session file cannot be written"),
         told("the session file can be written again"),
     );
+    drop(sidecar);
+    // It cannot even be opened where nothing can be written.
+    let mount = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).status();
+    assert!(mount.unwrap().success());
+    let builder = Builder::new(&backend.url()).with(&format!("{store}[session]\nttl = \"1h\"\n"));
+    let (code, said) = builder.fail();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("sessions.db: cannot be written: make it and its folder writable"));
+    assert_eq!(said.matches("cloakroom: session file").count(), 1, "{said}");
 }
