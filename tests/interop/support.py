@@ -142,7 +142,7 @@ class MicrodotApp:
 class Sidecar:
     """The real binary in front of a backend."""
 
-    def __init__(self, folder, backend_port):
+    def __init__(self, folder, backend_port, tables=""):
         self.secret_file = folder / "secret"
         # As an editor leaves it: the one newline at the end is not part of the secret.
         self.secret_file.write_text(SECRET + "\n", encoding="utf-8")
@@ -152,7 +152,8 @@ class Sidecar:
             f'listen = "127.0.0.1:0"\n'
             f'backend = "http://127.0.0.1:{backend_port}"\n'
             f"[[keys]]\n"
-            f'secret_file = "{self.secret_file}"\n',
+            f'secret_file = "{self.secret_file}"\n'
+            f"{tables}",
             encoding="utf-8",
         )
         self.lines = []
