@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 
-use crate::state::Shared;
+use crate::state::{App, Apps, Shared};
 
 /// What the admin listener serves.
 pub(crate) struct Admin {
@@ -22,26 +22,48 @@ impl Admin {
     }
 
     /// Keys are loaded wherever this runs: without them nothing starts.
-    async fn ready(&self) -> (StatusCode, &'static str) {
+    async fn ready(&self) -> (StatusCode, String) {
         if self.shared.drain.has_begun() {
-            return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+            return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into());
         }
-        let (upstream, is_checked) = {
-            let state = self.shared.state.load();
-            (Arc::clone(&state.upstream), state.config.health_check.is_some())
+        let state = self.shared.state.load_full();
+        let (away, what) = match &state.config.health_check {
+            Some(_) => {
+                let ill = state.apps.iter().filter(|app| !app.health.is_good());
+                (names(ill), "is not healthy")
+            }
+            None => (unreachable(&state.apps).await, "cannot be reached"),
         };
-        if is_checked {
-            return match self.shared.health.is_good() {
-                true => (StatusCode::OK, "ready\n"),
-                false => (StatusCode::SERVICE_UNAVAILABLE, "the backend is not healthy\n"),
-            };
-        }
-        if upstream.is_reachable().await {
-            (StatusCode::OK, "ready\n")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "the backend cannot be reached\n")
+        match &away[..] {
+            [] => (StatusCode::OK, "ready\n".into()),
+            away => {
+                let away = away.join(", ");
+                (StatusCode::SERVICE_UNAVAILABLE, format!("the backend {what}: {away}\n"))
+            }
         }
     }
+}
+
+fn names<'a>(apps: impl Iterator<Item = &'a App>) -> Vec<String> {
+    apps.map(|app| app.name.clone()).collect()
+}
+
+/// Those that take no connections now; all are asked at once.
+async fn unreachable(apps: &Apps) -> Vec<String> {
+    let asked: Vec<_> = apps
+        .iter()
+        .map(|app| {
+            let upstream = Arc::clone(&app.upstream);
+            (app, tokio::spawn(async move { upstream.is_reachable().await }))
+        })
+        .collect();
+    let mut away = Vec::new();
+    for (app, is_reachable) in asked {
+        if !is_reachable.await.unwrap_or(false) {
+            away.push(app.name.clone());
+        }
+    }
+    away
 }
 
 #[async_trait]

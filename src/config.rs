@@ -35,6 +35,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// `backend`: the app.
     pub backend: Backend,
+    /// `backend` of routes: further apps, each once.
+    pub route_backends: Vec<Backend>,
     /// `[[keys]]`: the first signs, all verify.
     pub keys: Vec<KeySpec>,
     /// `[headers]`
@@ -84,6 +86,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// Every app, the one of the top level first. Routes know them by their numbers.
+    pub fn backends(&self) -> impl Iterator<Item = &Backend> {
+        std::iter::once(&self.backend).chain(&self.route_backends)
+    }
+
+    /// Whether any app is reached over TLS.
+    #[must_use]
+    pub fn has_tls_backend(&self) -> bool {
+        self.backends().any(Backend::is_tls)
+    }
+
     /// Where clients connect, and how.
     pub fn listeners(&self) -> impl Iterator<Item = (&Listen, Transport)> {
         let all_tls = self.tls.as_ref().is_some_and(|tls| tls.listen.is_empty());

@@ -1,19 +1,21 @@
-//! The keys that tokens are signed and verified with. Pure: [`source`] does the reading.
+//! The keys that tokens are signed and verified with, or sealed and opened. Pure: [`source`] does the reading.
 
 use std::fmt;
 
+use aws_lc_rs::aead::{self, Aad, LessSafeKey, UnboundKey};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{DecodingKey, EncodingKey};
+use zeroize::Zeroize as _;
 
-use crate::session::token::{self, Kind};
-
+pub mod jose;
 mod pem;
 pub mod reload;
 pub mod source;
 
-/// The signature algorithms of RFC 7518 section 3.1 and RFC 8037 section 3.1 that keys can have.
+/// The algorithms that keys can have: for signatures those of RFC 7518 section 3.1 and RFC 8037
+/// section 3.1, for seals one of RFC 7518 section 5.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Algorithm {
     /// HMAC with SHA-256
@@ -41,6 +43,8 @@ pub enum Algorithm {
     Es384,
     /// EdDSA on Ed25519
     EdDsa,
+    /// AES-256 in Galois/Counter Mode: seals
+    A256Gcm,
 }
 
 /// What kind of key an algorithm takes.
@@ -54,11 +58,13 @@ pub enum Family {
     Ec,
     /// An Edwards-curve key pair.
     Ed,
+    /// A secret of one length, that seals.
+    Aes,
 }
 
 impl Algorithm {
     /// Every algorithm, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Hs256,
         Self::Hs384,
         Self::Hs512,
@@ -71,6 +77,7 @@ impl Algorithm {
         Self::Es256,
         Self::Es384,
         Self::EdDsa,
+        Self::A256Gcm,
     ];
 
     /// The name as it stands in a token's header and in the configuration.
@@ -89,6 +96,7 @@ impl Algorithm {
             Self::Es256 => "ES256",
             Self::Es384 => "ES384",
             Self::EdDsa => "EdDSA",
+            Self::A256Gcm => "A256GCM",
         }
     }
 
@@ -108,24 +116,39 @@ impl Algorithm {
             }
             Self::Es256 | Self::Es384 => Family::Ec,
             Self::EdDsa => Family::Ed,
+            Self::A256Gcm => Family::Aes,
         }
     }
 
-    /// The least length of an HMAC secret in bytes: that of the hash (RFC 7518 section 3.2). 0
-    /// for an algorithm that takes a key pair.
+    /// Whether its key is a secret, and no key pair.
+    #[must_use]
+    pub const fn takes_a_secret(self) -> bool {
+        matches!(self.family(), Family::Hmac | Family::Aes)
+    }
+
+    /// Whether only the holder of the key can read its tokens; the others are signed, and anybody
+    /// can.
+    #[must_use]
+    pub const fn seals(self) -> bool {
+        matches!(self.family(), Family::Aes)
+    }
+
+    /// The least length of a secret in bytes: that of the hash (RFC 7518 section 3.2); of one that
+    /// seals the only length. 0 for an algorithm that takes a key pair.
     #[must_use]
     pub const fn least_secret_bytes(self) -> usize {
         match self {
-            Self::Hs256 => 32,
+            Self::Hs256 | Self::A256Gcm => 32,
             Self::Hs384 => 48,
             Self::Hs512 => 64,
             _ => 0,
         }
     }
 
-    fn of_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
+    /// None for one that makes no signatures.
+    fn of_jsonwebtoken(self) -> Option<jsonwebtoken::Algorithm> {
         use jsonwebtoken::Algorithm as Theirs;
-        match self {
+        Some(match self {
             Self::Hs256 => Theirs::HS256,
             Self::Hs384 => Theirs::HS384,
             Self::Hs512 => Theirs::HS512,
@@ -138,9 +161,38 @@ impl Algorithm {
             Self::Es256 => Theirs::ES256,
             Self::Es384 => Theirs::ES384,
             Self::EdDsa => Theirs::EdDSA,
-        }
+            Self::A256Gcm => return None,
+        })
     }
 }
+
+/// What a seal is made with besides the key, and must never be twice with the same key.
+pub type Nonce = [u8; NONCE_BYTES];
+
+/// RFC 7518 section 5.3: 96 bits.
+pub const NONCE_BYTES: usize = 12;
+
+/// RFC 7518 section 5.3: 128 bits.
+pub(crate) const TAG_BYTES: usize = 16;
+
+/// From how many seals of one key on it should be replaced: half of what NIST SP 800-38D section
+/// 8.3 allows with random nonces.
+pub const MANY_SEALS: u64 = 1 << 31;
+
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A session: the dict is its payload.
+    Session,
+    /// A ticket: the dict is in a store. Its header says that it must be understood, so that nobody
+    /// takes it for a session with nothing in it.
+    Ticket,
+}
+
+/// What a ticket's header has that a session's has not: an extension that must be understood
+/// (RFC 7515 section 4.1.11) and is its first version.
+const CRITICAL: &str = r#"["cr"]"#;
+const TICKET_VERSION: &str = "1";
 
 /// A signature as it stands in a token, and its bytes.
 pub(crate) struct Signature<'a> {
@@ -186,6 +238,8 @@ enum Material {
         signing: Option<EncodingKey>,
         verifying: DecodingKey,
     },
+    /// A secret that seals.
+    Aes(Box<LessSafeKey>),
 }
 
 impl Key {
@@ -198,6 +252,13 @@ impl Key {
             _ => hmac::HMAC_SHA256,
         };
         Self::new(id, algorithm, Material::Hmac(Box::new(hmac::Key::new(hash, secret))))
+    }
+
+    /// A secret that seals; None where it has another length than 32 bytes.
+    #[must_use]
+    pub fn sealing(id: Option<String>, secret: &[u8]) -> Option<Self> {
+        let key = LessSafeKey::new(UnboundKey::new(&aead::AES_256_GCM, secret).ok()?);
+        Some(Self::new(id, Algorithm::A256Gcm, Material::Aes(Box::new(key))))
     }
 
     /// A key pair, from its private half in PEM (PKCS #8; of RSA also PKCS #1, of EC also
@@ -220,7 +281,7 @@ impl Key {
     }
 
     fn new(id: Option<String>, algorithm: Algorithm, material: Material) -> Self {
-        let header = |kind| token::header(algorithm, id.as_deref(), kind);
+        let header = |kind| header(algorithm, id.as_deref(), kind);
         let (header, ticket_header) = (header(Kind::Session), header(Kind::Ticket));
         Self { id, algorithm, material, header, ticket_header }
     }
@@ -237,16 +298,22 @@ impl Key {
         self.algorithm
     }
 
-    /// Whether it is more than a public key.
+    /// Whether it can make tokens: whether it is more than a public key.
     #[must_use]
     pub fn can_sign(&self) -> bool {
         !matches!(self.material, Material::Pair { signing: None, .. })
     }
 
-    /// Whether the two are halves of one pair: what one signs, the other verifies.
+    /// Whether the two are halves of one pair, or one secret: what one signs, the other verifies.
     #[must_use]
     pub fn is_pair_of(&self, public: &Self) -> bool {
         let probe = b"cloakroom";
+        if self.algorithm.seals() {
+            // Nobody ever sees this seal, so that its nonce counts as never used.
+            let (nonce, mut text) = ([0; NONCE_BYTES], probe.to_vec());
+            let tag = self.seal(nonce, b"", &mut text);
+            return tag.is_some_and(|tag| public.open(nonce, b"", &tag, &mut text));
+        }
         let signature = self.sign(probe).unwrap_or_default();
         Signature::parse(&signature).is_some_and(|parsed| public.verify(probe, &parsed))
     }
@@ -270,9 +337,10 @@ impl Key {
         match &self.material {
             Material::Hmac(key) => Some(URL_SAFE_NO_PAD.encode(hmac::sign(key, message))),
             Material::Pair { signing, .. } => {
-                let algorithm = self.algorithm.of_jsonwebtoken();
+                let algorithm = self.algorithm.of_jsonwebtoken()?;
                 jsonwebtoken::crypto::sign(message, signing.as_ref()?, algorithm).ok()
             }
+            Material::Aes(_) => None,
         }
     }
 
@@ -281,12 +349,67 @@ impl Key {
         match &self.material {
             Material::Hmac(key) => hmac::verify(key, message, signature.bytes()).is_ok(),
             Material::Pair { verifying, .. } => {
-                let algorithm = self.algorithm.of_jsonwebtoken();
-                jsonwebtoken::crypto::verify(signature.encoded, message, verifying, algorithm)
-                    .unwrap_or(false)
+                self.algorithm.of_jsonwebtoken().is_some_and(|algorithm| {
+                    jsonwebtoken::crypto::verify(signature.encoded, message, verifying, algorithm)
+                        .unwrap_or(false)
+                })
             }
+            Material::Aes(_) => false,
         }
     }
+
+    /// Seals `text` where it lies and returns the tag, which covers `header` as well. None if it
+    /// cannot seal or the crypto library fails; the text is gone then.
+    pub(crate) fn seal(
+        &self,
+        nonce: Nonce,
+        header: &[u8],
+        text: &mut Vec<u8>,
+    ) -> Option<[u8; TAG_BYTES]> {
+        let Material::Aes(key) = &self.material else { return None };
+        let nonce = aead::Nonce::assume_unique_for_key(nonce);
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(header), text);
+        let Some(tag) = tag.ok().and_then(|tag| tag.as_ref().try_into().ok()) else {
+            text.zeroize();
+            return None;
+        };
+        Some(tag)
+    }
+
+    /// Opens what [`Self::seal`] has sealed, where it lies. Whether it is this key's; else the text
+    /// is of no use any more.
+    pub(crate) fn open(
+        &self,
+        nonce: Nonce,
+        header: &[u8],
+        tag: &[u8; TAG_BYTES],
+        text: &mut [u8],
+    ) -> bool {
+        let Material::Aes(key) = &self.material else { return false };
+        let nonce = aead::Nonce::assume_unique_for_key(nonce);
+        key.open_in_place_separate_tag(nonce, Aad::from(header), tag, text).is_ok()
+    }
+}
+
+/// The first part of the tokens of a key, base64url-encoded.
+fn header(algorithm: Algorithm, id: Option<&str>, kind: Kind) -> String {
+    let name = algorithm.name();
+    let mut json = if algorithm.seals() {
+        format!(r#"{{"typ":"JWT","alg":"dir","enc":"{name}""#)
+    } else {
+        format!(r#"{{"typ":"JWT","alg":"{name}""#)
+    };
+    if kind == Kind::Ticket {
+        json.push_str(&format!(r#","crit":{CRITICAL},"cr":{TICKET_VERSION}"#));
+    }
+    if let Some(id) = id {
+        // Writing a string as JSON cannot fail.
+        let id = serde_json::to_string(id).unwrap_or_default();
+        json.push_str(r#","kid":"#);
+        json.push_str(&id);
+    }
+    json.push('}');
+    URL_SAFE_NO_PAD.encode(json)
 }
 
 /// Shows which key, never its bytes.

@@ -30,4 +30,5 @@ pub mod fault;
 pub mod logging;
 pub mod metrics;
 mod printable;
+mod random;
 pub mod time;

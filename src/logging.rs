@@ -61,6 +61,8 @@ pub struct AccessLine<'a> {
     pub duration: Duration,
     /// From the request handed on to the response head, where it came to that.
     pub backend: Option<Duration>,
+    /// The app it was handed to, where there are several.
+    pub app: Option<&'a str>,
     /// The outcome of the session check, on routes with sessions.
     pub outcome: Option<&'a str>,
     /// What was done to the session, if anything.
@@ -104,6 +106,7 @@ impl AccessLine<'_> {
             ("duration_ms", Value::from(millis(self.duration))),
         ]);
         fields.extend(self.backend.map(|backend| ("backend_ms", Value::from(millis(backend)))));
+        fields.extend(self.app.map(|app| ("backend", Value::from(app))));
         fields.extend(self.outcome.map(|outcome| ("outcome", Value::from(outcome))));
         fields.extend(self.action.map(|action| ("action", Value::from(action))));
         fields.push(("bytes", Value::from(self.bytes)));
@@ -122,7 +125,7 @@ impl AccessLine<'_> {
 }
 
 /// How many fields an access line can have: room for all from the start.
-const MOST_FIELDS: usize = 12;
+const MOST_FIELDS: usize = 13;
 
 /// Milliseconds to three digits.
 fn millis(duration: Duration) -> f64 {

@@ -2,14 +2,15 @@
 //! start at 0, so that `rate()` sees the first event; the hot path only touches handles that were
 //! looked up beforehand.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use prometheus::{
-    Encoder as _, Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
+    Encoder as _, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
 
-use crate::keys::{KeyIndex, KeyRing};
+use crate::keys::{KeyIndex, KeyRing, MANY_SEALS};
 use crate::session::Outcome;
 use crate::store::Op;
 use crate::store::operation::Outage;
@@ -144,8 +145,7 @@ pub struct Metrics {
     log_lines_dropped: IntCounter,
     /// Connections of clients that did not get as far as TLS.
     pub tls_handshakes_failed: IntCounter,
-    /// Whether the backend answers health checks as it should.
-    pub backend_healthy: IntGauge,
+    backend_healthy: IntGaugeVec,
     in_flight: IntGauge,
     reload_success: IntCounter,
     reload_failure: IntCounter,
@@ -226,7 +226,7 @@ impl Metrics {
             )?,
             key_uses: families.counters(
                 "cloakroom_key_uses_total",
-                "Tokens signed and verified, by key: its id, or its number in the file.",
+                "Tokens signed or sealed, and verified or opened, by key: its id, or its number in the file.",
                 &["key", "use"],
             )?,
             spoofed_headers: families.counter(
@@ -239,7 +239,7 @@ impl Metrics {
             )?,
             claim_headers_skipped: families.counter(
                 "cloakroom_claim_headers_skipped_total",
-                "Values for claim headers that no header can carry: not printable ASCII, or a space or tab at either end.",
+                "Values for claim headers that no header can carry unchanged.",
             )?,
             recent_writes_evicted: families.counter(
                 "cloakroom_recent_writes_evicted_total",
@@ -263,10 +263,10 @@ impl Metrics {
                 "cloakroom_tls_handshakes_failed_total",
                 "Client connections that ended before TLS was agreed on.",
             )?,
-            backend_healthy: families.gauges(
+            backend_healthy: families.labelled_gauges(
                 "cloakroom_backend_healthy",
                 "1, or 0 while the backend fails the health checks that are configured.",
-                &[],
+                "backend",
             )?,
             in_flight: families.gauges(
                 "cloakroom_requests_in_flight",
@@ -347,6 +347,18 @@ impl Metrics {
         self.backend_errors[kind as usize].inc();
     }
 
+    /// Whether a backend answers health checks as it should: 1 or 0.
+    #[must_use]
+    pub fn backend_healthy(&self, backend: &str) -> IntGauge {
+        self.backend_healthy.with_label_values(&[backend])
+    }
+
+    /// Nothing is said any more of a backend that the configuration does not name.
+    pub fn backend_gone(&self, backend: &str) {
+        // It fails for one that was never named, of which nothing is said anyway.
+        let _ = self.backend_healthy.remove_label_values(&[backend]);
+    }
+
     /// Counts a reload, and when it succeeded.
     pub fn reloaded(&self, success: bool, now: Timestamp) {
         if success {
@@ -370,6 +382,7 @@ impl Metrics {
         KeyUses {
             sign: keys.iter().map(|(index, _)| counter(index, "sign")).collect(),
             verify: keys.iter().map(|(index, _)| counter(index, "verify")).collect(),
+            wear: keys.signing().algorithm().seals().then(|| Wear::of(keys.label(KeyIndex(0)))),
         }
     }
 
@@ -412,13 +425,18 @@ impl Metrics {
 pub struct KeyUses {
     sign: Vec<IntCounter>,
     verify: Vec<IntCounter>,
+    /// Of a first key that seals.
+    wear: Option<Wear>,
 }
 
 impl KeyUses {
-    /// Counts a token that the first key signed.
+    /// Counts a token that the first key signed or sealed.
     pub fn signed(&self) {
         if let Some(counter) = self.sign.first() {
             counter.inc();
+            if let Some(wear) = &self.wear {
+                wear.look(counter.get());
+            }
         }
     }
 
@@ -426,6 +444,55 @@ impl KeyUses {
     pub fn verified(&self, key: KeyIndex) {
         if let Some(counter) = self.verify.get(key.0) {
             counter.inc();
+        }
+    }
+}
+
+/// Says once that a key has sealed so much that it should be replaced; again after a reload.
+struct Wear {
+    key: String,
+    is_said: AtomicBool,
+}
+
+impl Wear {
+    fn of(key: String) -> Self {
+        Self { key, is_said: AtomicBool::new(false) }
+    }
+
+    fn look(&self, seals: u64) {
+        if seals >= MANY_SEALS && !self.is_said.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                key = self.key.as_str(), seals;
+                "the key has sealed very many sessions: replace it with cloakroom key rotate"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod wear_tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::keys::{Algorithm, Key};
+
+    #[test]
+    fn a_key_that_seals_wears_out_and_one_that_signs_does_not() {
+        let metrics = Metrics::new().unwrap();
+        let sealing = || Key::sealing(Some("seals".into()), &[1; 32]).unwrap();
+        let signing = || Key::hmac(Some("signs".into()), Algorithm::Hs256, &[1; 32]);
+        for (ring, wears_out) in [
+            (KeyRing::new(sealing(), vec![signing()]), true),
+            (KeyRing::new(signing(), vec![sealing()]), false),
+        ] {
+            let uses = metrics.key_uses(&ring);
+            uses.sign[0].inc_by(MANY_SEALS - 2);
+            let is_said =
+                || uses.wear.as_ref().is_some_and(|wear| wear.is_said.load(Ordering::Relaxed));
+            uses.signed();
+            assert!(!is_said());
+            uses.signed();
+            assert_eq!(is_said(), wears_out);
         }
     }
 }

@@ -124,7 +124,9 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         ctx: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
-        let peer = ctx.state.upstream.peer(ctx.attempts, session.is_upgrade_req()).await;
+        // Decided once: a retry never goes to another app.
+        let app = ctx.state.apps.get(ctx.backend);
+        let peer = app.upstream.peer(ctx.attempts, session.is_upgrade_req()).await;
         ctx.attempts += 1;
         peer
     }
@@ -137,7 +139,8 @@ impl ProxyHttp for Proxy {
         mut e: Box<Error>,
     ) -> Box<Error> {
         // Nothing has been sent: another address may be tried.
-        e.set_retry(ctx.state.upstream.missed(peer, ctx.attempts) && ctx.attempts < MAX_ATTEMPTS);
+        let upstream = &ctx.state.apps.get(ctx.backend).upstream;
+        e.set_retry(upstream.missed(peer, ctx.attempts) && ctx.attempts < MAX_ATTEMPTS);
         e
     }
 

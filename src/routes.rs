@@ -1,20 +1,29 @@
-//! Which policy a path falls under: the longest prefix, on whole segments.
+//! Which policy a request falls under: the longest prefix of its path, on whole segments, that is for
+//! its method.
 //!
 //! Servers disagree about what a path means: whether `;` ends a segment, `\` and `%2f` separate
 //! two, `..` is resolved before or after decoding. A prefix that guards one reading of a path and
 //! not the backend's guards nothing, so every reading counts and the strictest answer holds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+mod found;
+mod notes;
+mod prefix;
 mod reading;
 mod target;
+mod tree;
 
+pub use found::Found;
 use reading::{
-    Keep, STEPS, decode, escaped_byte, fold_case, has_case, has_stray_percent, is_plain, is_text,
-    merge_slashes, resolve_dots, segments,
+    Keep, STEPS, decode, fold_case, has_case, has_stray_percent, is_plain, is_text, merge_slashes,
+    resolve_dots, segments,
 };
 pub use target::login_location;
 pub(crate) use target::path_of;
+use tree::{Node, Scoped};
+
+use crate::session::demand::Demand;
 
 /// What holds for the requests of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -24,49 +33,101 @@ pub enum Access {
     /// The ordinary case: whoever comes gets a dict.
     #[default]
     Open,
-    /// `require = true`: no request without a session reaches the backend.
+    /// `require`: no request without a session reaches the backend.
     Required {
         /// `login`: where navigations are sent instead of a 401.
         login: Option<String>,
+        /// The values that the session must have: each of these is to be met.
+        demands: Vec<Demand>,
     },
 }
 
+/// How strict an access is; of two that are required both hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+enum Level {
+    Off,
+    #[default]
+    Open,
+    Required,
+}
+
 impl Access {
-    fn strictness(&self) -> u8 {
+    fn level(&self) -> Level {
         match self {
-            Self::Off => 0,
-            Self::Open => 1,
-            Self::Required { .. } => 2,
+            Self::Off => Level::Off,
+            Self::Open => Level::Open,
+            Self::Required { .. } => Level::Required,
+        }
+    }
+
+    fn demands(&self) -> &[Demand] {
+        match self {
+            Self::Required { demands, .. } => demands,
+            Self::Off | Self::Open => &[],
         }
     }
 }
 
-/// One `[[routes]]` table.
+/// Which methods a route is for.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Methods {
+    /// All that no other route of the same path names.
+    #[default]
+    All,
+    /// `methods`: these.
+    Only(Vec<String>),
+}
+
+/// What a route says of its requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Who may come.
+    pub access: Access,
+    /// Which app they go to, as a number in [`crate::config::Config::backends`]. None: the first,
+    /// as nothing else was said.
+    pub backend: Option<usize>,
+    /// `log`: whether they have access lines.
+    pub log: bool,
+}
+
+/// What holds where there is no route.
+static NO_ROUTE: Policy = Policy { access: Access::Open, backend: None, log: true };
+
+impl Default for Policy {
+    fn default() -> Self {
+        NO_ROUTE.clone()
+    }
+}
+
+/// One `[[routes]]` table.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Route {
     /// `path`: a prefix on whole segments.
     pub path: String,
-    /// What holds below it.
-    pub access: Access,
+    /// Which requests below it are meant.
+    pub methods: Methods,
+    /// What holds for them.
+    pub policy: Policy,
 }
 
 /// Every route; what none of them covers is [`Access::Open`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Routes {
     root: Node,
-    /// The same in lower case, the stricter of two that become one.
+    /// The same in lower case, with all that become one.
     folded: Node,
     /// Whether the two differ.
     has_case: bool,
-    /// What holds for a path that is too much trouble to read.
-    strictest: Access,
-}
-
-/// A segment and what lies below it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-struct Node {
-    access: Option<Access>,
-    children: BTreeMap<Box<[u8]>, Node>,
+    has_methods: bool,
+    has_demands: bool,
+    has_backends: bool,
+    has_silence: bool,
+    /// How strict the strictest is.
+    strictest: Level,
+    /// All that require a session: what holds for a path that is too much trouble to read.
+    required: Vec<Scoped>,
+    /// What the operator should know of them.
+    notes: Vec<String>,
 }
 
 impl Routes {
@@ -75,10 +136,10 @@ impl Routes {
     /// # Errors
     /// The index of a route that cannot be, and what is wrong with it.
     pub fn new(routes: Vec<Route>) -> Result<Self, Vec<(usize, String)>> {
-        let mut built = Self::default();
+        let mut built = Self { notes: notes::of(&routes), ..Self::default() };
         let mut faults = Vec::new();
-        for (index, Route { path, access }) in routes.into_iter().enumerate() {
-            let segments = match parse(&path) {
+        for (index, Route { path, methods, policy }) in routes.into_iter().enumerate() {
+            let segments = match prefix::parse(&path) {
                 Ok(segments) => segments,
                 Err(reason) => {
                     faults.push((index, reason));
@@ -86,57 +147,66 @@ impl Routes {
                 }
             };
             built.has_case |= segments.iter().any(|segment| has_case(segment));
-            let folded = segments.iter().fold(&mut built.folded, |node, segment| {
-                node.children.entry(fold_case(segment).into()).or_default()
-            });
-            if folded.access.as_ref().is_none_or(|held| held.strictness() < access.strictness()) {
-                folded.access = Some(access.clone());
+            built.has_methods |= methods != Methods::All;
+            built.has_demands |= !policy.access.demands().is_empty();
+            built.has_backends |= policy.backend.is_some();
+            built.has_silence |= !policy.log;
+            built.strictest = built.strictest.max(policy.access.level());
+            let scoped = Scoped { methods, policy };
+            if scoped.policy.access.level() == Level::Required {
+                built.required.push(scoped.clone());
             }
-            let node = segments
-                .into_iter()
-                .fold(&mut built.root, |node, segment| node.children.entry(segment).or_default());
-            if node.access.is_some() {
-                faults.push((
-                    index,
-                    format!("{path:?} is a route already: one [[routes]] for each path"),
-                ));
-                continue;
+            if let Err(reason) = built.root.insert(segments, scoped) {
+                faults.push((index, format!("{path:?} {reason}")));
             }
-            if access.strictness() > built.strictest.strictness() {
-                built.strictest = access.clone();
-            }
-            node.access = Some(access);
         }
+        built.root.fold_into(&mut built.folded);
         if faults.is_empty() { Ok(built) } else { Err(faults) }
     }
 
-    /// What holds for a request target as it was sent (origin-form, absolute-form or `*`).
+    /// What holds for a method and a request target as it was sent (origin-form, absolute-form or
+    /// `*`).
     #[must_use]
-    pub fn access(&self, target: &[u8]) -> &Access {
-        if self.root.children.is_empty() {
-            return self.look_up(b"/");
+    pub fn find(&self, method: &str, target: &[u8]) -> Found<'_> {
+        let mut found = self.find_method(method, target);
+        // Some servers take methods in any case.
+        if self.has_methods && method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            found.join(self.find_method(&method.to_ascii_uppercase(), target));
+        }
+        found
+    }
+
+    /// Whether any of them says which app is meant.
+    pub(crate) fn name_backends(&self) -> bool {
+        self.has_backends
+    }
+
+    fn find_method(&self, method: &str, target: &[u8]) -> Found<'_> {
+        if self.root.is_leaf() {
+            return self.look_up(method, b"/");
         }
         let path = path_of(target);
         if is_plain(path) {
-            return if is_text(path) { self.look_up(path) } else { &self.strictest };
+            return self.look_up_text(method, path);
         }
         // uWSGI makes a NUL of a `%` that starts no escape and the two bytes behind it, whatever
         // they are, and drops what is left of one at the end.
         if path.len() > MAX_READ_BYTES || has_stray_percent(path) {
-            return &self.strictest;
+            return self.unreadable(method, path);
         }
         let sent = decode(path, Keep::Needless);
         if is_plain(&sent) {
-            return if is_text(&sent) { self.look_up(&sent) } else { &self.strictest };
+            return self.look_up_text(method, &sent);
         }
-        // The one reading that the documentation promises. Where it requires a session, its
-        // `login` is the one to use.
+        // The one reading that the documentation promises. Its app is the one to ask, and where it
+        // requires a session, its `login` is the one to use.
         let decoded = decode(path, Keep::Nothing);
-        let resolved = self.look_up(&resolve_dots(&merge_slashes(&decoded)));
-        if matches!(resolved, Access::Required { .. }) {
-            return resolved;
+        let resolved = resolve_dots(&merge_slashes(&decoded));
+        let mut found = self.look_up(method, &resolved);
+        if !self.is_settled(&found) {
+            self.read_further(method, &mut found, vec![sent, decoded]);
         }
-        self.strictest_of(resolved, vec![sent, decoded])
+        found
     }
 
     /// What the operator should know of routes that nevertheless work, one line each.
@@ -144,48 +214,88 @@ impl Routes {
     pub fn warnings(&self) -> Vec<String> {
         let mut logins = BTreeSet::new();
         self.root.collect_logins(&mut logins);
-        logins
+        let behind_itself = logins
             .into_iter()
             .filter(|login| login.starts_with('/'))
-            .filter(|login| matches!(self.access(login.as_bytes()), Access::Required { .. }))
+            .filter(|login| self.find("GET", login.as_bytes()).is_required())
             .map(|login| {
                 format!(
                     "login = {login:?} lies on a route that itself requires a session, so that \
                      nobody gets there: give it a [[routes]] of its own without require"
                 )
-            })
-            .collect()
+            });
+        behind_itself.chain(self.notes.iter().cloned()).collect()
     }
 
-    /// The longest prefix of one reading of a path. Some frameworks do not tell cases apart: a
-    /// route that requires a session does not either.
-    fn look_up(&self, path: &[u8]) -> &Access {
-        let exact = self.root.look_up(segments(path));
-        if self.strictest.strictness() == 2 && (self.has_case || has_case(path)) {
+    /// What holds for one reading of a path. Some frameworks do not tell cases apart: a route that
+    /// requires a session does not either.
+    fn look_up(&self, method: &str, path: &[u8]) -> Found<'_> {
+        let mut found = Found::of(self.exact(method, path));
+        self.meet_folded(method, path, &mut found);
+        found
+    }
+
+    fn look_up_text(&self, method: &str, path: &[u8]) -> Found<'_> {
+        if is_text(path) { self.look_up(method, path) } else { self.unreadable(method, path) }
+    }
+
+    /// The longest prefix of one reading of a path.
+    fn exact(&self, method: &str, path: &[u8]) -> &Policy {
+        self.root.find(method, segments(path)).unwrap_or(&NO_ROUTE)
+    }
+
+    fn meet_folded<'a>(&'a self, method: &str, path: &[u8], found: &mut Found<'a>) {
+        if self.strictest == Level::Required && (self.has_case || has_case(path)) {
             let lower = fold_case(path);
-            let folded = self.folded.look_up(segments(&lower));
-            if folded.strictness() > exact.strictness() && folded.strictness() == 2 {
-                return folded;
+            let folded = self.folded.find_each(method, segments(&lower));
+            for policy in folded.filter(|policy| policy.access.level() == Level::Required) {
+                found.meet(&policy.access);
             }
         }
-        exact
     }
 
-    /// The strictest of `found` and what holds for the readings and all that follow from them:
-    /// each step that some server takes, in any order, any number of times.
+    /// What holds for a path that could mean anything: all that is required of such a method.
+    fn unreadable(&self, method: &str, path: &[u8]) -> Found<'_> {
+        let mut found = Found::of(if self.has_backends {
+            self.exact(method, &resolve_dots(&merge_slashes(&decode(path, Keep::Nothing))))
+        } else {
+            &NO_ROUTE
+        });
+        self.meet_all(method, &mut found);
+        found
+    }
+
+    fn meet_all<'a>(&'a self, method: &str, found: &mut Found<'a>) {
+        found.take(&NO_ROUTE);
+        for scoped in self.required.iter().filter(|scoped| scoped.is_for(method)) {
+            found.meet(&scoped.policy.access);
+        }
+    }
+
+    /// Whether no further reading can make it stricter.
+    fn is_settled(&self, found: &Found<'_>) -> bool {
+        found.level() >= self.strictest
+            && !self.has_demands
+            && (found.is_logged() || !self.has_silence)
+    }
+
+    /// Adds what holds for the readings and all that follow from them: each step that some server
+    /// takes, in any order, any number of times.
     ///
     /// It ends, because each step makes a path shorter or a backslash a slash. How soon depends on
     /// the client, so there is a limit; a path past it could mean anything.
-    fn strictest_of<'a>(&'a self, mut found: &'a Access, mut readings: Vec<Vec<u8>>) -> &'a Access {
+    fn read_further<'a>(&'a self, method: &str, found: &mut Found<'a>, mut readings: Vec<Vec<u8>>) {
         let mut bytes: usize = readings.iter().map(Vec::len).sum();
         let mut next = 0;
         while let Some(reading) = readings.get(next) {
-            let access = if is_text(reading) { self.look_up(reading) } else { &self.strictest };
-            if access.strictness() > found.strictness() {
-                found = access;
+            if is_text(reading) {
+                found.take(self.exact(method, reading));
+                self.meet_folded(method, reading, found);
+            } else {
+                self.meet_all(method, found);
             }
-            if found.strictness() >= self.strictest.strictness() {
-                return found;
+            if self.is_settled(found) {
+                return;
             }
             let further = STEPS.map(|step| step(reading));
             for reading in further {
@@ -194,38 +304,12 @@ impl Routes {
                 }
                 bytes += reading.len();
                 if readings.len() >= MAX_READINGS || bytes > MAX_READ_BYTES {
-                    return &self.strictest;
+                    self.meet_all(method, found);
+                    return;
                 }
                 readings.push(reading);
             }
             next += 1;
-        }
-        found
-    }
-}
-
-impl Node {
-    fn look_up<'a>(&self, segments: impl Iterator<Item = &'a [u8]>) -> &Access {
-        let mut node = self;
-        let mut found = node.access.as_ref().unwrap_or(&Access::Open);
-        for segment in segments {
-            let Some(next) = node.children.get(segment) else {
-                break;
-            };
-            node = next;
-            if let Some(access) = &node.access {
-                found = access;
-            }
-        }
-        found
-    }
-
-    fn collect_logins<'a>(&'a self, logins: &mut BTreeSet<&'a str>) {
-        if let Some(Access::Required { login: Some(login) }) = &self.access {
-            logins.insert(login);
-        }
-        for child in self.children.values() {
-            child.collect_logins(logins);
         }
     }
 }
@@ -234,59 +318,6 @@ impl Node {
 /// a millisecond.
 const MAX_READINGS: usize = 64;
 const MAX_READ_BYTES: usize = 64 * 1024;
-
-/// The segments of a route's path, decoded.
-fn parse(path: &str) -> Result<Vec<Box<[u8]>>, String> {
-    let Some(rest) = path.strip_prefix('/') else {
-        return Err(format!("a path that starts with \"/\", not {path:?}"));
-    };
-    if path.contains(['?', '#']) {
-        return Err(format!("{path:?}: a path only, without query or fragment"));
-    }
-    if path.contains('*') {
-        return Err(format!(
-            "{path:?}: not a pattern but a prefix, which covers all that is below it"
-        ));
-    }
-    if path.contains([';', '\\']) {
-        return Err(format!(
-            "{path:?}: a path without \";\" and \"\\\", which servers disagree on"
-        ));
-    }
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    if rest.is_empty() {
-        return if path.starts_with("//") {
-            Err(format!("{path:?}: a path without empty segments"))
-        } else {
-            Ok(Vec::new())
-        };
-    }
-    let parse_segment = |segment: &str| {
-        let decoded = decode(segment.as_bytes(), Keep::Nothing);
-        match &decoded[..] {
-            b"" => Err(format!("{path:?}: a path without empty segments")),
-            b"." | b".." => Err(format!("{path:?}: a path without dot segments")),
-            bytes if bytes.iter().any(u8::is_ascii_control) => {
-                Err(format!("{path:?}: a path without control characters"))
-            }
-            bytes if bytes.iter().any(|byte| b"/\\;?#".contains(byte)) => {
-                Err(format!("{path:?}: a path without escaped delimiters"))
-            }
-            // Either it was no escape to begin with, or one within another.
-            bytes if is_ambiguous(segment.as_bytes(), bytes) => {
-                Err(format!("{path:?}: a \"%\" is written \"%25\" and must not start an escape"))
-            }
-            _ => Ok(decoded.into_boxed_slice()),
-        }
-    };
-    rest.split('/').map(parse_segment).collect()
-}
-
-/// Whether a segment has a `%` that is no escape, or one more escape once it is decoded.
-fn is_ambiguous(segment: &[u8], decoded: &[u8]) -> bool {
-    has_stray_percent(segment)
-        || (0..decoded.len()).any(|at| escaped_byte(&decoded[at..]).is_some())
-}
 
 #[cfg(test)]
 mod tests;

@@ -28,10 +28,9 @@ use crate::metrics::Metrics;
 use crate::proxy::MAX_ATTEMPTS;
 use crate::session::cookie::Transport;
 use crate::session::recent::RecentWrites;
-use crate::state::{BackendHealth, Drain, Shared, State};
+use crate::state::{Apps, Drain, Shared, State};
 use crate::store::file::{FileStore, Options};
 use crate::store::{Home, Store};
-use crate::upstream::Upstream;
 
 mod connection;
 mod descriptors;
@@ -116,11 +115,10 @@ impl Server {
         let admin = config.admin.as_ref().map(|listen| bind("admin", listen)).transpose()?;
         let metrics = Metrics::new().map_err(|error| format!("cannot set up metrics: {error}"))?;
         metrics.loaded(clock::now());
-        metrics.backend_healthy.set(1);
         let room = descriptors::make_room(config.limits.connections);
         let state = State {
             key_uses: metrics.key_uses(&keys),
-            upstream: Arc::new(Upstream::new(&config)),
+            apps: Apps::new(&config, &metrics),
             tls,
             keys,
             config,
@@ -133,7 +131,6 @@ impl Server {
             log: Arc::default(),
             refresh_left: Notify::new(),
             drain: Drain::default(),
-            health: BackendHealth::default(),
             room: room.connections,
         });
         let (apps, origin) = (Vec::new(), None);
@@ -290,7 +287,7 @@ impl Server {
             Some(path) => Some(path.to_string_lossy().into_owned()),
             // Without TLS to the backend nobody needs the system's certificates, which pingora
             // otherwise reads at every start.
-            None => (!state.config.backend.is_tls()).then(|| "/dev/null".to_owned()),
+            None => (!state.config.has_tls_backend()).then(|| "/dev/null".to_owned()),
         };
         ServerConf {
             max_retries: MAX_ATTEMPTS,
@@ -310,7 +307,7 @@ impl Server {
         if let Some(bound) = &self.admin {
             log::info!(address = bound.name.as_str(); "admin listening");
         }
-        let backend = state.config.backend.to_string();
+        let backend = state.apps.names();
         let signing = state.keys.signing();
         log::info!(
             version = env!("CARGO_PKG_VERSION"),

@@ -9,8 +9,10 @@
 
 mod claims;
 pub mod cookie;
+pub mod demand;
 pub mod dict;
 pub mod directive;
+pub mod fresh;
 pub mod header;
 pub mod lifetime;
 mod merge;
@@ -26,12 +28,13 @@ pub mod token;
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
 use directive::{Broken, Directive, Save};
+use fresh::Fresh;
 use lifetime::{Managed, SessionId, Stamp};
 pub use policy::{Holds, OnConflict, Policy};
 
 use token::Rejection;
 
-use crate::keys::{KeyIndex, KeyRing};
+use crate::keys::{KeyIndex, KeyRing, Kind, Nonce, jose};
 use crate::store::record::SessionKey;
 use crate::time::Timestamp;
 
@@ -68,7 +71,8 @@ enum Home {
 enum Lineage {
     /// The claim `cr`: the session it belongs to.
     Managed(Managed),
-    /// None; known by its signature, which other visitors' tokens of the same dict have too.
+    /// None; known by its signature, which other visitors' tokens of the same dict have too, or by its
+    /// seal, which no other token has.
     Foreign(SessionId),
 }
 
@@ -85,7 +89,7 @@ impl VerifiedToken {
         self.key
     }
 
-    /// What it is known by: the id of its session, or a part of its signature.
+    /// What it is known by: the id of its session, or a part of its signature or seal.
     #[must_use]
     pub fn id(&self) -> &SessionId {
         match &self.lineage {
@@ -130,11 +134,11 @@ pub fn open_token(
     if policy.cookie.bytes_with(token) > policy.max_cookie_bytes {
         return Err(Rejection::TooLarge);
     }
-    let signed = token::verify(token, keys)?;
+    let signed = jose::read(token, keys)?;
     let payload = Dict::from_vec(signed.payload).map_err(|_| Rejection::Malformed)?;
     let home = match signed.kind {
-        token::Kind::Session => Home::Cookie,
-        token::Kind::Ticket => {
+        Kind::Session => Home::Cookie,
+        Kind::Ticket => {
             let key = ticket::session_key(&payload).ok_or(Rejection::Malformed)?;
             Home::Store { key, revision: None }
         }
@@ -169,12 +173,21 @@ pub fn open_token(
     Ok(token)
 }
 
-/// The key whose signature a token has, whatever else may be wrong with it.
+/// The payload that a token carries, sealed or not, and its key, whatever else may be wrong with it.
+///
+/// # Errors
+/// Why there is none.
+pub fn payload_of(token: &[u8], keys: &KeyRing) -> Result<(Vec<u8>, KeyIndex), Rejection> {
+    let read = jose::read(token, keys)?;
+    Ok((read.payload, read.key))
+}
+
+/// The key whose signature or seal a token has, whatever else may be wrong with it.
 ///
 /// # Errors
 /// Why there is none.
 pub fn signed_by(token: &[u8], keys: &KeyRing) -> Result<KeyIndex, Rejection> {
-    token::verify(token, keys).map(|signed| signed.key)
+    Ok(jose::read(token, keys)?.key)
 }
 
 /// Why a request's dict is what it is.
@@ -430,7 +443,7 @@ pub fn close(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    fresh_id: impl FnOnce() -> SessionId,
+    fresh: impl Fresh,
 ) -> Result<CookieAction, Broken> {
     match directive {
         Directive::Keep | Directive::EndOthers => Ok(CookieAction::Keep),
@@ -452,7 +465,7 @@ pub fn close(
             let dict = dict.unwrap_or_else(current);
             let dict = patch.map_or_else(|| dict.clone(), |patch| merge::merge(&dict, &patch));
             let asked = Asked { kind, max_age, renew };
-            issue(opened, &dict, asked, keys, policy, now, fresh_id).map(CookieAction::Issue)
+            issue(opened, &dict, asked, keys, policy, now, fresh).map(CookieAction::Issue)
         }
     }
 }
@@ -466,16 +479,16 @@ pub fn refresh(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    fresh_id: impl FnOnce() -> SessionId,
+    fresh: impl Fresh,
 ) -> Result<CookieAction, Broken> {
     let Some(token) = &opened.token else {
         return Ok(CookieAction::Keep);
     };
     let asked = Asked { kind: IssueKind::Refreshed, max_age: None, renew: false };
-    issue(opened, &token.dict, asked, keys, policy, now, fresh_id).map(CookieAction::Issue)
+    issue(opened, &token.dict, asked, keys, policy, now, fresh).map(CookieAction::Issue)
 }
 
-/// Signs a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
+/// Signs or seals a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
 ///
 /// # Errors
 /// A dict that could not come back.
@@ -484,10 +497,10 @@ pub fn encode(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    fresh_id: impl FnOnce() -> SessionId,
+    mut fresh: impl Fresh,
 ) -> Result<String, Broken> {
-    let stamp = Stamp::new(policy, None, None, now, fresh_id);
-    let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
+    let stamp = Stamp::new(policy, None, None, now, || fresh.id());
+    let token = sign(dict, stamp.as_ref(), keys, policy, now, || fresh.nonce())?;
     check_header(dict, policy)?;
     Ok(token)
 }
@@ -499,23 +512,25 @@ fn issue(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    fresh_id: impl FnOnce() -> SessionId,
+    mut fresh: impl Fresh,
 ) -> Result<Issued, Broken> {
     let token = opened.token.as_ref();
     let successor = Successor::of(token.map(VerifiedToken::dict), dict, asked, policy);
     let managed = token.and_then(VerifiedToken::managed);
     let stamp = match (successor, managed) {
-        (Successor::Same, managed) => Stamp::new(policy, managed, asked.max_age, now, fresh_id),
+        (Successor::Same, managed) => {
+            Stamp::new(policy, managed, asked.max_age, now, || fresh.id())
+        }
         (Successor::Renamed, Some(managed)) => {
-            let renamed = Managed { id: fresh_id(), ..managed.clone() };
+            let renamed = Managed { id: fresh.id(), ..managed.clone() };
             Stamp::new(policy, Some(&renamed), asked.max_age, now, || renamed.id.clone())
         }
         (Successor::Another | Successor::Renamed, _) => {
-            Stamp::new(policy, None, asked.max_age, now, fresh_id)
+            Stamp::new(policy, None, asked.max_age, now, || fresh.id())
         }
     };
     let kind = asked.kind;
-    let token = sign(dict, stamp.as_ref(), keys, policy, now)?;
+    let token = sign(dict, stamp.as_ref(), keys, policy, now, || fresh.nonce())?;
     // The app has the dict of a refresh already.
     if kind != IssueKind::Refreshed {
         check_header(dict, policy)?;
@@ -540,6 +555,7 @@ fn sign(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
+    nonce: impl FnOnce() -> Option<Nonce>,
 ) -> Result<String, Broken> {
     let broken = |reason: String, bytes: usize| Broken { reason, bytes };
     let size = dict.as_str().len();
@@ -554,8 +570,8 @@ fn sign(
         Some(Dict::from_members(dict.members().chain(added)))
     };
     let payload = payload.as_ref().unwrap_or(dict);
-    let token = token::sign(payload.as_str(), keys.signing())
-        .ok_or_else(|| broken("the signing key failed".into(), size))?;
+    let token = jose::write(Kind::Session, payload.as_str(), keys.signing(), nonce)
+        .map_err(|unwritten| broken(unwritten.to_string(), size))?;
     let bytes = policy.cookie.bytes_with(token.as_bytes());
     if bytes > policy.max_cookie_bytes {
         let limit = policy.max_cookie_bytes;

@@ -14,11 +14,12 @@ use crate::session::recent::RecentWrites;
 use crate::session::revocation::Revocations;
 use crate::store::operation::Outage;
 use crate::store::{Answer, Store};
-use crate::upstream::Upstream;
 
+mod apps;
 mod backend_health;
 mod drain;
 
+pub(crate) use apps::{App, Apps};
 pub(crate) use backend_health::BackendHealth;
 pub(crate) use drain::Drain;
 
@@ -27,7 +28,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) keys: KeyRing,
     pub(crate) key_uses: KeyUses,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) apps: Apps,
     /// The certificate for clients, where there are TLS listeners.
     pub(crate) tls: Option<Arc<ServerConfig>>,
 }
@@ -40,11 +41,11 @@ pub(crate) struct Shared {
     /// Where sessions are kept that outgrow the cookie, or what has ended before its time.
     pub(crate) store: Option<Arc<Store>>,
     /// What has ended before its time, as the store says: empty where it holds no revocations.
+    #[allow(dead_code, reason = "read once the log is followed")]
     pub(crate) log: Arc<ArcSwap<Revocations>>,
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,
-    pub(crate) health: BackendHealth,
     /// The most client connections that there are descriptors for.
     pub(crate) room: usize,
 }

@@ -19,7 +19,7 @@ use crate::config::{Backend, Config};
 /// Keeps the connections for upgrades apart from the others in pingora's pool.
 const UPGRADES: u64 = 1;
 
-/// The backend and what is known of its addresses.
+/// One backend and what is known of its addresses.
 pub(crate) struct Upstream {
     backend: Backend,
     options: PeerOptions,
@@ -35,7 +35,7 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(backend: &Backend, config: &Config) -> Self {
         let timeouts = &config.timeouts;
         let mut options = PeerOptions::new();
         options.connection_timeout = Some(timeouts.backend_connect);
@@ -50,14 +50,14 @@ impl Upstream {
         let connector =
             upgrade::Connector { connect: timeouts.backend_connect, answer: timeouts.backend_read };
         upgrade_options.custom_l4 = Some(Arc::new(connector));
-        let name = match &config.backend {
+        let name = match backend {
             Backend::Tcp { host, port, .. } if host.parse::<IpAddr>().is_err() => {
                 Some(Arc::new(Name::new(host, *port, timeouts.backend_connect)))
             }
             Backend::Tcp { .. } | Backend::Unix(_) => None,
         };
         let mut upstream = Self {
-            backend: config.backend.clone(),
+            backend: backend.clone(),
             options,
             upgrade_options,
             server_name: config.backend_tls.server_name.clone(),

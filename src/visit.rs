@@ -42,7 +42,12 @@ pub(crate) struct Visit {
     pub(crate) id: Option<RequestId>,
     /// What the app is told about where the request comes from.
     pub(crate) forwarding: Option<Forwarding>,
-    pub(crate) stay: Stay,
+    /// The session, opened; None before that, and where a route has none.
+    pub(crate) session: Option<Opened>,
+    /// Which app it goes to: see [`crate::state::Apps`].
+    pub(crate) backend: usize,
+    /// Whether it has an access line.
+    pub(crate) is_logged: bool,
     /// When the request was handed to the app.
     pub(crate) handed_on: Option<Instant>,
     /// How long the app took to answer.
@@ -57,14 +62,6 @@ pub(crate) struct Visit {
     _in_flight: InFlight,
 }
 
-/// How far the sidecar has got with a request's session.
-pub(crate) enum Stay {
-    /// Not looked at yet, or none of the sidecar's business on this route.
-    Off,
-    /// Opened.
-    Open(Opened),
-}
-
 impl Visit {
     pub(crate) fn new(shared: &Arc<Shared>) -> Self {
         shared.metrics.request_begun();
@@ -73,7 +70,9 @@ impl Visit {
             begun: Instant::now(),
             id: None,
             forwarding: None,
-            stay: Stay::Off,
+            session: None,
+            backend: 0,
+            is_logged: true,
             handed_on: None,
             backend_took: None,
             action: None,
@@ -89,10 +88,7 @@ impl Visit {
     }
 
     pub(crate) fn opened(&self) -> Option<&Opened> {
-        match &self.stay {
-            Stay::Off => None,
-            Stay::Open(opened) => Some(opened),
-        }
+        self.session.as_ref()
     }
 }
 

@@ -39,8 +39,12 @@ pub fn config(data: &[u8]) {
     assert_eq!(shown(&again), shown(&loaded), "what it means");
 
     for target in ["/", "/admin/x", "/static/../admin", "*", "//a%2fb;c"] {
-        let access = |config: &Config| config.routes.access(target.as_bytes()).clone();
-        assert_eq!(access(&again.config), access(&loaded.config), "{target}");
+        for method in ["GET", "POST", "post"] {
+            let found = |config: &Config| {
+                format!("{:?}", config.routes.find(method, target.as_bytes()))
+            };
+            assert_eq!(found(&again.config), found(&loaded.config), "{method} {target}");
+        }
     }
 }
 
@@ -50,6 +54,7 @@ fn shown(loaded: &Loaded) -> String {
     let Config {
         listen,
         backend,
+        route_backends,
         keys,
         headers,
         session,
@@ -85,7 +90,7 @@ fn shown(loaded: &Loaded) -> String {
     format!(
         "{:#?}",
         (
-            (keys, listen, backend, headers, session, routes),
+            (keys, listen, backend, route_backends, headers, session, routes),
             (revoked_file, forward_cookie, vary, on_bad_save, store),
             (trusted_proxies, strip, odd_header_names, admin, log, limits, timeouts),
             (shutdown_timeout, workers),

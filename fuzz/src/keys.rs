@@ -1,15 +1,26 @@
-//! A ring of five keys. Of the pairs only the public halves are here: nobody can sign with them,
+//! A ring of six keys. Of the pairs only the public halves are here: nobody can sign with them,
 //! so what they verify must be the one token that lies beside each.
 
 use std::sync::LazyLock;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloakroom::keys::{Algorithm, Key, KeyRing};
+use cloakroom::session::fresh::Fresh;
+use cloakroom::session::lifetime::SessionId;
 use jsonwebtoken::EncodingKey;
 
 /// Long enough for each hash.
 pub(crate) const SIGNING: &[u8] =
     b"the first secret of the fuzzed ring, 64 bytes of it, no more....";
 pub(crate) const OLD: &[u8] = b"the secret before, which verifies and does not sign: 64 bytes...";
+
+/// What seals.
+pub(crate) const SEALING: [u8; 32] = *b"what seals has 32 bytes exactly!";
+
+/// Where the key that seals stands in the ring.
+pub(crate) const SEALED_BY: usize = 5;
 
 /// `kid` and public key of the pairs, each with a token that its private half has signed.
 pub(crate) const PAIRS: [(Algorithm, Option<&str>, &str, &str); 3] = [
@@ -33,21 +44,61 @@ pub(crate) const PAIRS: [(Algorithm, Option<&str>, &str, &str); 3] = [
     ),
 ];
 
-/// HS256 without an id signs; HS512 with the id `old` and the pairs verify.
+/// HS256 without an id signs; HS512 with the id `old` and the pairs verify, the key with the id
+/// `seals` opens.
 pub(crate) static RING: LazyLock<KeyRing> = LazyLock::new(|| {
     let mut others = vec![Key::hmac(Some("old".into()), Algorithm::Hs512, OLD)];
     for (algorithm, id, pem, _) in PAIRS {
         let key = Key::public(id.map(str::to_owned), algorithm, pem.as_bytes());
         others.push(key.expect("a public key"));
     }
+    others.push(sealing());
     KeyRing::new(Key::hmac(None, Algorithm::Hs256, SIGNING), others)
 });
 
 /// The same the other way round: what was old signs.
 pub(crate) static ROTATED: LazyLock<KeyRing> = LazyLock::new(|| {
     let first = Key::hmac(Some("old".into()), Algorithm::Hs512, OLD);
-    KeyRing::new(first, vec![Key::hmac(None, Algorithm::Hs256, SIGNING)])
+    KeyRing::new(first, vec![sealing(), Key::hmac(None, Algorithm::Hs256, SIGNING)])
 });
+
+/// The same with the key that seals first.
+pub(crate) static SEALED: LazyLock<KeyRing> = LazyLock::new(|| {
+    let old = Key::hmac(Some("old".into()), Algorithm::Hs512, OLD);
+    KeyRing::new(sealing(), vec![Key::hmac(None, Algorithm::Hs256, SIGNING), old])
+});
+
+fn sealing() -> Key {
+    Key::sealing(Some("seals".into()), &SEALING).expect("32 bytes")
+}
+
+/// A number in place of random bytes. What is sealed here is no secret.
+pub(crate) struct Number(pub(crate) u8);
+
+impl Fresh for Number {
+    fn id(&mut self) -> SessionId {
+        SessionId::from_bytes([self.0; 16])
+    }
+
+    fn nonce(&mut self) -> Option<[u8; 12]> {
+        Some([self.0; 12])
+    }
+}
+
+/// A sealed token, made without the sidecar.
+pub(crate) fn seal(header: &str, nonce: [u8; 12], payload: &[u8], secret: &[u8; 32]) -> String {
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, secret).expect("32 bytes"));
+    let mut text = payload.to_vec();
+    let tag = key
+        .seal_in_place_separate_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(header),
+            &mut text,
+        )
+        .expect("AES cannot fail");
+    let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    format!("{header}..{}.{}.{}", encode(&nonce), encode(&text), encode(tag.as_ref()))
+}
 
 /// The signature of a message, made without the sidecar.
 pub(crate) fn sign(message: &str, secret: &[u8], algorithm: jsonwebtoken::Algorithm) -> String {

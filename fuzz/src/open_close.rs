@@ -9,12 +9,12 @@ use cloakroom::keys::KeyRing;
 use cloakroom::session::cookie::{Rest, find};
 use cloakroom::session::directive::{Control, Directive, read};
 use cloakroom::session::header::{Encoding, encode};
-use cloakroom::session::lifetime::{LONGEST, SessionId};
-use cloakroom::time::Timestamp;
+use cloakroom::session::lifetime::LONGEST;
 use cloakroom::session::token::Rejection;
 use cloakroom::session::{self, CookieAction, Opened, Outcome, Policy};
+use cloakroom::time::Timestamp;
 
-use crate::keys::{RING, ROTATED};
+use crate::keys::{Number, RING, ROTATED, SEALED};
 use crate::policy::{ABSOLUTE_TTL, NOW, TTL, policy};
 use model::{Object, spaced};
 
@@ -50,13 +50,13 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
     let policy = policy(u8::arbitrary(data)? & 0b1001_1111);
     let base64url = bool::arbitrary(data)?;
     let encoding = if base64url { Encoding::Base64Url } else { Encoding::Json };
-    let rings: [&LazyLock<KeyRing>; 2] = [&RING, &ROTATED];
+    let rings: [&LazyLock<KeyRing>; 3] = [&RING, &ROTATED, &SEALED];
     let mut ring = 0;
     let mut now = NOW;
     let mut jar: Option<Jar> = None;
     for step in 0..u8::arbitrary(data)? % 10 {
         if u8::arbitrary(data)? % 8 == 0 {
-            ring = 1 - ring;
+            ring = (ring + 1) % rings.len();
         }
         now = Timestamp::from_millis(now.as_millis() + u64::from(u16::arbitrary(data)?) * 8);
         let keys = rings[ring];
@@ -70,24 +70,25 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
         }
 
         let is_due = opened.is_due(&policy, now);
-        let fresh_id = || SessionId::from_bytes([step; 16]);
         let (dict, max_age, action) = match u8::arbitrary(data)? % 8 {
-            0 => {
-                (None, None, session::close(&opened, Directive::Keep, keys, &policy, now, fresh_id))
-            }
+            0 => (
+                None,
+                None,
+                session::close(&opened, Directive::Keep, keys, &policy, now, Number(step)),
+            ),
             1 => {
                 let mut control = Control::default();
                 control.delete.add(b"1");
                 control.save.add(b"{\"not\":\"saved\"}");
                 let directive = read(&control, encoding);
-                let action = session::close(&opened, directive, keys, &policy, now, fresh_id);
+                let action = session::close(&opened, directive, keys, &policy, now, Number(step));
                 assert!(matches!(action, Ok(CookieAction::Expire { .. })), "{action:?}");
                 jar = None;
                 continue;
             }
             2 if is_due => {
                 let dict = alive.as_ref().map(|jar| jar.dict.clone());
-                (dict, None, session::refresh(&opened, keys, &policy, now, fresh_id))
+                (dict, None, session::refresh(&opened, keys, &policy, now, Number(step)))
             }
             what => {
                 let before = alive.as_ref().map(|jar| jar.dict.clone()).unwrap_or_default();
@@ -107,7 +108,7 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
                 digits.iter().for_each(|digits| control.max_age.add(digits.as_bytes()));
                 let directive = read(&control, encoding);
                 assert!(matches!(directive, Directive::Save(_)), "{directive:?}");
-                let action = session::close(&opened, directive, keys, &policy, now, fresh_id);
+                let action = session::close(&opened, directive, keys, &policy, now, Number(step));
                 let mut dict = saved.unwrap_or(before);
                 patch.iter().for_each(|patch| dict.merge(patch));
                 (Some(dict), max_age.map(u64::from), action)

@@ -3,23 +3,24 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloakroom::session::dict::Dict;
-use cloakroom::session::lifetime::SessionId;
 use cloakroom::session::token::Rejection;
 use cloakroom::session::{self, Policy, VerifiedToken};
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
 use crate::json;
-use crate::keys::{OLD, PAIRS, RING, SIGNING, sign};
+use crate::keys::{Number, OLD, PAIRS, RING, SEALED, SEALED_BY, SEALING, SIGNING, seal, sign};
 use crate::policy::{NOW, policy};
 
-/// Nothing verifies but what a key of ours has signed, and what verifies says what was signed.
+/// Nothing verifies but what a key of ours has signed or sealed, and what verifies says what was
+/// signed or sealed.
 pub fn token(data: &[u8]) {
     let [mode, bits, rest @ ..] = data else { return };
-    match mode % 4 {
+    match mode % 5 {
         0 => as_it_is(rest, &policy(*bits)),
         1 => signed(rest, *bits),
         2 => changed(rest, *bits),
+        4 => sealed(rest, *bits),
         _ => claims(rest, &policy(*bits)),
     }
 }
@@ -32,9 +33,21 @@ fn as_it_is(token: &[u8], policy: &Policy) {
         return;
     };
     let token = str::from_utf8(token).expect("a token is ASCII");
+    if key.0 == SEALED_BY {
+        sealed_by_us(token);
+    } else {
+        signed_by_us(token, key.0);
+    }
+    if let Ok(verified) = verdict {
+        assert_eq!(verified.key(), key);
+        comes_back(&verified, policy);
+    }
+}
+
+fn signed_by_us(token: &str, key: usize) {
     let [header, payload, signature] = parts(token);
     let message = format!("{header}.{payload}");
-    match key.0 {
+    match key {
         0 => assert_eq!(signature, sign(&message, SIGNING, Algorithm::HS256)),
         1 => assert_eq!(signature, sign(&message, OLD, Algorithm::HS512)),
         pair => {
@@ -42,11 +55,17 @@ fn as_it_is(token: &[u8], policy: &Policy) {
             assert!(signed.starts_with(&format!("{message}.")), "nobody has signed this");
         }
     }
-    check_header(header, key.0);
-    if let Ok(verified) = verdict {
-        assert_eq!(verified.key(), key);
-        comes_back(&verified, policy);
-    }
+    check_header(header, key);
+}
+
+/// What is sealed once more, with the same nonce, is the same to the last bit.
+fn sealed_by_us(token: &str) {
+    let [header, _, nonce, _, _] = parts(token);
+    let (payload, _) = session::payload_of(token.as_bytes(), &RING).expect("it has been opened");
+    let nonce = URL_SAFE_NO_PAD.decode(nonce).expect("base64url");
+    let nonce = nonce.try_into().expect("12 bytes");
+    assert_eq!(token, seal(header, nonce, &payload, &SEALING));
+    check_header(header, SEALED_BY);
 }
 
 /// Any header and payload, signed with one of our secrets or with what an attacker may know.
@@ -79,14 +98,45 @@ fn signed(rest: &[u8], bits: u8) {
     }
 }
 
+/// The header of our own.
+const SEALED_HEADER: &str = r#"{"typ":"JWT","alg":"dir","enc":"A256GCM","kid":"seals"}"#;
+
+/// Any header and payload, sealed with our secret or with what an attacker may know.
+fn sealed(rest: &[u8], bits: u8) {
+    let (header, payload) = match rest.iter().position(|&byte| byte == b'\n') {
+        Some(end) => (&rest[..end], &rest[end + 1..]),
+        None => (SEALED_HEADER.as_bytes(), rest),
+    };
+    let secret = match bits % 3 {
+        0 => &SEALING,
+        1 => &[0; 32],
+        _ => SIGNING.first_chunk().expect("64 bytes"),
+    };
+    let token = seal(&URL_SAFE_NO_PAD.encode(header), [bits; 12], payload, secret);
+    match session::payload_of(token.as_bytes(), &RING) {
+        Ok((opened, key)) => {
+            assert_eq!((secret, key.0), (&SEALING, SEALED_BY), "not the key that has sealed");
+            assert_eq!(opened, payload);
+            as_it_is(token.as_bytes(), &policy(0));
+        }
+        Err(_) => assert!(
+            bits % 3 != 0 || header != SEALED_HEADER.as_bytes(),
+            "sealed by us, and not opened"
+        ),
+    }
+}
+
 /// A sound token of each key with a few bytes replaced, put in or taken out.
 fn changed(edits: &[u8], bits: u8) {
-    let key = usize::from(bits) % 5;
+    let key = usize::from(bits) % 6;
     let message = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJuIjoxfQ";
     let old = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiIsImtpZCI6Im9sZCJ9.eyJuIjoxfQ";
     let sound = match key {
         0 => format!("{message}.{}", sign(message, SIGNING, Algorithm::HS256)),
         1 => format!("{old}.{}", sign(old, OLD, Algorithm::HS512)),
+        SEALED_BY => {
+            seal(&URL_SAFE_NO_PAD.encode(SEALED_HEADER), [bits; 12], b"{\"n\":1}", &SEALING)
+        }
         pair => PAIRS[pair - 2].3.to_owned(),
     };
     assert_eq!(session::signed_by(sound.as_bytes(), &RING).map(|key| key.0), Ok(key));
@@ -200,20 +250,21 @@ fn agrees(verdict: &Result<VerifiedToken, Rejection>, value: &Map<String, Value>
 fn comes_back(verified: &VerifiedToken, policy: &Policy) {
     let dict = verified.dict();
     json::sound(dict);
-    let fresh_id = || SessionId::from_bytes([7; 16]);
     // A token of a managed session need not say when it ends once nobody manages it any more.
     let policy = &Policy { require_exp: false, ..policy.clone() };
-    match session::encode(dict, &RING, policy, NOW, fresh_id) {
-        Ok(token) => {
-            let again = session::open_token(token.as_bytes(), &RING, policy, NOW);
-            let again = again.expect("what is signed now verifies now");
-            assert_eq!(again.dict().as_str(), dict.as_str(), "as it was written");
-        }
-        Err(broken) => {
-            let too_long = broken.bytes > policy.max_cookie_bytes.min(policy.max_bytes);
-            // Another reader may refuse what is accepted here.
-            let elsewhere = policy.lifetime().is_none() && broken.reason.contains("PyJWT");
-            assert!(too_long || elsewhere, "{}", broken.reason);
+    for ring in [&RING, &SEALED] {
+        match session::encode(dict, ring, policy, NOW, Number(7)) {
+            Ok(token) => {
+                let again = session::open_token(token.as_bytes(), &RING, policy, NOW);
+                let again = again.expect("what is signed now verifies now");
+                assert_eq!(again.dict().as_str(), dict.as_str(), "as it was written");
+            }
+            Err(broken) => {
+                let too_long = broken.bytes > policy.max_cookie_bytes.min(policy.max_bytes);
+                // Another reader may refuse what is accepted here.
+                let elsewhere = policy.lifetime().is_none() && broken.reason.contains("PyJWT");
+                assert!(too_long || elsewhere, "{}", broken.reason);
+            }
         }
     }
 }
@@ -225,22 +276,28 @@ fn check_header(encoded: &str, key: usize) {
     let (algorithm, id) = match key {
         0 => ("HS256", None),
         1 => ("HS512", Some("old")),
+        SEALED_BY => ("dir", Some("seals")),
         pair => (PAIRS[pair - 2].0.name(), PAIRS[pair - 2].1),
     };
     assert_eq!(header.get("alg").and_then(Value::as_str), Some(algorithm), "the key decides");
     assert!(!header.contains_key("crit") && !header.contains_key("b64"), "not understood");
+    if key == SEALED_BY {
+        let encryption = header.get("enc").and_then(Value::as_str);
+        assert_eq!(encryption, Some("A256GCM"), "the key decides");
+        assert!(!header.contains_key("zip"), "not compressed");
+    }
     if let Some(kid) = header.get("kid") {
         let kid = kid.as_str().expect("a kid is a string");
-        let known = ["old", "ec", "rsa"].contains(&kid);
+        let known = ["old", "ec", "rsa", "seals"].contains(&kid);
         assert!(!known || Some(kid) == id, "another key's id");
     }
 }
 
-fn parts(token: &str) -> [&str; 3] {
+fn parts<const COUNT: usize>(token: &str) -> [&str; COUNT] {
     let parts: Vec<&str> = token.split('.').collect();
     let canonical = |part: &&str| {
         URL_SAFE_NO_PAD.decode(part).is_ok_and(|bytes| URL_SAFE_NO_PAD.encode(bytes) == **part)
     };
     assert!(parts.iter().all(canonical), "canonical base64url");
-    parts.try_into().expect("three parts")
+    parts.try_into().expect("so many parts")
 }

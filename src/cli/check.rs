@@ -5,10 +5,12 @@ use std::path::Path;
 use clap::Args;
 
 use super::{ConfigArgs, Failure, print};
-use crate::config::file::{self, Overrides, Reading};
+use crate::config::file::{self, Loaded, Overrides, Reading};
 use crate::fault::Fault;
 use crate::keys::source;
 use crate::server;
+
+mod wear;
 
 #[derive(Args, Debug)]
 pub(super) struct CheckArgs {
@@ -17,13 +19,17 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
-    let effective = check(&args.config.config).map_err(Failure::Configuration)?;
+    let Loaded { config, effective, .. } =
+        check(&args.config.config).map_err(Failure::Configuration)?;
+    for warning in wear::warnings(&config) {
+        eprintln!("cloakroom: {warning}");
+    }
     let text = toml::to_string(&effective)
         .map_err(|error| Failure::Runtime(format!("the configuration cannot be shown: {error}")))?;
     print(&text)
 }
 
-fn check(path: &Path) -> Result<toml::Table, Vec<Fault>> {
+fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
     let Reading { mut loaded, keys } = file::read_file(path, &Overrides::default());
     let mut faults = match keys.as_slice() {
         // That there are none is a fault already.
@@ -36,7 +42,7 @@ fn check(path: &Path) -> Result<toml::Table, Vec<Fault>> {
         faults.extend(loaded.config.read_revoked().err().unwrap_or_default());
     }
     match loaded {
-        Ok(loaded) if faults.is_empty() => Ok(loaded.effective),
+        Ok(loaded) if faults.is_empty() => Ok(loaded),
         loaded => {
             faults.extend(loaded.err().unwrap_or_default());
             // What is wrong in the file of revoked sessions comes behind.
@@ -59,7 +65,9 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let prefix = format!("{}:", path.display());
         let local = |fault: Fault| fault.to_string().replace(&prefix, "");
-        check(&path).map_err(|faults| faults.into_iter().map(local).collect())
+        check(&path)
+            .map(|loaded| loaded.effective)
+            .map_err(|faults| faults.into_iter().map(local).collect())
     }
 
     #[test]

@@ -54,9 +54,11 @@ fn ask(admin: &Listen, timeout: Duration) -> Result<(), String> {
     let (place, answer) = match admin {
         Listen::Tcp(address) => {
             let address = reachable(*address);
-            (address.to_string(), ask_tcp(address, timeout))
+            (address.to_string(), connect_tcp(address, timeout).and_then(readyz))
         }
-        Listen::Unix(path) => (format!("unix:{}", path.display()), ask_unix(path, timeout)),
+        Listen::Unix(path) => {
+            (format!("unix:{}", path.display()), connect_unix(path, timeout).and_then(readyz))
+        }
     };
     match answer {
         Ok(Answer::Ready) => Ok(()),
@@ -89,18 +91,20 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn ask_tcp(address: SocketAddr, timeout: Duration) -> std::io::Result<Answer> {
-    let stream = TcpStream::connect_timeout(&address, timeout)?;
+/// A connection of which no step takes longer than `timeout`.
+pub(super) fn connect_tcp(address: SocketAddr, timeout: Duration) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&reachable(address), timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    readyz(stream)
+    Ok(stream)
 }
 
-fn ask_unix(path: &Path, timeout: Duration) -> std::io::Result<Answer> {
+/// The same to a unix socket.
+pub(super) fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
     let stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    readyz(stream)
+    Ok(stream)
 }
 
 fn readyz(mut stream: impl Read + Write) -> std::io::Result<Answer> {

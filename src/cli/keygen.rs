@@ -18,12 +18,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::key_folder::{Folder, Found};
-use crate::keys::{Algorithm, Family};
+use crate::keys::Algorithm;
+use crate::keys::source::SecretEncoding;
 
 /// Makes a new key.
 #[derive(clap::Args, Debug)]
 pub(crate) struct KeygenArgs {
-    /// The algorithm that the key is for, such as HS256, RS256, PS256, ES256 or EdDSA
+    /// The algorithm that the key is for, such as HS256, RS256, PS256, ES256, EdDSA or A256GCM
     #[arg(long, value_name = "NAME", default_value = "HS256", value_parser = algorithm)]
     algorithm: Algorithm,
     /// Write to this file, which must not exist yet, and a public key to FILE.pub, instead of
@@ -57,9 +58,10 @@ pub(super) struct KeyText {
 impl KeyText {
     /// Makes a key.
     pub(super) fn new(algorithm: Algorithm) -> Result<Self, String> {
-        let (private, public) = match algorithm.family() {
-            Family::Hmac => (secret_line(algorithm)?, None),
-            _ => key_pair(algorithm).map(|(private, public)| (private, Some(public)))?,
+        let (private, public) = if algorithm.takes_a_secret() {
+            (secret_line(algorithm)?, None)
+        } else {
+            key_pair(algorithm).map(|(private, public)| (private, Some(public)))?
         };
         Ok(Self { private, public })
     }
@@ -138,6 +140,12 @@ impl Drop for KeyFiles {
     }
 }
 
+/// The `secret_encoding` that a new key needs. What is written is base64url, which is a good secret
+/// as it stands where it may be longer than it has to be.
+pub(super) fn encoding(algorithm: Algorithm) -> SecretEncoding {
+    if algorithm.seals() { SecretEncoding::Base64 } else { SecretEncoding::Utf8 }
+}
+
 /// Where the public half of the key in `private` is.
 pub(super) fn public_path(private: &Path) -> PathBuf {
     let mut path = private.as_os_str().to_owned();
@@ -183,7 +191,7 @@ fn key_pair(algorithm: Algorithm) -> Result<(Zeroizing<String>, String), String>
     Ok((Zeroizing::new(encode("PRIVATE KEY", private)), encode("PUBLIC KEY", public)))
 }
 
-/// As many random bytes as the hash has, base64url-encoded and so even longer, and a newline.
+/// As many random bytes as the hash has or the cipher takes, base64url-encoded and so even longer, and a newline.
 fn secret_line(algorithm: Algorithm) -> Result<Zeroizing<String>, String> {
     let mut bytes = Zeroizing::new(vec![0; algorithm.least_secret_bytes()]);
     getrandom::fill(&mut bytes)
@@ -205,9 +213,12 @@ mod tests {
 
     #[test]
     fn a_secret_is_long_enough_for_its_algorithm() {
-        for (algorithm, characters) in
-            [(Algorithm::Hs256, 43), (Algorithm::Hs384, 64), (Algorithm::Hs512, 86)]
-        {
+        for (algorithm, characters) in [
+            (Algorithm::Hs256, 43),
+            (Algorithm::Hs384, 64),
+            (Algorithm::Hs512, 86),
+            (Algorithm::A256Gcm, 43),
+        ] {
             let line = secret_line(algorithm).unwrap();
             let secret = line.strip_suffix('\n').unwrap();
             assert_eq!(secret.len(), characters);
@@ -283,22 +294,23 @@ mod tests {
         for algorithm in Algorithm::ALL {
             run(&KeygenArgs { algorithm, out: Some(path.clone()) }).unwrap();
             let public = directory.path().join("key.pub");
-            let source = match algorithm.family() {
-                Family::Hmac => Source::File(path.clone()),
-                _ => Source::Pair { private: Some(path.clone()), public: Some(public.clone()) },
+            let source = if algorithm.takes_a_secret() {
+                Source::File(path.clone())
+            } else {
+                Source::Pair { private: Some(path.clone()), public: Some(public.clone()) }
             };
             let spec = crate::keys::source::KeySpec {
                 id: None,
                 algorithm,
                 source,
-                encoding: crate::keys::source::SecretEncoding::Utf8,
+                encoding: encoding(algorithm),
                 allow_weak_secret: false,
                 line: 1,
             };
             assert!(crate::keys::source::load(std::slice::from_ref(&spec), &path).is_ok());
             assert!(crate::keys::source::warnings(&[spec]).is_empty());
             fs::remove_file(&path).unwrap();
-            if algorithm.family() != Family::Hmac {
+            if !algorithm.takes_a_secret() {
                 fs::remove_file(&public).unwrap();
             }
         }

@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use super::ConfigArgs;
 use crate::clock;
 use crate::config::file::{Overrides, load};
-use crate::keys::{KeyRing, source};
+use crate::keys::{KeyRing, NONCE_BYTES, Nonce, source};
 use crate::session::cookie::{CookieAttributes, CookieName, CookieParts};
 use crate::session::dict::Dict;
+use crate::session::fresh::Fresh;
 use crate::session::lifetime::SessionId;
 use crate::session::{self, Policy};
 use crate::time::Timestamp;
@@ -26,14 +27,14 @@ pub(crate) struct TokenArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Signs a JSON object and prints the token
+    /// Signs or seals a JSON object and prints the token
     Encode {
         /// The object; `-` or nothing reads standard input
         json: Option<String>,
         #[command(flatten)]
         keys: KeyArgs,
     },
-    /// Verifies a token and prints the object in it, or `{}` and, on standard error, why not
+    /// Verifies or opens a token and prints the object in it, or `{}` and, on standard error, why not
     Decode {
         /// The token; `-` or nothing reads standard input
         token: Option<String>,
@@ -63,11 +64,7 @@ pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, String> {
         Action::Encode { json, keys } => {
             let (keys, policy) = keys.load()?;
             let json = argument(json.as_deref(), std::io::stdin().lock())?;
-            let mut id = [0; 16];
-            getrandom::fill(&mut id)
-                .map_err(|error| format!("the system gives no random bytes: {error}"))?;
-            let id = SessionId::from_bytes(id);
-            print(&encode(&json, &keys, &policy, clock::now(), id)?)?;
+            print(&encode(&json, &keys, &policy, clock::now(), Drawn::new()?)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Decode { token, explain, keys } => {
@@ -156,10 +153,37 @@ fn encode(
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
-    id: SessionId,
+    fresh: impl Fresh,
 ) -> Result<String, String> {
     let dict = Dict::parse(json).map_err(|error| format!("not a dict: {error}"))?;
-    session::encode(&dict, keys, policy, now, || id).map_err(|broken| broken.reason)
+    session::encode(&dict, keys, policy, now, fresh).map_err(|broken| broken.reason)
+}
+
+/// What one token needs that is new: drawn before anything else, so that the reason can be told
+/// where there is none.
+struct Drawn {
+    id: [u8; 16],
+    nonce: Option<Nonce>,
+}
+
+impl Drawn {
+    fn new() -> Result<Self, String> {
+        let (mut id, mut nonce) = ([0; 16], [0; NONCE_BYTES]);
+        getrandom::fill(&mut id)
+            .and_then(|()| getrandom::fill(&mut nonce))
+            .map_err(|error| format!("the system gives no random bytes: {error}"))?;
+        Ok(Self { id, nonce: Some(nonce) })
+    }
+}
+
+impl Fresh for Drawn {
+    fn id(&mut self) -> SessionId {
+        SessionId::from_bytes(self.id)
+    }
+
+    fn nonce(&mut self) -> Option<Nonce> {
+        self.nonce.take()
+    }
 }
 
 fn decode(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) -> Result<Dict, String> {
@@ -190,7 +214,7 @@ mod tests {
 
     fn encode_now(json: &[u8], policy: &Policy) -> Result<String, String> {
         let id = SessionId::from_bytes([7; 16]);
-        encode(json, &keys(SECRET), policy, NOW, id)
+        encode(json, &keys(SECRET), policy, NOW, || id.clone())
     }
 
     fn decode_at(token: &str, policy: &Policy, now: Timestamp) -> Result<String, String> {

@@ -135,7 +135,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
     let session = table.table("session", section::session);
     let cookie = table.table("cookie", section::cookie);
     let store = table.table("store", section::store);
-    let routes = section::routes(table);
+    let routes = section::routes(table, backend.as_ref().ok());
     let log = table.table("log", section::log);
     let admin = table.table("admin", section::admin);
     let limits = table.table("limits", section::limits);
@@ -159,7 +159,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
                  be reached from elsewhere"
             ));
         }
-        let routes = routes?;
+        let (routes, route_backends) = routes?;
         warnings.extend(routes.warnings());
         let lifetime = session.lifetime;
         let headers = headers?;
@@ -167,6 +167,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
         let config = Config {
             listen: listen.into_iter().map(|(_, listen)| listen).collect(),
             backend: backend?,
+            route_backends,
             keys: keys.specs?,
             session: Policy {
                 cookie: cookie.attributes,

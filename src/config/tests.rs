@@ -7,7 +7,8 @@ use super::file::{Loaded, Overrides, parse};
 use super::{Backend, Listen, OnBadSave, OnOutage, StoreConfig};
 use crate::fault::Fault;
 use crate::keys::source::Source;
-use crate::routes::Access;
+use crate::session::dict::Dict;
+use crate::session::header::ClaimEncoding;
 use crate::session::{Holds, OnConflict};
 
 mod faults;
@@ -78,6 +79,27 @@ fn claims_keep_the_order_of_the_file() {
 }
 
 #[test]
+fn claims_are_tables_where_a_path_is_not_enough() {
+    let below = "[headers.claims]\nA = { path = 'a.b', join = '; ' }\n\
+                 B = { path = ['https://example.com/roles', 'x'], encoding = 'base64url' }\n\
+                 [headers.claims.C]\npath = 'c'\njoin = ','\nencoding = 'percent'";
+    let headers = loaded(below).config.headers;
+    let claims: Vec<_> = headers
+        .claims
+        .iter()
+        .map(|claim| (claim.path.join("|"), claim.join.as_deref(), claim.encoding))
+        .collect();
+    assert_eq!(
+        claims,
+        [
+            ("a|b".into(), Some("; "), ClaimEncoding::Plain),
+            ("https://example.com/roles|x".into(), None, ClaimEncoding::Base64Url),
+            ("c".into(), Some(","), ClaimEncoding::Percent),
+        ]
+    );
+}
+
+#[test]
 fn lifetimes_are_read() {
     let below = "[session]\nttl = '14d'\nrefresh_after = '1500ms'\nabsolute_ttl = '14d'\n\
                  require_exp = true\non_bad_save = 'ignore'\nleeway = '2s'\naudience = 'shop'";
@@ -98,10 +120,36 @@ fn routes_are_read() {
     let below = "[[routes]]\npath = '/static/'\nsession = 'off'\n\
                  [[routes]]\npath = '/admin/'\nrequire = true\nlogin = '/login'\n";
     let routes = loaded(below).config.routes;
-    let required = Access::Required { login: Some("/login".into()) };
-    assert_eq!(*routes.access(b"/admin"), required);
-    assert_eq!(*routes.access(b"/static/x"), Access::Off);
-    assert_eq!(*routes.access(b"/login"), Access::Open);
+    let admin = routes.find("GET", b"/admin");
+    assert_eq!((admin.is_required(), admin.login()), (true, Some("/login")));
+    assert!(!routes.find("GET", b"/static/x").has_session());
+    let login = routes.find("GET", b"/login");
+    assert!(login.has_session() && !login.is_required());
+}
+
+#[test]
+fn rules_of_routes_are_read() {
+    let below = "[[routes]]\npath = '/a'\nmethods = ['GET', 'HEAD']\nlog = false\n\
+                 require = { 'user.role' = ['admin', 7], active = true, level = 1.5 }\n\
+                 [[routes]]\npath = '/b'\nbackend = 'https://new'\n\
+                 [[routes]]\npath = '/c'\nbackend = 'http://app:80'\n\
+                 [[routes]]\npath = '/d'\nbackend = 'unix:/d'\n\
+                 [[routes]]\npath = '/e'\nbackend = 'https://new:443'\n";
+    let config = loaded(below).config;
+    let backends: Vec<String> = config.backends().map(ToString::to_string).collect();
+    assert_eq!(backends, ["http://app:80", "https://new:443", "unix:/d"]);
+    assert!(config.has_tls_backend());
+    let numbers = ["/", "/b", "/c", "/d", "/e"];
+    let numbers = numbers.map(|path| config.routes.find("GET", path.as_bytes()).backend());
+    assert_eq!(numbers, [0, 1, 0, 2, 1]);
+
+    let guarded = config.routes.find("HEAD", b"/a");
+    assert!(guarded.is_required() && !guarded.is_logged());
+    let dict = |text: &str| Dict::parse(text.as_bytes()).unwrap();
+    assert!(guarded.admits(&dict(r#"{"user":{"role":7},"active":true,"level":1.50}"#)));
+    assert!(!guarded.admits(&dict(r#"{"user":{"role":"7"},"active":true,"level":1.5}"#)));
+    assert!(!guarded.admits(&dict(r#"{"user":{"role":7},"active":true}"#)));
+    assert!(!config.routes.find("POST", b"/a").is_required());
 }
 
 #[test]

@@ -33,7 +33,8 @@ pub(super) fn private(
     };
     let unfit = || unfit(algorithm);
     // A key of another curve, or an RSA key that is too short, has no public half here.
-    let jwk = Jwk::from_encoding_key(&signing, algorithm.of_jsonwebtoken()).map_err(|_| unfit())?;
+    let theirs = algorithm.of_jsonwebtoken().ok_or_else(unfit)?;
+    let jwk = Jwk::from_encoding_key(&signing, theirs).map_err(|_| unfit())?;
     let verifying = DecodingKey::from_jwk(&jwk).map_err(|_| unfit())?;
     check(&jwk, algorithm)?;
     Ok((signing, verifying))
@@ -45,7 +46,7 @@ fn signing(pem: &[u8], algorithm: Algorithm) -> Result<EncodingKey, String> {
         Family::Rsa => EncodingKey::from_rsa_pem(pem),
         Family::Ec => EncodingKey::from_ec_pem(pem),
         Family::Ed => EncodingKey::from_ed_pem(pem),
-        Family::Hmac => return Err(unfit(algorithm)),
+        Family::Hmac | Family::Aes => return Err(unfit(algorithm)),
     }
     .map_err(|_| unfit(algorithm))
 }
@@ -80,11 +81,11 @@ pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<DecodingKey, St
         Family::Rsa => DecodingKey::from_rsa_pem(pem),
         Family::Ec => DecodingKey::from_ec_pem(pem),
         Family::Ed => DecodingKey::from_ed_pem(pem),
-        Family::Hmac => return Err(unfit()),
+        Family::Hmac | Family::Aes => return Err(unfit()),
     }
     .map_err(|_| unfit())?;
-    let jwk = Jwk::from_decoding_key(&verifying, Some(algorithm.of_jsonwebtoken()))
-        .map_err(|_| unfit())?;
+    let jwk =
+        Jwk::from_decoding_key(&verifying, algorithm.of_jsonwebtoken()).map_err(|_| unfit())?;
     check(&jwk, algorithm)?;
     Ok(verifying)
 }
@@ -165,7 +166,7 @@ fn unfit(algorithm: Algorithm) -> String {
         Algorithm::Es256 => "an EC key on the curve P-256",
         Algorithm::Es384 => "an EC key on the curve P-384",
         Algorithm::EdDsa => "an Ed25519 key",
-        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => "a secret, not a key pair",
+        _ if algorithm.takes_a_secret() => "a secret, not a key pair",
         _ => "an RSA key of 2048 bits or more",
     };
     format!("is no key for {}, which needs {needed}", algorithm.name())

@@ -158,6 +158,10 @@ fn read_key(spec: &KeySpec, environment: impl Fn(&str) -> Option<OsString>) -> R
     let Source::Pair { private, public } = &spec.source else {
         let secret = read(&spec.source, environment).and_then(|text| secret(spec, &text));
         let secret = secret.map_err(|reason| spec.source.told(&reason))?;
+        if spec.algorithm.seals() {
+            return Key::sealing(spec.id.clone(), &secret)
+                .ok_or_else(|| spec.source.told(&not_of_length(&secret, spec)));
+        }
         return Ok(Key::hmac(spec.id.clone(), spec.algorithm, &secret));
     };
     let read_pem = |key: &str, path: &Path, parse: fn(_, _, &[u8]) -> Result<Key, String>| {
@@ -312,6 +316,9 @@ fn secret(spec: &KeySpec, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
     if bytes == 0 {
         return Err("is empty: make a secret with `cloakroom keygen`".into());
     }
+    if spec.algorithm.seals() {
+        return if bytes == least { Ok(secret) } else { Err(not_of_length(&secret, spec)) };
+    }
     if bytes < least && !spec.allow_weak_secret {
         let option = match spec.algorithm {
             Algorithm::Hs256 => String::new(),
@@ -323,6 +330,23 @@ fn secret(spec: &KeySpec, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
         ));
     }
     Ok(secret)
+}
+
+/// For a cipher no secret is long enough: it takes one length.
+fn not_of_length(secret: &[u8], spec: &KeySpec) -> String {
+    let (bytes, algorithm) = (secret.len(), spec.algorithm.name());
+    let needed = spec.algorithm.least_secret_bytes();
+    let is_base64 = spec.encoding == SecretEncoding::Utf8
+        && decode_base64(secret).is_some_and(|decoded| decoded.len() == needed);
+    let remedy = if is_base64 {
+        "it is base64: set secret_encoding = \"base64\"".to_owned()
+    } else {
+        format!(
+            "make a secret with `cloakroom keygen --algorithm {algorithm}`, and set \
+             secret_encoding = \"base64\""
+        )
+    };
+    format!("has {bytes} bytes, but {algorithm} needs exactly {needed}: {remedy}")
 }
 
 /// Either alphabet, padded or not. `base64` and `openssl rand -base64` break long lines, so white

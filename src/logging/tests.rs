@@ -13,6 +13,7 @@ const LINE: AccessLine<'_> = AccessLine {
     status: 200,
     protocol: "HTTP/1.1",
     duration: Duration::from_micros(12_345),
+    app: None,
     backend: Some(Duration::from_millis(10)),
     outcome: Some("valid"),
     action: Some("saved"),

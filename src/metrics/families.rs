@@ -1,7 +1,8 @@
 //! Makes families of metrics and registers them at once, so that none is forgotten.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// Registers families in one registry.
@@ -54,6 +55,17 @@ impl<'a> Families<'a> {
         let gauge = IntGauge::with_opts(options)?;
         self.registry.register(Box::new(gauge.clone()))?;
         Ok(gauge)
+    }
+
+    pub(super) fn labelled_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        label: &str,
+    ) -> prometheus::Result<IntGaugeVec> {
+        let family = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+        self.registry.register(Box::new(family.clone()))?;
+        Ok(family)
     }
 
     pub(super) fn histogram(

@@ -16,6 +16,7 @@ pub(super) fn failed(request: &RequestHeader, failure: &Failure, error: &Error, 
     match failure.backend {
         Some(kind) => log::error!(
             kind = kind.label(), cause = cause.as_str(), attempts = ctx.attempts,
+            backend = ctx.state.apps.get(ctx.backend).name.as_str(),
             path = path.as_str(), request_id = ctx.id();
             "the backend failed"
         ),

@@ -1,15 +1,24 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+mod rules;
+
+use super::reading::escaped_byte;
 use super::reading::{backslashes_to_slashes, strip_authority, strip_parameters, strip_script};
 use super::*;
 use proptest::prelude::*;
 
 fn required(login: &str) -> Access {
-    Access::Required { login: Some(login.to_owned()) }
+    Access::Required { login: Some(login.to_owned()), demands: Vec::new() }
 }
 
 fn route(path: &str, access: Access) -> Route {
-    Route { path: path.to_owned(), access }
+    Route { path: path.to_owned(), methods: Methods::All, policy: Policy { access, ..NO_ROUTE } }
+}
+
+impl Routes {
+    fn access(&self, target: &[u8]) -> Access {
+        self.find("GET", target).access()
+    }
 }
 
 fn routes(table: &[(&str, Access)]) -> Routes {
@@ -31,7 +40,7 @@ fn site() -> Routes {
 #[track_caller]
 fn assert_all(routes: &Routes, expected: &Access, targets: &[&str]) {
     for target in targets {
-        assert_eq!(routes.access(target.as_bytes()), expected, "{target}");
+        assert_eq!(routes.access(target.as_bytes()), *expected, "{target}");
     }
 }
 
@@ -206,8 +215,8 @@ fn a_path_with_a_stray_percent_falls_under_the_strictest_route() {
     // Behind a decoding nobody has read it like that, and such a path is an ordinary one.
     assert_all(&site(), &Access::Off, &["/static/100%25", "/static/x?100%"]);
     assert_all(&site(), &Access::Open, &["/admin%25"]);
-    assert_eq!(site().access(b"/admin/\xff%ff"), &required("/login"));
-    assert_eq!(site().access(b"/\xff/admin"), &required("/login"));
+    assert_eq!(site().access(b"/admin/\xff%ff"), required("/login"));
+    assert_eq!(site().access(b"/\xff/admin"), required("/login"));
 }
 
 #[test]
@@ -222,7 +231,7 @@ fn a_path_past_the_limits_falls_under_the_strictest_route() {
     let hostile = "/%25255c;a/..;/./%252f//%253bx".repeat(40);
     let long = format!("/static/{}", ";a".repeat(MAX_READ_BYTES));
     for target in [hostile, long] {
-        assert_eq!(routes(&[("/static", Access::Off)]).access(target.as_bytes()), &Access::Open);
+        assert_eq!(routes(&[("/static", Access::Off)]).access(target.as_bytes()), Access::Open);
         assert!(matches!(site().access(target.as_bytes()), Access::Required { .. }));
     }
     // What a long address in another script looks like is not past them.
@@ -332,7 +341,7 @@ fn the_login_location_leads_back() {
 }
 
 /// How some servers read a path, each in its own words.
-fn as_servers_read_it(path: &[u8]) -> Vec<Vec<u8>> {
+pub(super) fn as_servers_read_it(path: &[u8]) -> Vec<Vec<u8>> {
     let nginx = resolve_dots(&merge_slashes(&decode(path, Keep::Nothing)));
     let tomcat = resolve_dots(&merge_slashes(&decode(&strip_parameters(path), Keep::Slashes)));
     let windows =
@@ -374,7 +383,7 @@ fn as_uwsgi_reads_it(path: &[u8]) -> Vec<u8> {
     resolve_dots(&decoded.join(&b'/'))
 }
 
-fn odd_path() -> impl Strategy<Value = String> {
+pub(super) fn odd_path() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "/",
         "/",
@@ -413,8 +422,8 @@ proptest! {
         let site = site();
         let access = site.access(path.as_bytes());
         for reading in as_servers_read_it(path.as_bytes()) {
-            let theirs = site.look_up(&reading);
-            prop_assert!(access.strictness() >= theirs.strictness(), "{}", reading.escape_ascii());
+            let theirs = site.look_up("GET", &reading).access();
+            prop_assert!(access.level() >= theirs.level(), "{}", reading.escape_ascii());
         }
     }
 
@@ -453,7 +462,7 @@ proptest! {
         prop_assert!(is_plain(path.as_bytes()));
         let readings = as_servers_read_it(path.as_bytes());
         for reading in readings {
-            prop_assert_eq!(site.access(path.as_bytes()), site.look_up(&reading));
+            prop_assert_eq!(site.access(path.as_bytes()), site.look_up("GET", &reading).access());
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Asks the backend how it is, again and again, where `[health_check]` says so; `/readyz` answers
+//! Asks each app how it is, again and again, where `[health_check]` says so; `/readyz` answers
 //! accordingly.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use pingora_core::connectors::ConnectorOptions;
 use pingora_core::connectors::http::v1::Connector;
 use pingora_core::{Error, Result};
 use pingora_http::RequestHeader;
+use tokio::task::JoinHandle;
 
-use crate::config::{Config, HealthCheck};
-use crate::state::Shared;
+use crate::config::HealthCheck;
+use crate::state::{App, Shared, State};
 
 /// How long after a reload it is noticed that there is something to ask.
 const LOOK: Duration = Duration::from_secs(1);
@@ -19,17 +21,32 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) async fn watch(shared: Arc<Shared>, options: ConnectorOptions) {
     // Certificates are read when there is somebody to verify.
     let mut connector = None;
+    // Each app is asked apart: one that does not answer holds up no other.
+    let mut tasks: HashMap<String, JoinHandle<()>> = HashMap::new();
+    loop {
+        tasks.retain(|_, task| !task.is_finished());
+        let state = shared.state.load_full();
+        for app in state.apps.iter() {
+            if state.config.health_check.is_none() {
+                app.health.forget();
+            } else if !tasks.contains_key(&app.name) {
+                let connector = connector
+                    .get_or_insert_with(|| Arc::new(Connector::new(Some(options.clone()))));
+                let asks = ask_again(Arc::clone(&shared), app.name.clone(), Arc::clone(connector));
+                tasks.insert(app.name.clone(), tokio::spawn(asks));
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Until the configuration does not name the app any more, or no health checks.
+async fn ask_again(shared: Arc<Shared>, name: String, connector: Arc<Connector>) {
     let mut failures = 0;
     loop {
         let state = shared.state.load_full();
-        let Some(check) = &state.config.health_check else {
-            shared.health.forget();
-            shared.metrics.backend_healthy.set(1);
-            tokio::time::sleep(LOOK).await;
-            continue;
-        };
-        let connector = connector.get_or_insert_with(|| Connector::new(Some(options.clone())));
-        let answer = ask(connector, &shared, &state.config, check);
+        let Some((app, check)) = to_ask(&state, &name) else { return };
+        let answer = ask(&connector, app, check);
         let result = match tokio::time::timeout(check.timeout, answer).await {
             Ok(Ok(status)) if status < 400 => Ok(()),
             Ok(Ok(status)) => Err(format!("status {status}")),
@@ -39,37 +56,39 @@ pub(super) async fn watch(shared: Arc<Shared>, options: ConnectorOptions) {
         match result {
             Ok(()) => {
                 failures = 0;
-                if shared.health.note(true) {
-                    log::info!(path = check.path.as_str(); "the backend is healthy");
+                if app.health.note(true) {
+                    log::info!(path = check.path.as_str(), backend = name.as_str(); "the backend is healthy");
                 }
-                shared.metrics.backend_healthy.set(1);
             }
             Err(cause) => {
                 failures += 1;
-                if failures >= check.failures || !shared.health.is_known() {
-                    if shared.health.note(false) {
-                        log::error!(path = check.path.as_str(), cause = cause.as_str(); "the backend is not healthy");
-                    }
-                    shared.metrics.backend_healthy.set(0);
+                if (failures >= check.failures || !app.health.is_known()) && app.health.note(false)
+                {
+                    log::error!(
+                        path = check.path.as_str(), backend = name.as_str(), cause = cause.as_str();
+                        "the backend is not healthy"
+                    );
                 }
             }
         }
-        tokio::time::sleep(check.interval).await;
+        let interval = check.interval;
+        // Not to be kept alive by a sleep.
+        drop(state);
+        tokio::time::sleep(interval).await;
     }
 }
 
-async fn ask(
-    connector: &Connector,
-    shared: &Shared,
-    config: &Config,
-    check: &HealthCheck,
-) -> Result<u16> {
-    let upstream = Arc::clone(&shared.state.load().upstream);
-    let peer = upstream.peer(0, false).await?;
+fn to_ask<'a>(state: &'a State, name: &str) -> Option<(&'a App, &'a HealthCheck)> {
+    let app = state.apps.iter().find(|app| app.name == name)?;
+    Some((app, state.config.health_check.as_ref()?))
+}
+
+async fn ask(connector: &Connector, app: &App, check: &HealthCheck) -> Result<u16> {
+    let peer = app.upstream.peer(0, false).await?;
     let (mut session, _) = connector.get_http_session(&*peer).await?;
     session.read_timeout = Some(check.timeout);
     let mut request = RequestHeader::build("GET", check.path.as_bytes(), Some(3))?;
-    request.insert_header("Host", config.backend.authority())?;
+    request.insert_header("Host", app.backend.authority())?;
     request.insert_header("User-Agent", "cloakroom-health-check")?;
     request.insert_header("Connection", "close")?;
     session.write_request_header(Box::new(request)).await?;

@@ -17,7 +17,6 @@ use crate::keys::KeyRing;
 use crate::keys::reload::Watch;
 use crate::keys::source::{self, KeySpec};
 use crate::state::{Shared, State};
-use crate::upstream::Upstream;
 use tokio_rustls::rustls::ServerConfig;
 
 /// How often the files are looked at.
@@ -195,20 +194,15 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     for key in put_back_fixed(&old.config, &mut config) {
         log::warn!(key; "this changes with the next start only");
     }
-    // An unchanged backend keeps what is known of its addresses.
-    let same_backend = old.config.backend == config.backend
-        && old.config.timeouts == config.timeouts
-        && old.config.backend_tls == config.backend_tls;
-    let upstream =
-        if same_backend { Arc::clone(&old.upstream) } else { Arc::new(Upstream::new(&config)) };
-    let state = State { key_uses: shared.metrics.key_uses(&keys), upstream, tls, keys, config };
+    let apps = old.apps.next(&old.config, &config, &shared.metrics);
+    let state = State { key_uses: shared.metrics.key_uses(&keys), apps, tls, keys, config };
     let state = Arc::new(state);
     shared.state.store(Arc::clone(&state));
     log::info!(
         why,
         signing_key = state.keys.label(crate::keys::KeyIndex(0)).as_str(),
         keys = state.keys.iter().count(),
-        backend = state.config.backend.to_string().as_str();
+        backend = state.apps.names().as_str();
         "reloaded"
     );
 }
@@ -249,9 +243,16 @@ fn put_back_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
         changed.push("admin.listen");
         new.admin.clone_from(&old.admin);
     }
-    if new.backend.is_tls() && !old.backend.is_tls() {
+    // Whom to trust is read at the start, and only where there is somebody to verify.
+    if new.has_tls_backend() && !old.has_tls_backend() {
         changed.push("backend, from http to https");
         new.backend.clone_from(&old.backend);
+        // They know backends by their numbers.
+        if new.routes.name_backends() || old.routes.name_backends() {
+            changed.push("routes, whose backends would change");
+            new.routes.clone_from(&old.routes);
+            new.route_backends.clone_from(&old.route_backends);
+        }
     }
     if new.workers != old.workers {
         changed.push("workers");
@@ -285,6 +286,40 @@ mod tests {
             answer.send(7).unwrap();
             assert_eq!(read.await.unwrap().unwrap(), 7);
         });
+    }
+
+    #[test]
+    fn the_first_backend_of_https_and_whoever_is_sent_to_it_wait_for_the_next_start() {
+        let config = |backend: &str, route: &str| {
+            let text = format!(
+                "listen = '127.0.0.1:0'\nbackend = '{backend}'\nkeys = [{{ secret_env = 'K' }}]\n\
+                 [[routes]]\npath = '/a'\n{route}"
+            );
+            let path = std::path::Path::new("c.toml");
+            file::parse(&text, path, &Overrides::default()).unwrap().config
+        };
+        let backends = |old: &Config, new: &Config| {
+            let mut new = new.clone();
+            let changed = put_back_fixed(old, &mut new);
+            let names: Vec<String> = new.backends().map(ToString::to_string).collect();
+            (changed.len(), names.join(" "), new.routes.find("GET", b"/a").is_required())
+        };
+        let old = config("http://one", "backend = 'http://two'");
+        let free = config("http://one", "require = true");
+        let cases = [
+            (&old, "http://three", "require = true", 0, "http://three:80", true),
+            (&free, "https://three", "", 1, "http://one:80", false),
+            (&old, "https://three", "require = true", 2, "http://one:80 http://two:80", false),
+            (&free, "http://three", "backend = 'https://two'", 2, "http://one:80", true),
+        ];
+        for (old, backend, route, changes, names, required) in cases {
+            let found = backends(old, &config(backend, route));
+            assert_eq!(found, (changes, names.to_owned(), required), "{backend} {route}");
+        }
+        // Certificates are read already.
+        let old = config("http://one", "backend = 'https://two'");
+        let found = backends(&old, &config("https://three", "backend = 'https://four'"));
+        assert_eq!(found, (0, "https://three:443 https://four:443".to_owned(), false));
     }
 
     #[test]

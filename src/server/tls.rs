@@ -69,7 +69,7 @@ pub(crate) fn load(
 /// # Errors
 /// What is wrong with `backend_tls.ca_file`, or with the system's certificates in its place.
 pub(super) fn check_authorities(config: &Config, path: &Path) -> Result<(), Vec<Fault>> {
-    if !config.backend.is_tls() {
+    if !config.has_tls_backend() {
         return Ok(());
     }
     let backend = &config.backend_tls;

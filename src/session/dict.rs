@@ -265,7 +265,7 @@ pub(super) fn write_object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>
 
 /// What a JSON string stands for, given with its quotes. Lone surrogates become the three bytes
 /// that UTF-8 would have for them, so that different strings stay different.
-pub(super) fn unescape(quoted: &str) -> Cow<'_, [u8]> {
+pub(crate) fn unescape(quoted: &str) -> Cow<'_, [u8]> {
     let inner = quoted.as_bytes();
     let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
     if !inner.contains(&b'\\') {

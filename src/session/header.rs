@@ -6,7 +6,11 @@ use bytes::Bytes;
 use http::HeaderName;
 
 use super::cookie::is_token_char;
-use super::dict::{Dict, is_printable, unescape};
+use super::dict::Dict;
+
+mod claim;
+
+pub use claim::{Claim, ClaimEncoding, ClaimValue};
 
 /// How the dict is written in the request header, and read from the response's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -102,15 +106,6 @@ pub(crate) fn starts_with_folded(name: &[u8], folded: &str) -> bool {
         && name.iter().zip(folded.bytes()).all(|(&byte, want)| fold(byte) == want)
 }
 
-/// Copies one value of the dict to a header that the app already reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// The header.
-    pub field: FieldName,
-    /// The way to the value: one key for each level.
-    pub path: Vec<String>,
-}
-
 /// The `[headers]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderNames {
@@ -175,38 +170,6 @@ pub fn encoded_bytes(dict: &Dict, encoding: Encoding) -> usize {
         Encoding::Json => dict.ascii_bytes(),
         Encoding::Base64Url => {
             base64::encoded_len(dict.as_str().len(), false).unwrap_or(usize::MAX)
-        }
-    }
-}
-
-/// What `[headers.claims]` makes of a path in the dict.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClaimValue {
-    /// Nothing there, or null, an object or an array: no header.
-    Absent,
-    /// A string with something but printable ASCII in it, or with a space at either end, which
-    /// servers cut off: no header, counted. ` admin` would be read as `admin`.
-    Unfit,
-    /// The header's value: a string as it is, a number or a boolean as JSON text.
-    Value(String),
-}
-
-impl Claim {
-    /// The value for this header.
-    #[must_use]
-    pub fn value(&self, dict: &Dict) -> ClaimValue {
-        match dict.get(&self.path) {
-            None => ClaimValue::Absent,
-            Some(json) if json == "null" || json.starts_with(['{', '[']) => ClaimValue::Absent,
-            Some(json) if json.starts_with('"') => {
-                match String::from_utf8(unescape(json).into_owned()) {
-                    Ok(text) if is_printable(&text) && text.trim_ascii() == text => {
-                        ClaimValue::Value(text)
-                    }
-                    _ => ClaimValue::Unfit,
-                }
-            }
-            Some(json) => ClaimValue::Value(json.to_owned()),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
     Asked, CookieAction, Home, IssueKind, Issued, Opened, Outcome, Successor, VerifiedToken,
 };
 use super::{check_header, claims, merge, rebase::rebase, subject, ticket};
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, Nonce};
 use crate::store::operation::{Applied, Change, Loaded, Row};
 use crate::store::record::{self, RecordError, SessionKey, SubjectHash};
 use crate::time::Timestamp;
@@ -36,13 +36,15 @@ pub struct Issuer<'a> {
 }
 
 /// Random bytes for one write.
-pub struct Fresh {
+pub struct Randomness {
     /// The id of a new session.
     pub id: SessionId,
     /// The key of a new session.
     pub key: SessionKey,
     /// For one record, and never for another.
     pub nonce: [u8; 12],
+    /// For the ticket where it is sealed, and never for another.
+    pub seal: Nonce,
 }
 
 impl Opened {
@@ -156,7 +158,7 @@ pub fn plan(
     opened: &Opened,
     directive: Directive,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
 ) -> Result<Plan, Broken> {
     match directive {
         Directive::Keep => Ok(Plan::Cookie(CookieAction::Keep)),
@@ -189,7 +191,7 @@ pub fn plan(
 pub fn refresh(
     opened: &Opened,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
 ) -> Result<Plan, Broken> {
     let Some(token) = &opened.token else {
         return Ok(Plan::Cookie(CookieAction::Keep));
@@ -202,7 +204,8 @@ pub fn refresh(
     };
     let previous = token.managed().map(|managed| Managed { id: id.clone(), ..managed.clone() });
     let stamp = stamp(policy, previous.as_ref(), None, now, &id)?;
-    let issued = issue(&stamp, &key, IssueKind::Refreshed, false, opened.transport, issuer)?;
+    let issued =
+        issue(&stamp, &key, IssueKind::Refreshed, false, opened.transport, made.seal, issuer)?;
     let change = match opened.stored() {
         Some(_) => Change::Touch { id, exp: stamp.expires, seen: now },
         None => {
@@ -216,12 +219,6 @@ pub fn refresh(
 impl Write {
     fn of(change: Change, action: CookieAction) -> Self {
         Self { change, then: None, action, settled: None, intent: None }
-    }
-
-    /// Whether it ends sessions and saves nothing: an answer must not claim it before it is done.
-    #[must_use]
-    pub fn is_an_end(&self) -> bool {
-        matches!(self.change, Change::Delete { .. } | Change::EndSubject { .. } | Change::EndAll)
     }
 
     /// What the client gets, now that it is carried out.
@@ -239,7 +236,7 @@ impl Write {
         applied: &Applied,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+        fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
     ) -> Result<Option<Retry>, Broken> {
         match applied {
             Applied::Done { .. } => Ok(None),
@@ -253,7 +250,7 @@ impl Write {
         theirs: &Row,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+        fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
     ) -> Result<Retry, Broken> {
         let (Some(intent), Some((token, key, _))) = (&self.intent, opened.stored()) else {
             return Ok(Retry::Ended);
@@ -286,7 +283,7 @@ impl Write {
         &self,
         opened: &Opened,
         issuer: Issuer<'_>,
-        fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+        fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
     ) -> Result<Retry, Broken> {
         let Some(intent) = self.intent.as_ref().filter(|intent| intent.tries < TRIES) else {
             return Ok(Retry::Ended);
@@ -319,7 +316,7 @@ fn write(
     revision: Option<u64>,
     intent: Intent,
     issuer: Issuer<'_>,
-    fresh: &mut dyn FnMut() -> Result<Fresh, Broken>,
+    fresh: &mut dyn FnMut() -> Result<Randomness, Broken>,
 ) -> Result<Write, Broken> {
     let Issuer { policy, now, .. } = issuer;
     let size = dict.as_str().len();
@@ -350,7 +347,7 @@ fn write(
     let next = revision.map_or(1, |revision| revision + 1);
     let row = row(&dict, &stamp, &key, next, made.nonce, policy)?;
     let renewed = stored.is_some() && !matches!(successor, Successor::Same);
-    let issued = issue(&stamp, &key, kind, renewed, opened.transport, issuer)?;
+    let issued = issue(&stamp, &key, kind, renewed, opened.transport, made.seal, issuer)?;
     let then = intent.save.others.then(|| end_others_but(&id, &dict, policy)).flatten();
     let change = match stored {
         None => Change::Create { id, row },
@@ -431,11 +428,12 @@ fn issue(
     kind: IssueKind,
     renewed: bool,
     transport: Transport,
+    seal: Nonce,
     issuer: Issuer<'_>,
 ) -> Result<Issued, Broken> {
     let Issuer { keys, policy, now } = issuer;
-    let ticket = ticket::issue(stamp, key, keys, policy)
-        .ok_or_else(|| Broken { reason: "the signing key failed".into(), bytes: 0 })?;
+    let ticket = ticket::issue(stamp, key, keys, policy, Some(seal))
+        .map_err(|unwritten| Broken { reason: unwritten.to_string(), bytes: 0 })?;
     let bytes = policy.cookie.bytes_with(ticket.as_bytes());
     if bytes > policy.max_cookie_bytes {
         let limit = policy.max_cookie_bytes;

@@ -90,3 +90,4 @@ fn nobody() -> Opened {
 mod closing;
 mod lifetime;
 mod opening;
+mod sealed;

@@ -15,17 +15,23 @@ use super::Policy;
 use super::claims;
 use super::dict::{Dict, members, unescape};
 use super::lifetime::{LONGEST, SessionId, Stamp};
-use super::token::{self, Kind};
-use crate::keys::{Algorithm, Key, KeyRing};
+use crate::keys::jose::{self, Unwritten};
+use crate::keys::{Algorithm, Key, KeyRing, Kind, Nonce};
 use crate::store::record::SessionKey;
 use crate::time::Timestamp;
 
-/// Signs a ticket.
+/// Signs or seals a ticket; only a seal takes the nonce.
 ///
-/// None where the crypto library fails, which it does for no HMAC key.
-#[must_use]
-pub fn issue(stamp: &Stamp, key: &SessionKey, keys: &KeyRing, policy: &Policy) -> Option<String> {
-    token::sign_as(Kind::Ticket, &payload(stamp, key, policy), keys.signing())
+/// # Errors
+/// A seal without a nonce, or a crypto library that fails, which it does for no secret.
+pub fn issue(
+    stamp: &Stamp,
+    key: &SessionKey,
+    keys: &KeyRing,
+    policy: &Policy,
+    nonce: Option<Nonce>,
+) -> Result<String, Unwritten> {
+    jose::write(Kind::Ticket, &payload(stamp, key, policy), keys.signing(), || nonce)
 }
 
 /// The length of the longest cookie with a ticket: name, `=` and a ticket that is signed by a key of
@@ -45,6 +51,8 @@ pub fn longest(policy: &Policy, algorithm: Algorithm, key_id: Option<&str>) -> u
         Algorithm::Hs384 => 48,
         Algorithm::Hs512 | Algorithm::Es256 | Algorithm::EdDsa => 64,
         Algorithm::Es384 => 96,
+        // Nonce and tag, and the two dots more.
+        Algorithm::A256Gcm => 12 + 16 + 2,
         // Of the longest keys that are common: 4096 bits.
         _ => 512,
     };
@@ -86,7 +94,7 @@ pub(super) fn session_key(payload: &Dict) -> Option<SessionKey> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests may panic")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may panic")]
 
     use std::time::Duration;
 
@@ -126,7 +134,7 @@ mod tests {
     }
 
     fn ticket(policy: &Policy) -> String {
-        issue(&stamp(policy, None), &key(), &ring(), policy).unwrap()
+        issue(&stamp(policy, None), &key(), &ring(), policy, None).unwrap()
     }
 
     fn part(token: &str, index: usize) -> String {
@@ -170,15 +178,20 @@ mod tests {
 
     #[test]
     fn no_ticket_is_longer_than_the_longest() {
-        for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512] {
+        for algorithm in [Algorithm::Hs256, Algorithm::Hs384, Algorithm::Hs512, Algorithm::A256Gcm]
+        {
             for id in [None, Some("a \"quoted\" id")] {
                 let names =
                     Policy { issuer: Some("me".into()), audience: Some("you".into()), ..policy() };
                 for policy in [policy(), names] {
-                    let key = Key::hmac(id.map(str::to_owned), algorithm, &[7; 64]);
+                    let own = id.map(str::to_owned);
+                    let key = match algorithm {
+                        Algorithm::A256Gcm => Key::sealing(own, &[7; 32]).unwrap(),
+                        _ => Key::hmac(own, algorithm, &[7; 64]),
+                    };
                     let stamp = stamp(&policy, Some(LONGEST.as_secs()));
                     let ring = KeyRing::new(key, vec![]);
-                    let token = issue(&stamp, &self::key(), &ring, &policy).unwrap();
+                    let token = issue(&stamp, &self::key(), &ring, &policy, Some([3; 12])).unwrap();
                     let cookie = policy.cookie.bytes_with(token.as_bytes());
                     assert_eq!(cookie, longest(&policy, algorithm, id));
                 }
@@ -195,7 +208,7 @@ mod tests {
             Key::hmac(Some("new".into()), Algorithm::Hs512, &[7; 64]),
             vec![Key::hmac(None, Algorithm::Hs256, SECRET)],
         );
-        let token = issue(&stamp, &key(), &keys, &policy).unwrap();
+        let token = issue(&stamp, &key(), &keys, &policy, None).unwrap();
         let opened = open(token.as_bytes(), &keys, &policy, NOW).unwrap();
         assert_eq!(parts(&opened), (stamp.managed, key()));
         assert_eq!(opened.expires, Some(1_800_003_600.0));
@@ -228,8 +241,25 @@ mod tests {
         assert!(open_token(ticket.as_bytes(), &ring(), &policy, NOW).unwrap().is_ticket());
         assert_eq!(signed_by(ticket.as_bytes(), &ring()), Ok(KeyIndex(0)));
         let payload = part(&ticket, 1);
-        let session = token::sign(&payload, ring().signing()).unwrap();
+        let session = jose::write(Kind::Session, &payload, ring().signing(), || None).unwrap();
         assert!(!open_token(session.as_bytes(), &ring(), &policy, NOW).unwrap().is_ticket());
+    }
+
+    #[test]
+    fn a_sealed_ticket_is_a_ticket_and_shows_no_key() {
+        let policy = policy();
+        let keys = KeyRing::new(Key::sealing(None, &[9; 32]).unwrap(), vec![]);
+        let stamp = stamp(&policy, None);
+        let ticket = issue(&stamp, &key(), &keys, &policy, Some([3; 12])).unwrap();
+        let opened = open(ticket.as_bytes(), &keys, &policy, NOW).unwrap();
+        assert!(opened.is_ticket());
+        assert_eq!(parts(&opened), (stamp.managed.clone(), key()));
+        assert_eq!(
+            part(&ticket, 0),
+            r#"{"typ":"JWT","alg":"dir","enc":"A256GCM","crit":["cr"],"cr":1}"#
+        );
+        let without = issue(&stamp, &key(), &keys, &policy, None);
+        assert_eq!(without, Err(Unwritten::NoRandomness));
     }
 
     #[test]
@@ -312,7 +342,7 @@ mod tests {
             let policy = policy();
             let stamp = Stamp::new(&policy, None, own, NOW, || SessionId::from_bytes(id)).unwrap();
             let key = SessionKey::from_bytes(key);
-            let token = issue(&stamp, &key, &ring(), &policy).unwrap();
+            let token = issue(&stamp, &key, &ring(), &policy, None).unwrap();
             let opened = open(token.as_bytes(), &ring(), &policy, NOW).unwrap();
             prop_assert_eq!(parts(&opened), (stamp.managed, key));
         }

@@ -1,32 +1,53 @@
-//! What is known of the backend's health.
+//! What is known of an app's health.
 
 use std::sync::atomic::{AtomicU8, Ordering};
+
+use prometheus::IntGauge;
 
 const UNKNOWN: u8 = 0;
 const HEALTHY: u8 = 1;
 const UNHEALTHY: u8 = 2;
 
 /// The verdict of the health checks, where there are any.
-#[derive(Debug, Default)]
-pub(crate) struct BackendHealth(AtomicU8);
+#[derive(Debug)]
+pub(crate) struct BackendHealth {
+    verdict: AtomicU8,
+    /// 0 while it is known to be unhealthy.
+    gauge: IntGauge,
+}
 
 impl BackendHealth {
+    /// Nobody has asked yet.
+    pub(crate) fn unknown(gauge: IntGauge) -> Self {
+        gauge.set(1);
+        Self { verdict: AtomicU8::new(UNKNOWN), gauge }
+    }
+
+    /// Nobody has asked yet, and that is to stop nothing.
+    pub(crate) fn assumed(gauge: IntGauge) -> Self {
+        let health = Self::unknown(gauge);
+        health.note(true);
+        health
+    }
+
     /// Returns whether that is news.
     pub(crate) fn note(&self, healthy: bool) -> bool {
         let now = if healthy { HEALTHY } else { UNHEALTHY };
-        self.0.swap(now, Ordering::AcqRel) != now
+        self.gauge.set(healthy.into());
+        self.verdict.swap(now, Ordering::AcqRel) != now
     }
 
     /// There are no checks.
     pub(crate) fn forget(&self) {
-        self.0.store(UNKNOWN, Ordering::Release);
+        self.gauge.set(1);
+        self.verdict.store(UNKNOWN, Ordering::Release);
     }
 
     pub(crate) fn is_known(&self) -> bool {
-        self.0.load(Ordering::Acquire) != UNKNOWN
+        self.verdict.load(Ordering::Acquire) != UNKNOWN
     }
 
     pub(crate) fn is_good(&self) -> bool {
-        self.0.load(Ordering::Acquire) == HEALTHY
+        self.verdict.load(Ordering::Acquire) == HEALTHY
     }
 }

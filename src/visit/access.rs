@@ -35,6 +35,11 @@ impl Ended {
         if let Some(backend) = visit.backend_took {
             shared.metrics.backend_answered(backend);
         }
+        if !visit.is_logged {
+            return;
+        }
+        let apps = &visit.state.apps;
+        let app = apps.are_several().then(|| apps.get(visit.backend));
         // A request that was refused before its fields were looked at has only its peer.
         let client = visit.forwarding.as_ref().map_or(self.peer, |forwarding| forwarding.client);
         logging::access(&AccessLine {
@@ -44,6 +49,7 @@ impl Ended {
             protocol: protocol(request.version()),
             duration: took,
             backend: visit.backend_took,
+            app: app.filter(|_| visit.handed_on.is_some()).map(|app| app.name.as_str()),
             outcome: visit.opened().map(|opened| opened.outcome().label()),
             action: visit.action.map(Action::label),
             bytes: self.bytes,
@@ -91,6 +97,7 @@ impl Refusal<'_> {
             protocol: protocol(self.version),
             duration: self.took,
             backend: None,
+            app: None,
             outcome: None,
             action: None,
             bytes: bytes as u64,

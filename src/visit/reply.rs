@@ -18,6 +18,7 @@ pub(crate) struct Reply {
 impl Reply {
     pub(crate) const BAD_REQUEST: Self = Self::new(400, "The request is malformed.");
     pub(crate) const UNAUTHORIZED: Self = Self::new(401, "This needs a session; please log in.");
+    pub(crate) const FORBIDDEN: Self = Self::new(403, "This session may not do that.");
     pub(crate) const METHOD_NOT_ALLOWED: Self = Self::new(405, "This method is not allowed.");
     pub(crate) const STORE_AWAY: Self =
         Self::new(503, "The session store does not answer; please try again.");

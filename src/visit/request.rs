@@ -10,10 +10,10 @@ use http::{HeaderName, HeaderValue, Method};
 use super::fields::{Fields, HeadFull, RequestHead};
 use super::forwarded::{self, Forwarding, Scheme};
 use super::reply::Reply;
-use super::{Stay, Visit, request_id, storing};
+use super::{Visit, request_id, storing};
 use crate::clock;
 use crate::config::OddNames;
-use crate::routes::{self, Access};
+use crate::routes;
 use crate::session::cookie::{self, Rest, Transport};
 use crate::session::dict::Dict;
 use crate::session::header::{self, Claim, ClaimValue};
@@ -101,13 +101,15 @@ pub(crate) async fn open_session(
 ) -> Option<Reply> {
     let state = Arc::clone(&visit.state);
     let config = &state.config;
-    let access = config.routes.access(request.target());
+    let route = config.routes.find(request.method().as_str(), request.target());
+    visit.backend = route.backend();
+    visit.is_logged = route.is_logged();
     let fields = || request.all(&COOKIE);
     let found = cookie::find(fields, config.session.names(), config.forward_cookie);
     // The answer to it is the same for all: a cookie, where there is one, says nothing.
     let is_preflight = is_preflight(request);
     let mut opened = None;
-    if *access != Access::Off {
+    if route.has_session() {
         let none = is_preflight
             .then(|| cookie::find(std::iter::empty::<&[u8]>, config.session.names(), false));
         let sent = none.as_ref().unwrap_or(&found);
@@ -143,14 +145,20 @@ pub(crate) async fn open_session(
     if let Some(key) = verified_by {
         state.key_uses.verified(key);
     }
-    if let (Access::Required { login }, false, None) = (access, is_preflight, opened.token()) {
-        reply = Some(match opened.outcome() {
-            // Not known is not logged out.
-            Outcome::Unavailable => Reply::STORE_AWAY,
-            _ => refuse(request, login.as_deref()),
-        });
+    match opened.token() {
+        Some(token) if reply.is_none() && !route.admits(token.dict()) => {
+            reply = Some(Reply::FORBIDDEN);
+        }
+        None if reply.is_none() && route.is_required() && !is_preflight => {
+            reply = Some(match opened.outcome() {
+                // Not known is not logged out.
+                Outcome::Unavailable => Reply::STORE_AWAY,
+                _ => refuse(request, route.login()),
+            });
+        }
+        _ => {}
     }
-    visit.stay = Stay::Open(opened);
+    visit.session = Some(opened);
     reply
 }
 

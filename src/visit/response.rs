@@ -10,13 +10,15 @@ use http::{HeaderName, HeaderValue};
 
 use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
 use super::refreshing::Refreshing;
-use super::{Stay, Visit, access, caching, storing};
+use super::{Visit, access, caching, storing};
 use crate::clock;
 use crate::config::{Config, OnBadSave};
 use crate::metrics::Action;
+use crate::random::System;
 use crate::session::directive::{self, Broken, Control, Directive};
 use crate::session::lifetime::SessionId;
 use crate::session::recent::REMEMBERED;
+use crate::session::stored::Issuer;
 use crate::session::{
     self, CookieAction, Holds, IssueKind, Opened, Outcome, Policy, VerifiedToken,
 };
@@ -142,7 +144,7 @@ pub(crate) async fn close_session(
     let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
     remove(response, &own);
     drop_foreign_cookie(shared, response, config)?;
-    let Stay::Open(opened) = &visit.stay else {
+    let Some(opened) = &visit.session else {
         return vary_by_cookie(response, config, false);
     };
     vary_by_cookie(response, config, config.vary)?;
@@ -198,6 +200,7 @@ async fn decide(
     };
     let directive = without_a_store(directive, &policy);
     let is_stored = policy.store == Some(Holds::Sessions);
+    let issuer = Issuer { keys: &current.keys, policy: &policy, now };
     match (directive, still_good) {
         (Directive::Keep, Ok(())) => {
             let is_use = status < 400 && !is_sub_resource(request);
@@ -210,7 +213,7 @@ async fn decide(
             if is_overtaken(shared, opened, visit.begun, now) {
                 return Ok(skipped(shared));
             }
-            Ok(storing::refresh(shared, &current, &policy, opened, now).await)
+            Ok(storing::refresh(shared, &current, issuer, opened).await)
         }
         (Directive::Keep, Err(_)) => Ok(Done::default()),
         (Directive::Save(_), Err(rejection)) => {
@@ -229,13 +232,11 @@ async fn decide(
                 );
             }
             if is_stored {
-                let id = (config, visit.id());
-                return storing::close(
-                    shared, &current, &policy, request, directive, opened, id, now,
-                )
-                .await;
+                let told = (config, visit.id());
+                return storing::close(shared, &current, issuer, request, directive, opened, told)
+                    .await;
             }
-            match session::close(opened, directive, &current.keys, &policy, now, fresh_id) {
+            match session::close(opened, directive, &current.keys, &policy, now, System) {
                 Ok(action) => Ok(carry_out(shared, &current, opened, action, now, None)),
                 Err(broken) => bad_save(shared, config, request, visit.id(), &broken),
             }
@@ -353,7 +354,7 @@ fn refresh(
     if is_overtaken(shared, opened, begun, now) {
         return skipped(shared);
     }
-    match session::refresh(opened, &state.keys, policy, now, fresh_id) {
+    match session::refresh(opened, &state.keys, policy, now, System) {
         // Signing takes a while: whether the session was written is asked for once more.
         Ok(action) => carry_out(shared, state, opened, action, now, opened.token()),
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.
@@ -460,14 +461,4 @@ fn is_sub_resource(request: &impl RequestHead) -> bool {
     request.first(&SEC_FETCH_DEST).is_some_and(|dest| {
         !matches!(dest, b"document" | b"empty" | b"iframe" | b"frame" | b"fencedframe")
     })
-}
-
-fn fresh_id() -> SessionId {
-    let mut bytes = [0; 16];
-    // The system's generator does not fail once it has been seeded; an id that repeats would only
-    // make refreshes of two sessions wait for each other.
-    if let Err(error) = getrandom::fill(&mut bytes) {
-        log::error!(error:% = error; "no randomness for a session id");
-    }
-    SessionId::from_bytes(bytes)
 }

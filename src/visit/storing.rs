@@ -11,13 +11,12 @@ use crate::config::{Config, OnBadSave, OnOutage};
 use crate::metrics::{Action, Conflict};
 use crate::session::directive::{Broken, Directive};
 use crate::session::lifetime::SessionId;
-use crate::session::stored::{self, Fresh, Issuer, Plan, Retry, Settled, Write};
-use crate::session::{CookieAction, OnConflict, Opened, Outcome, Policy};
+use crate::session::stored::{self, Issuer, Plan, Randomness, Retry, Settled, Write};
+use crate::session::{CookieAction, OnConflict, Opened, Outcome};
 use crate::state::{Shared, State};
 use crate::store::Store;
 use crate::store::operation::{Change, Outage};
 use crate::store::record::SessionKey;
-use crate::time::Timestamp;
 
 /// Loads the dict that a session awaits.
 ///
@@ -63,16 +62,13 @@ enum End {
 pub(super) async fn close(
     shared: &Arc<Shared>,
     state: &State,
-    policy: &Policy,
+    issuer: Issuer<'_>,
     request: &impl RequestHead,
     directive: Directive,
     opened: &Opened,
-    visit: (&Config, &str),
-    now: Timestamp,
+    (config, id): (&Config, &str),
 ) -> Result<Done, AnswerFault> {
-    let (config, id) = visit;
     let is_end = matches!(directive, Directive::Delete { .. } | Directive::EndOthers);
-    let issuer = Issuer { keys: &state.keys, policy, now };
     let end = match plan(opened, directive, issuer) {
         // Nothing is known of the session: nothing can be put on top of it, and nothing ended.
         Ok(_) if opened.outcome() == Outcome::Unavailable => Ok(End::Away(Outage::Connect)),
@@ -90,7 +86,7 @@ pub(super) async fn close(
                     Settled::Overwritten => Conflict::Overwritten,
                 });
             }
-            Ok(super::response::carry_out(shared, state, opened, action, now, None))
+            Ok(super::response::carry_out(shared, state, opened, action, issuer.now, None))
         }
         Ok(End::Ended) => {
             shared.metrics.session_conflict(Conflict::Ended);
@@ -99,7 +95,7 @@ pub(super) async fn close(
                 path = path().as_str(), request_id = id;
                 "the session ended while the request was under way: its save is dropped"
             );
-            match policy.on_conflict {
+            match issuer.policy.on_conflict {
                 OnConflict::Fail => Err(AnswerFault::Conflict),
                 _ => Ok(Done { action: Some(Action::Conflict), ..Done::default() }),
             }
@@ -135,11 +131,9 @@ pub(super) async fn close(
 pub(super) async fn refresh(
     shared: &Arc<Shared>,
     state: &State,
-    policy: &Policy,
+    issuer: Issuer<'_>,
     opened: &Opened,
-    now: Timestamp,
 ) -> Done {
-    let issuer = Issuer { keys: &state.keys, policy, now };
     let planned = stored::refresh(opened, issuer, &mut fresh);
     let applied = match planned {
         Ok(Plan::Cookie(action)) => Ok(End::Done(action, None)),
@@ -148,7 +142,7 @@ pub(super) async fn refresh(
     };
     match applied {
         Ok(End::Done(action, _)) => {
-            super::response::carry_out(shared, state, opened, action, now, opened.token())
+            super::response::carry_out(shared, state, opened, action, issuer.now, opened.token())
         }
         Ok(End::Ended | End::Refused) => super::response::skipped(shared),
         Ok(End::Away(outage)) => {
@@ -202,8 +196,8 @@ async fn end(shared: &Shared, store: &Store, change: Change) -> Result<(), Outag
 }
 
 /// Random bytes for one write.
-fn fresh() -> Result<Fresh, Broken> {
-    let mut bytes = [0; 60];
+fn fresh() -> Result<Randomness, Broken> {
+    let mut bytes = [0; 72];
     // Two records sealed with one nonce would open each other.
     getrandom::fill(&mut bytes).map_err(|error| Broken {
         reason: format!("no randomness for a session: {error}"),
@@ -212,10 +206,13 @@ fn fresh() -> Result<Fresh, Broken> {
     let mut id = [0; 16];
     let mut key = [0; 32];
     let mut nonce = [0; 12];
+    let mut seal = [0; 12];
     id.copy_from_slice(&bytes[..16]);
     key.copy_from_slice(&bytes[16..48]);
-    nonce.copy_from_slice(&bytes[48..]);
-    let made = Fresh { id: SessionId::from_bytes(id), key: SessionKey::from_bytes(key), nonce };
+    nonce.copy_from_slice(&bytes[48..60]);
+    seal.copy_from_slice(&bytes[60..]);
+    let made =
+        Randomness { id: SessionId::from_bytes(id), key: SessionKey::from_bytes(key), nonce, seal };
     zeroize::Zeroize::zeroize(&mut bytes);
     zeroize::Zeroize::zeroize(&mut key);
     Ok(made)

@@ -163,3 +163,59 @@ fn names_that_only_begin_like_a_claim_pass() {
     assert_eq!(backend.last().values("X-Remote-User-Agent"), ["a"]);
     assert_eq!(backend.last().values("X-Levels"), ["b"]);
 }
+
+/// Lists, keys with dots, and what is not ASCII.
+const TABLES: &str = r#"
+[headers.claims]
+"X-Remote-Groups" = { path = ["https://example.com/roles"], join = "," }
+"X-Remote-Name" = { path = "user.name", encoding = "percent" }
+"X-Remote-Title" = { path = "user.title", encoding = "base64url" }
+"#;
+
+#[test]
+fn lists_are_joined_and_what_is_not_ascii_is_encoded() {
+    let backend = Backend::plain();
+    let sidecar = Builder::new(backend.url()).with(TABLES).start();
+    let user = r#""user":{"name":"Jörg Ä","title":"Prüfer"}"#;
+    for (roles, expected) in [
+        (r#"["admin","r d",7,true]"#, &["admin,r d,7,true"][..]),
+        ("[]", &[""]),
+        (r#""admin""#, &["admin"]),
+        ("null", &[]),
+        (r#"{"admin":true}"#, &[]),
+    ] {
+        let token = mint(format!(r#"{{"https://example.com/roles":{roles},{user}}}"#));
+        for protocol in Protocol::ALL {
+            sidecar.send_over(protocol, &Request::get("/").session(&token));
+            let received = backend.last();
+            assert_eq!(received.values("X-Remote-Groups"), expected, "{roles} {protocol:?}");
+            assert_eq!(received.values("X-Remote-Name"), ["J%C3%B6rg%20%C3%84"]);
+            assert_eq!(received.values("X-Remote-Title"), ["UHLDvGZlcg"]);
+        }
+    }
+    sidecar.counts("cloakroom_claim_headers_skipped_total", 0.0);
+}
+
+#[test]
+fn list_that_would_be_read_as_another_is_skipped_and_counted() {
+    let backend = Backend::plain();
+    let sidecar = Builder::new(backend.url()).with(TABLES).start();
+    let lists = [
+        r#"["user,admin"]"#,
+        r#""user,admin""#,
+        r#"["user"," admin"]"#,
+        r#"["user",null]"#,
+        r#"["user",["admin"]]"#,
+        r#"["user",{}]"#,
+        r#"["us\u00e9r"]"#,
+        r#"["user\r\nX-Remote-Groups: admin"]"#,
+    ];
+    for list in lists {
+        sidecar.get("/", Some(&mint(format!(r#"{{"https://example.com/roles":{list}}}"#))));
+        assert_eq!(backend.last().values("X-Remote-Groups"), [""; 0], "{list}");
+    }
+    sidecar.counts("cloakroom_claim_headers_skipped_total", lists.len() as f64);
+    let message = "a claim header was left out: no header can carry its value unchanged";
+    assert_eq!(sidecar.wait_for_log(message, 0)["header"], "X-Remote-Groups");
+    assert!(!sidecar.log().contains("user"), "{}", sidecar.log());
+}

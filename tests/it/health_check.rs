@@ -18,6 +18,7 @@ fn readiness_follows_what_the_backend_answers() {
     let asked = backend.last();
     assert_eq!(asked.target(), "/well?");
     assert!(asked.value("X-Session").is_none(), "it is nobody's request");
+    let healthy = format!("cloakroom_backend_healthy{{backend=\"{}\"}}", backend.url());
     for bad in [
         Answer::new(503, &[], "no"),
         Answer::default().hang(),
@@ -26,10 +27,10 @@ fn readiness_follows_what_the_backend_answers() {
     ] {
         backend.will(bad);
         becomes(&sidecar, 503);
-        assert_eq!(sidecar.count("cloakroom_backend_healthy"), 0.0);
+        assert_eq!(sidecar.count(&healthy), 0.0);
         backend.will(Answer::new(302, &[("Location", "/login")], ""));
         becomes(&sidecar, 200);
-        assert_eq!(sidecar.count("cloakroom_backend_healthy"), 1.0);
+        assert_eq!(sidecar.count(&healthy), 1.0);
     }
     sidecar.wait_for_log("the backend is not healthy", 3);
     sidecar.wait_for_log("the backend is healthy", 4);

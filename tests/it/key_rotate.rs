@@ -149,6 +149,62 @@ fn kid(token: &str) -> Option<String> {
 
 const FILE: &str = "[[keys]]\nsecret_file = \"session_key\"\n";
 
+/// From signed to sealed, in one step and in two, and back.
+#[test]
+fn sealing_and_signing_follow_each_other_and_end_no_session() {
+    let backend = Backend::new(Answer::ok(&[("X-Session-Save", DICT)]));
+    let house = House::new(backend.url(), FILE, "[session]\nttl = \"14d\"");
+    let running = Running::start(&house);
+    let mut tokens = vec![mint(DICT)];
+    let mut goes_on = || {
+        let mut fresh = String::new();
+        for token in &tokens {
+            fresh = SetCookie::token(&running.get(token));
+            assert_eq!(backend.last().values("X-Session"), [DICT]);
+        }
+        tokens.push(fresh.clone());
+        fresh
+    };
+    let is_sealed = |token: &str| token.matches('.').count() == 4;
+
+    let said = house.done(&["rotate", "--algorithm", "A256GCM", "--id", "seals"]);
+    assert!(said.contains("a new key, seals, for A256GCM."), "{said}");
+    assert!(house.text().contains("secret_encoding = \"base64\""), "{}", house.text());
+    assert_eq!(running.reloaded(0), "seals");
+    assert!(is_sealed(&goes_on()));
+
+    house.done(&["promote", "2"]);
+    assert_eq!(running.reloaded(1), "1");
+    assert!(!is_sealed(&goes_on()));
+
+    // The algorithm is that of the first key unless it is said.
+    house.done(&["add", "--algorithm", "A256GCM", "--id", "next"]);
+    house.done(&["promote", "next"]);
+    assert_eq!(house.ids(), ["next", "", "seals"]);
+    let says_so =
+        || (running.metric(r#"cloakroom_key_uses_total{key="next",use="sign"}"#)).map(|_| ());
+    eventually("the next key", says_so);
+    eventually("a seal of it", || (kid(&goes_on()).as_deref() == Some("next")).then_some(()));
+    house.done(&["rotate", "--id", "last"]);
+    let keys: toml::Table = house.text().parse().unwrap();
+    assert_eq!(keys["keys"][0]["algorithm"].as_str(), Some("A256GCM"));
+}
+
+/// Whatever it is called, and where the same secret stands a second time.
+#[test]
+fn a_leaked_key_that_seals_goes_with_its_copies() {
+    let backend = Backend::plain();
+    let secret = "0123456789abcdef0123456789abcdef";
+    let key = |id: &str, secret: &str| {
+        format!("[[keys]]\nid = \"{id}\"\nalgorithm = \"A256GCM\"\nsecret = \"{secret}\"\n")
+    };
+    let other = secret.replace('0', "1");
+    let keys = [key("a", secret), key("b", &other), key("c", secret)].concat();
+    let house = House::new(backend.url(), &keys, "");
+    house.done(&["rotate", "--leaked", "--id", "new", "--dir", "."]);
+    assert_eq!(house.ids(), ["new", "b"]);
+}
+
 #[test]
 fn rotation_ends_no_session() {
     let backend = Backend::new(Answer::ok(&[("X-Session-Save", DICT)]));

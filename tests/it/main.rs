@@ -12,8 +12,9 @@
 //! [`bodies`] untouched; [`streams`] as they come, [`endings`] and no
 //! further; [`failure`] a backend that is away.
 //!
-//! What is a session: [`tokens`]; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
-//! [`key_rotate`] how they change; [`routes`] where there is one. How long it lasts: [`lifetime`];
+//! What is a session: [`tokens`], [`sealed`] ones too; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
+//! [`key_rotate`] how they change; [`routes`] where there is one, [`route_rules`] for whom, and
+//! [`route_backends`] for which app. How long it lasts: [`lifetime`];
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
 //! Where a session is that outgrows the cookie: [`store`], [`store_start`].
@@ -43,6 +44,7 @@ mod claims;
 mod cookie_cut;
 mod cookie_issue;
 mod corpora;
+mod corpora_jwe;
 mod corpora_jwk;
 mod corpora_jws;
 mod downgrade;
@@ -72,7 +74,10 @@ mod request_header;
 mod request_id;
 mod response_strip;
 mod rotation;
+mod route_backends;
+mod route_rules;
 mod routes;
+mod sealed;
 mod shutdown;
 mod smuggling;
 mod spoofing;

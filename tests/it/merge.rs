@@ -1,6 +1,16 @@
 //! `X-Session-Merge`: RFC 7396 on the dict that the request came with.
 
-use crate::support::{Answer, Backend, SetCookie, Sidecar, mint, token};
+use std::time::{Duration, Instant};
+
+use cloakroom::keys::{Algorithm, Key, KeyRing};
+use cloakroom::session::cookie::{self, CookieAttributes, CookieName, CookieParts};
+use cloakroom::session::dict::Dict;
+use cloakroom::session::directive::{Directive, Save};
+use cloakroom::session::lifetime::SessionId;
+use cloakroom::session::{self, Policy};
+use cloakroom::time::Timestamp;
+
+use crate::support::{Answer, Backend, SECRET, SetCookie, Sidecar, mint, token};
 
 #[test]
 fn patch_applies_to_the_dict_of_the_request() {
@@ -77,4 +87,36 @@ fn utf8_and_escapes_mix() {
     sidecar.get("/", Some(&merged));
     let header = backend.last().value("X-Session").unwrap();
     assert_eq!(header, r#"{"\u00e9":"\u00fc","a":"\u20ac"}"#);
+}
+
+/// The shortest of several tries at a save and a patch of so many keys: what else the machine does
+/// can only make them longer.
+fn shortest(keys: usize) -> Duration {
+    let cookie = CookieParts::named(CookieName::parse("session").unwrap());
+    let policy = Policy {
+        max_bytes: usize::MAX,
+        max_cookie_bytes: usize::MAX,
+        ..Policy::of(CookieAttributes::new(cookie).unwrap())
+    };
+    let ring = KeyRing::new(Key::hmac(None, Algorithm::Hs256, SECRET.as_bytes()), Vec::new());
+    let now = Timestamp::from_secs(1_800_000_000);
+    let id = || SessionId::from_bytes([7; 16]);
+    let none = cookie::find(std::iter::empty::<&[u8]>, policy.names(), false);
+    let opened = session::open(&none, &ring, &policy, now);
+    let object = |value: usize| {
+        let members: Vec<String> = (0..keys).map(|key| format!("\"key-{key}\":{value}")).collect();
+        Dict::parse(format!("{{{}}}", members.join(",")).as_bytes()).ok()
+    };
+    let time = || {
+        let save = Save { dict: object(1), patch: object(2), ..Save::default() };
+        let begun = Instant::now();
+        session::close(&opened, Directive::Save(save), &ring, &policy, now, id).unwrap();
+        begun.elapsed()
+    };
+    (0..7).map(|_| time()).min().unwrap()
+}
+
+#[test]
+fn four_times_the_keys_do_not_take_sixteen_times_as_long() {
+    assert!(shortest(16_000) < shortest(4_000) * 10);
 }

@@ -16,7 +16,8 @@ const WORKERS: u32 = 8;
 const INTERVAL: Duration = Duration::from_millis(40);
 const ROUNDS: u32 = 250;
 /// The first of these signs at the start; five rotations bring in the others.
-const ALGORITHMS: [&str; 6] = ["HS256", "ES256", "HS384", "EdDSA", "HS512", "ES384"];
+/// From signed to sealed and back among them.
+const ALGORITHMS: [&str; 6] = ["HS256", "ES256", "A256GCM", "EdDSA", "HS512", "ES384"];
 /// How many keys are accepted at a time.
 const KEPT: usize = 3;
 
@@ -40,7 +41,11 @@ fn keys(folder: &TempDir, rotation: usize) -> String {
     let key = |number: usize| {
         let algorithm = ALGORITHMS[number];
         let file = folder.path().join(algorithm);
-        let source = if algorithm.starts_with("HS") { "secret_file" } else { "private_key_file" };
+        let source = match algorithm {
+            "A256GCM" => "secret_encoding = \"base64\"\nsecret_file",
+            secret if secret.starts_with("HS") => "secret_file",
+            _ => "private_key_file",
+        };
         let file = file.display();
         format!(
             "[[keys]]\nid = \"k{number}\"\nalgorithm = \"{algorithm}\"\n{source} = \"{file}\"\n\n"

@@ -24,6 +24,6 @@ def scene():
         stack.callback(prometheus.stop)
         wait_for(lambda: prometheus.query('up{job="cloakroom"} == 1'), "the first scrape")
         app.start()
-        wait_for(lambda: sidecar.samples()["cloakroom_backend_healthy"] == 1, "a healthy app")
+        wait_for(lambda: traffic.healthy(sidecar) == 1, "a healthy app")
         traffic.once(sidecar)
         yield sidecar, prometheus

@@ -100,10 +100,16 @@ ACTION = 'cloakroom_session_writes_total{action="%s"}'
 BACKEND = 'cloakroom_backend_errors_total{kind="%s"}'
 
 
+def healthy(sidecar):
+    """Whether the only app is well: 1 or 0."""
+    value, = (value for series, value in sidecar.samples().items() if series.startswith("cloakroom_backend_healthy{"))
+    return value
+
+
 def before_the_app(sidecar):
     """While nobody listens behind the sidecar."""
     assert sidecar.get("/")[0] == 502
-    wait_for(lambda: sidecar.samples()["cloakroom_backend_healthy"] == 0, "an unhealthy app")
+    wait_for(lambda: healthy(sidecar) == 0, "an unhealthy app")
 
 
 def once(sidecar):

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::key_folder::Folder;
-use crate::cli::keygen::{KeyFiles, KeyText, public_path};
-use crate::keys::{Algorithm, Family};
+use crate::cli::keygen::{KeyFiles, KeyText, encoding, public_path};
+use crate::keys::Algorithm;
+use crate::keys::source::SecretEncoding;
 
 /// A key file, and that of its public half; gone with this value unless it is kept.
 pub(super) struct FreshKey {
@@ -61,9 +62,15 @@ impl FreshKey {
     }
 
     /// What stands in its `[[keys]]`.
-    pub(super) fn entries<'a>(&self, id: &'a str, path: &'a str) -> [(&'static str, &'a str); 3] {
+    pub(super) fn entries<'a>(&self, id: &'a str, path: &'a str) -> Vec<(&'static str, &'a str)> {
         let key = if self.is_pair() { "private_key_file" } else { "secret_file" };
-        [("id", id), ("algorithm", self.algorithm.name()), (key, path)]
+        let mut entries = vec![("id", id), ("algorithm", self.algorithm.name()), (key, path)];
+        match encoding(self.algorithm) {
+            SecretEncoding::Base64 => entries.push(("secret_encoding", "base64")),
+            SecretEncoding::Hex => entries.push(("secret_encoding", "hex")),
+            SecretEncoding::Utf8 => {}
+        }
+        entries
     }
 
     /// Leaves the files where they are.
@@ -77,6 +84,6 @@ impl FreshKey {
     }
 
     fn is_pair(&self) -> bool {
-        self.algorithm.family() != Family::Hmac
+        !self.algorithm.takes_a_secret()
     }
 }

@@ -32,18 +32,25 @@ pub(super) fn explain(
     };
     let bytes = policy.cookie.bytes_with(token);
     line("cookie", &format!("{bytes} bytes of {} allowed", policy.max_cookie_bytes));
-    let parts = parts(token);
-    let header = parts.as_ref().map(|[header, _, _]| part(header));
-    let payload = parts.as_ref().map(|[_, payload, _]| part(payload));
+    let parts = Parts::of(token);
+    let read = session::payload_of(token, keys);
+    let header = parts.as_ref().map(|parts| part(parts.header()));
+    let payload = match (&parts, &read) {
+        (Some(Parts::Signed { payload, .. }), _) => Some(part(payload)),
+        (Some(Parts::Sealed { .. }), Ok((payload, _))) => Some(object(payload.clone())),
+        // What is sealed can be read by the holder of its key alone.
+        (Some(Parts::Sealed { .. }), Err(_)) | (None, _) => None,
+    };
+    let is_sealed = matches!(parts, Some(Parts::Sealed { .. }));
     if let Some(Ok(header)) = &header {
         line("header", header.as_str());
     }
-    let signed_by = session::signed_by(token, keys);
-    if let Ok(key) = signed_by {
+    if let Ok((_, key)) = read {
         let algorithm =
             keys.iter().find(|(index, _)| *index == key).map(|(_, key)| key.algorithm());
         let algorithm = algorithm.map_or("", |algorithm| algorithm.name());
-        line("signature", &format!("verified by key {} ({algorithm})", keys.label(key)));
+        let (name, done) = if is_sealed { ("seal", "opened") } else { ("signature", "verified") };
+        line(name, &format!("{done} by key {} ({algorithm})", keys.label(key)));
     }
     if let Some(Ok(payload)) = &payload {
         line("payload", payload.as_str());
@@ -60,7 +67,8 @@ pub(super) fn explain(
     match session::open_token(token, keys, policy, now) {
         Ok(opened) => {
             if opened.managed().is_none() {
-                line("session", &format!("{}, by its signature", opened.id().as_str()));
+                let mark = if is_sealed { "seal" } else { "signature" };
+                line("session", &format!("{}, by its {mark}", opened.id().as_str()));
             }
             line("dict", opened.dict().as_str());
             line("verdict", "valid");
@@ -68,16 +76,36 @@ pub(super) fn explain(
         }
         Err(rejection) => {
             let label = Outcome::Rejected(rejection).label();
-            let reason = reason(rejection, header, payload, keys, policy);
+            let reason = reason(rejection, parts, header, payload, keys, policy);
             line("verdict", &format!("{label}: {reason}"));
             (text, false)
         }
     }
 }
 
-fn parts(token: &[u8]) -> Option<[&str; 3]> {
-    let parts: Vec<&str> = str::from_utf8(token).ok()?.split('.').collect();
-    parts.try_into().ok()
+/// What stands between the dots.
+enum Parts<'a> {
+    Signed { header: &'a str, payload: &'a str },
+    Sealed { header: &'a str, wrapped_key: &'a str, nonce: &'a str, text: &'a str, tag: &'a str },
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a [u8]) -> Option<Self> {
+        let parts: Vec<&str> = str::from_utf8(token).ok()?.split('.').collect();
+        match *parts.as_slice() {
+            [header, payload, _] => Some(Self::Signed { header, payload }),
+            [header, wrapped_key, nonce, text, tag] => {
+                Some(Self::Sealed { header, wrapped_key, nonce, text, tag })
+            }
+            _ => None,
+        }
+    }
+
+    fn header(&self) -> &'a str {
+        match self {
+            Self::Signed { header, .. } | Self::Sealed { header, .. } => header,
+        }
+    }
 }
 
 /// What stands in a part, or what is wrong with it.
@@ -85,11 +113,62 @@ fn part(encoded: &str) -> Result<Dict, String> {
     let json = URL_SAFE_NO_PAD
         .decode(encoded)
         .map_err(|error| format!("is not canonical base64url without padding ({error})"))?;
+    object(json)
+}
+
+fn object(json: Vec<u8>) -> Result<Dict, String> {
     Dict::from_vec(json).map_err(|error| format!("is no object: {error}"))
+}
+
+/// Why a token is malformed.
+fn malformed(
+    parts: Option<Parts<'_>>,
+    header: Option<Result<Dict, String>>,
+    payload: Option<Result<Dict, String>>,
+) -> String {
+    let (Some(parts), Some(header)) = (parts, header) else {
+        return "a token has three parts with a dot between them, or five where it is sealed"
+            .into();
+    };
+    let header = match header {
+        Ok(header) => header,
+        Err(reason) => return format!("the header {reason}"),
+    };
+    if let Some(Err(reason)) = payload {
+        return format!("the payload {reason}");
+    }
+    let has = |member: &str| header.get(&[member]).is_some();
+    match header.get(&["alg"]) {
+        None => return "the header has no alg".into(),
+        Some(alg) if alg.eq_ignore_ascii_case("\"none\"") => return "alg is none".into(),
+        Some(_) => {}
+    }
+    for extension in ["crit", "b64"] {
+        if has(extension) {
+            return format!("the header has a {extension}");
+        }
+    }
+    match parts {
+        Parts::Signed { .. } => "alg or kid is no string, or the signature is not base64url".into(),
+        Parts::Sealed { .. } if has("zip") => "the header has a zip".into(),
+        Parts::Sealed { .. } if !has("enc") => "the header has no enc".into(),
+        Parts::Sealed { wrapped_key, nonce, text, tag, .. } => {
+            let bytes = |part| URL_SAFE_NO_PAD.decode(part).map(|bytes| bytes.len());
+            match (bytes(wrapped_key), bytes(nonce), bytes(text), bytes(tag)) {
+                (Ok(0), Ok(12), Ok(_), Ok(16)) => "alg, enc or kid is no string".into(),
+                (Ok(key), Ok(nonce), Ok(_), Ok(tag)) => format!(
+                    "its parts have {key} bytes of key, {nonce} of nonce and {tag} of tag; \
+                     expected 0, 12 and 16"
+                ),
+                _ => "a part is not canonical base64url without padding".into(),
+            }
+        }
+    }
 }
 
 fn reason(
     rejection: Rejection,
+    parts: Option<Parts<'_>>,
     header: Option<Result<Dict, String>>,
     payload: Option<Result<Dict, String>>,
     keys: &KeyRing,
@@ -100,34 +179,28 @@ fn reason(
         Some(value.to_owned())
     };
     match rejection {
-        Rejection::Malformed => match (&header, &payload) {
-            (None, _) | (_, None) => "a token has three parts with a dot between them".into(),
-            (Some(Err(reason)), _) => format!("the header {reason}"),
-            (_, Some(Err(reason))) => format!("the payload {reason}"),
-            _ => match said(&header, "alg") {
-                None => "the header has no alg".into(),
-                Some(alg) if alg.eq_ignore_ascii_case("\"none\"") => "alg is none".into(),
-                Some(_) if said(&header, "crit").is_some() => "the header has a crit".into(),
-                Some(_) if said(&header, "b64").is_some() => "the header has a b64".into(),
-                Some(_) => "alg or kid is no string, or the signature is not base64url".into(),
-            },
-        },
+        Rejection::Malformed => malformed(parts, header, payload),
         Rejection::UnknownKey => {
             let known: Vec<&str> = keys.iter().map(|(_, key)| key.algorithm().name()).collect();
             let ids: Vec<&str> = keys.iter().filter_map(|(_, key)| key.id()).collect();
             let alg = said(&header, "alg").unwrap_or_default();
+            let enc = said(&header, "enc").map(|enc| format!(", enc {enc}")).unwrap_or_default();
             let kid =
                 said(&header, "kid").map_or_else(|| "no kid".into(), |kid| format!("kid {kid}"));
             format!(
-                "it has alg {alg} and {kid}; the keys are for {} and have the ids [{}]",
+                "it has alg {alg}{enc} and {kid}; the keys are for {} and have the ids [{}]",
                 known.join(", "),
                 ids.join(", ")
             )
         }
-        Rejection::BadSignature => match said(&header, "kid") {
-            Some(kid) => format!("the signature is not that of the key {kid}"),
-            None => "the signature is not that of any key".into(),
-        },
+        Rejection::BadSignature => {
+            let mark =
+                if matches!(parts, Some(Parts::Sealed { .. })) { "seal" } else { "signature" };
+            match said(&header, "kid") {
+                Some(kid) => format!("the {mark} is not that of the key {kid}"),
+                None => format!("the {mark} is not that of any key"),
+            }
+        }
         Rejection::WrongClaim => {
             let has = |claim| said(&payload, claim).unwrap_or_else(|| "none".into());
             let wants = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
@@ -177,7 +250,8 @@ mod tests {
 
     use super::*;
     use crate::cli::token::default_policy;
-    use crate::keys::{Algorithm, Key};
+    use crate::keys::{Algorithm, Key, Nonce};
+    use crate::session::fresh::Fresh;
     use crate::session::lifetime::SessionId;
 
     const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -208,6 +282,86 @@ mod tests {
         }
     }
 
+    fn sealing() -> KeyRing {
+        KeyRing::new(Key::sealing(Some("2027".into()), &[9; 32]).unwrap(), vec![])
+    }
+
+    struct Drawn;
+
+    impl Fresh for Drawn {
+        fn id(&mut self) -> SessionId {
+            SessionId::from_bytes([1; 16])
+        }
+
+        fn nonce(&mut self) -> Option<Nonce> {
+            Some([3; 12])
+        }
+    }
+
+    #[test]
+    fn a_sealed_token_is_told_to_the_holder_of_its_key_alone() {
+        let policy = default_policy().unwrap();
+        let dict = Dict::parse(b"{\"n\":1}").unwrap();
+        let token = session::encode(&dict, &sealing(), &policy, NOW, Drawn).unwrap();
+        let (text, valid) = explain(token.as_bytes(), &sealing(), &policy, NOW);
+        assert!(valid, "{text}");
+        for part in [
+            "header     {\"typ\":\"JWT\",\"alg\":\"dir\",\"enc\":\"A256GCM\",\"kid\":\"2027\"}\n",
+            "seal       opened by key 2027 (A256GCM)\n",
+            "payload    {\"n\":1}\n",
+            ", by its seal\n",
+            "dict       {\"n\":1}\n",
+            "verdict    valid\n",
+        ] {
+            assert!(text.contains(part), "{part}{text}");
+        }
+        let (text, valid) = explain(token.as_bytes(), &keys(), &policy, NOW);
+        assert!(!valid && !text.contains("\"n\""), "{text}");
+        assert!(
+            text.contains(
+                "unknown_key: it has alg \"dir\", enc \"A256GCM\" and kid \"2027\"; the keys are for \
+                 HS256"
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_bad_sealed_token_is_told_exactly_why() {
+        let policy = default_policy().unwrap();
+        let forge = |header: &str, rest: &str| format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
+        let plain = r#"{"alg":"dir","enc":"A256GCM"}"#;
+        let (nonce, tag) = ("A".repeat(16), "A".repeat(22));
+        let good = format!(".{nonce}.AAAA.{tag}");
+        for (token, verdict) in [
+            (forge(plain, &good), "bad_signature: the seal is not that of any key"),
+            (
+                forge(r#"{"alg":"dir","enc":"A256GCM","kid":"2027"}"#, &good),
+                "bad_signature: the seal is not that of the key \"2027\"",
+            ),
+            (
+                forge(r#"{"alg":"dir","enc":"A128GCM"}"#, &good),
+                "unknown_key: it has alg \"dir\", enc \"A128GCM\" and no kid; the keys are for A256GCM",
+            ),
+            (forge(r#"{"alg":"dir"}"#, &good), "malformed: the header has no enc"),
+            (
+                forge(r#"{"alg":"dir","enc":"A256GCM","zip":"DEF"}"#, &good),
+                "malformed: the header has a zip",
+            ),
+            (
+                forge(plain, &format!("AA.{nonce}.AAAA.{tag}")),
+                "malformed: its parts have 1 bytes of key, 12 of nonce and 16 of tag; expected 0, 12",
+            ),
+            (
+                forge(plain, &format!(".{nonce}.AAAA=.{tag}")),
+                "malformed: a part is not canonical base64url",
+            ),
+        ] {
+            let (text, valid) = explain(token.as_bytes(), &sealing(), &policy, NOW);
+            assert!(!valid && text.contains(&format!("verdict    {verdict}")), "{verdict}\n{text}");
+        }
+    }
+
     #[test]
     fn what_a_token_says_does_not_reach_the_terminal_as_it_is() {
         let odd = "\u{7f}\u{9b}2J\u{2028}\u{202e}\u{feff}";
@@ -234,7 +388,7 @@ mod tests {
         };
         let plain = r#"{"alg":"HS256"}"#;
         for (token, verdict) in [
-            ("x".to_owned(), "malformed: a token has three parts with a dot between them"),
+            ("x".to_owned(), "malformed: a token has three parts with a dot between them, or five"),
             ("e30=.e30.e30".into(), "malformed: the header is not canonical base64url"),
             (forge(plain, "[]"), "malformed: the payload is no object: not a JSON object"),
             (forge(r#"{"alg":"none"}"#, "{}"), "malformed: alg is none"),

@@ -4,7 +4,7 @@ use toml::Value;
 
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, word};
-use crate::session::header::{Claim, Encoding, FieldName, HeaderNames};
+use crate::session::header::{Claim, ClaimEncoding, Encoding, FieldName, HeaderNames};
 
 /// Fields that mean something to servers, clients or the sidecar itself. None can carry a session,
 /// and none may fall under the guard, which takes whatever starts with `headers.session` and a
@@ -120,16 +120,61 @@ fn field_name(value: &Value) -> Result<FieldName, String> {
     }
 }
 
-fn claim(name: &str, path: &Value) -> Result<Claim, String> {
+/// The path alone, or a table with the path and how its value is written.
+fn claim(name: &str, value: &Value) -> Result<Claim, String> {
     let field = field_name(&name.into())?;
-    let path = word(path).map_err(|_| "a path into the dict, such as \"user.name\"")?;
+    let Value::Table(table) = value else {
+        let path = dotted_path(value).map_err(|reason| match value {
+            Value::String(_) => reason,
+            _ => format!("{A_PATH}, or a table {A_TABLE}"),
+        })?;
+        return Ok(Claim { field, path, join: None, encoding: ClaimEncoding::Plain });
+    };
+    if let Some(key) = table.keys().find(|key| !["path", "join", "encoding"].contains(&&***key)) {
+        return Err(format!("a table {A_TABLE}; it has nothing named {key:?}"));
+    }
+    let path = match table.get("path") {
+        Some(Value::Array(keys)) => keys.iter().map(word).collect::<Result<Vec<_>, _>>(),
+        Some(path) => dotted_path(path),
+        None => return Err(format!("a table {A_TABLE}: path is missing")),
+    };
+    let path = path.map_err(|expected| format!("as path {expected}"))?;
+    if path.is_empty() {
+        return Err("as path an array of at least one key".into());
+    }
+    let encodings = [("percent", ClaimEncoding::Percent), ("base64url", ClaimEncoding::Base64Url)];
+    let encoding = table.get("encoding").map(choice(&encodings)).transpose();
+    let encoding = encoding.map_err(|expected| format!("as encoding {expected}"))?;
+    let encoding = encoding.unwrap_or_default();
+    let join = table.get("join").map(|join| separator(join, encoding)).transpose();
+    let join = join.map_err(|expected| format!("as join {expected}"))?;
+    Ok(Claim { field, path, join, encoding })
+}
+
+const A_PATH: &str = "a path into the dict, such as \"user.name\"";
+const A_TABLE: &str = "such as { path = \"roles\", join = \",\", encoding = \"percent\" }";
+
+/// `"user.name"`
+pub(super) fn dotted_path(path: &Value) -> Result<Vec<String>, String> {
+    let path = word(path).map_err(|_| A_PATH)?;
     let path: Vec<String> = path.split('.').map(str::to_owned).collect();
     if path.iter().any(String::is_empty) {
-        return Err(
-            "a path into the dict, such as \"user.name\", with a key on each side of a dot".into(),
-        );
+        return Err(format!("{A_PATH}, with a key on each side of a dot"));
     }
-    Ok(Claim { field, path })
+    Ok(path)
+}
+
+/// What can stand between elements, and not be taken for a part of one.
+fn separator(value: &Value, encoding: ClaimEncoding) -> Result<String, String> {
+    let separator = word(value)?;
+    if !separator.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Err("printable ASCII, such as \",\"".into());
+    }
+    let in_encoded = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+    if encoding == ClaimEncoding::Percent && separator.bytes().any(in_encoded) {
+        return Err("something that is not in percent-encoded text, such as \",\"".into());
+    }
+    Ok(separator)
 }
 
 struct Named<'a> {

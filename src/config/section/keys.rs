@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 use crate::config::named_file::file_path;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{alternatives, choice, truth, word};
+use crate::keys::Algorithm;
 use crate::keys::source::{KeySpec, SecretEncoding, Source};
-use crate::keys::{Algorithm, Family};
 
 /// What was made of the `[[keys]]`.
 pub(in crate::config) struct Keys {
@@ -51,7 +51,11 @@ fn key(table: &mut Table<'_, '_>, ids: &mut Vec<(String, Place)>) -> (Read<KeySp
     let sound = algorithm.is_ok() && encoding.is_ok() && allow_weak_secret.is_ok();
     let stand_in = KeySpec {
         id: id.clone().unwrap_or(None),
-        algorithm: algorithm.unwrap_or_default(),
+        algorithm: match algorithm {
+            // How long the secret is cannot be told, and this one would insist on it.
+            Ok(sealing) if sealing.seals() && !(sound && source.is_ok()) => Algorithm::default(),
+            algorithm => algorithm.unwrap_or_default(),
+        },
         source: match &source {
             Ok(Source::Pair { .. }) if algorithm.is_err() => faulty(),
             Ok(source) => source.clone(),
@@ -149,7 +153,7 @@ fn fitting(
 ) -> Read<Source> {
     let Some(algorithm) = algorithm else { return Ok(source) };
     let is_pair = matches!(source, Source::Pair { .. });
-    if is_pair != (algorithm.family() == Family::Hmac) {
+    if is_pair != algorithm.takes_a_secret() {
         return Ok(source);
     }
     let name = algorithm.name();

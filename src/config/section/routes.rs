@@ -2,20 +2,42 @@
 
 use toml::Value;
 
+use super::headers::dotted_path;
+use crate::config::Backend;
 use crate::config::reader::{Place, Read, Table};
-use crate::config::value::{choice, text, truth};
-use crate::routes::{Access, Route, Routes};
+use crate::config::value::{choice, from_text, text, truth};
+use crate::routes::{Access, Methods, Policy, Route, Routes};
+use crate::session::demand::{Demand, Scalar};
 
-/// A route and the place of its `path`.
+/// A route with a backend of its own or without, and the place of its `path`.
 struct Placed {
     route: Route,
+    backend: Option<Backend>,
     path: Place,
 }
 
-pub(in crate::config) fn routes(table: &mut Table<'_, '_>) -> Read<Routes> {
+/// Every route, and the backends that they name, each once: the second and so on of all, where the
+/// first is `backend`.
+pub(in crate::config) fn routes(
+    table: &mut Table<'_, '_>,
+    first: Option<&Backend>,
+) -> Read<(Routes, Vec<Backend>)> {
     let read = table.tables("routes", route)?.unwrap_or_default();
     let (routes, faulty): (Vec<_>, Vec<_>) = read.into_iter().partition(Result::is_ok);
-    let routes: Vec<Placed> = routes.into_iter().flatten().collect();
+    let mut routes: Vec<Placed> = routes.into_iter().flatten().collect();
+    let mut backends = Vec::new();
+    for placed in &mut routes {
+        placed.route.policy.backend = placed.backend.take().map(|backend| {
+            if first == Some(&backend) {
+                return 0;
+            }
+            let known = backends.iter().position(|known| *known == backend);
+            1 + known.unwrap_or_else(|| {
+                backends.push(backend);
+                backends.len() - 1
+            })
+        });
+    }
     let built = Routes::new(routes.iter().map(|placed| placed.route.clone()).collect());
     let built = built.map_err(|faults| {
         table.document().faults(faults.into_iter().filter_map(|(index, message)| {
@@ -26,32 +48,106 @@ pub(in crate::config) fn routes(table: &mut Table<'_, '_>) -> Read<Routes> {
     if let Some(Err(reported)) = faulty.into_iter().next() {
         return Err(reported);
     }
-    Ok(built)
+    Ok((built, backends))
 }
 
 fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
     let path = table.required("path", "a prefix such as path = \"/static/\"", path);
+    let methods = table.optional("methods", methods);
     let session = table.or("session", "on", choice(&[("on", true), ("off", false)]));
-    let require = table.or("require", false, truth);
+    let require = table.or("require", false, require);
     let login = table.optional("login", login_path);
+    let backend = table.optional("backend", from_text);
+    let log = table.or("log", true, truth);
 
-    if let (Ok(false), Ok(true)) = (session, require) {
+    if let (Ok(false), Ok(Some(demands))) = (&session, &require) {
         let place = table.at("require");
-        let message = format!("{} = true does not go with session = \"off\"", place.path());
+        let value = if demands.is_empty() { " = true" } else { "" };
+        let message = format!("{}{value} does not go with session = \"off\"", place.path());
         return Err(table.document().fault(&place, message));
     }
-    if let (Ok(false), Ok(Some(_))) = (require, &login) {
+    if let (Ok(None), Ok(Some(_))) = (&require, &login) {
         let place = table.at("login");
-        let message = format!("{} needs require = true", place.path());
+        let message = format!("{} needs require = true, or require with values", place.path());
         return Err(table.document().consequence(&place, message));
     }
     let login = login?;
     let access = match (session?, require?) {
-        (_, true) => Access::Required { login },
-        (true, false) => Access::Open,
-        (false, false) => Access::Off,
+        (_, Some(demands)) => Access::Required { login, demands },
+        (true, None) => Access::Open,
+        (false, None) => Access::Off,
     };
-    Ok(Placed { route: Route { path: path?, access }, path: table.at("path") })
+    let policy = Policy { access, backend: None, log: log? };
+    let methods = methods?.map_or(Methods::All, Methods::Only);
+    let route = Route { path: path?, methods, policy };
+    Ok(Placed { route, backend: backend?, path: table.at("path") })
+}
+
+/// Names of methods, which are in capitals: RFC 9110 section 9.1.
+fn methods(value: &Value) -> Result<Vec<String>, String> {
+    const EXPECTED: &str = "an array of methods such as \"GET\"";
+    let named = value.as_array().ok_or(EXPECTED)?;
+    let method = |value: &Value| match value.as_str() {
+        Some("TRACE" | "TRACK" | "CONNECT") => {
+            Err("methods that are passed on, and not TRACE, TRACK or CONNECT".to_owned())
+        }
+        Some(name) if is_method(name) => Ok(name.to_owned()),
+        _ => Err(format!("{EXPECTED}, in capitals")),
+    };
+    let methods: Vec<String> = named.iter().map(method).collect::<Result<_, _>>()?;
+    if methods.is_empty() {
+        return Err(format!("{EXPECTED}, at least one; remove the key for all methods"));
+    }
+    Ok(methods)
+}
+
+fn is_method(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    name.bytes().next().is_some_and(|byte| byte.is_ascii_uppercase()) && name.bytes().all(fits)
+}
+
+/// None: no session is required. Otherwise what it must have in it.
+fn require(value: &Value) -> Result<Option<Vec<Demand>>, String> {
+    const EXPECTED: &str =
+        "true, false, or a table such as { \"user.role\" = [\"admin\", \"owner\"] }";
+    match value {
+        Value::Boolean(required) => Ok(required.then(Vec::new)),
+        Value::Table(table) if table.is_empty() => Err(EXPECTED.into()),
+        Value::Table(table) => {
+            let demand = |(path, values): (&String, &Value)| {
+                let told = |expected: String| format!("for {path:?} {expected}");
+                let values = wanted(values).map_err(told)?;
+                let path = dotted_path(&path.as_str().into()).map_err(told)?;
+                Ok(Demand { path, values })
+            };
+            table.iter().map(demand).collect::<Result<_, _>>().map(Some)
+        }
+        _ => Err(EXPECTED.into()),
+    }
+}
+
+/// One value, or several of which one will do.
+fn wanted(value: &Value) -> Result<Vec<Scalar>, String> {
+    match value {
+        Value::Array(values) if values.is_empty() => Err("at least one value".into()),
+        Value::Array(values) => values.iter().map(scalar).collect(),
+        Value::Table(_) => {
+            Err("a value or an array of them; a path with dots stands in quotes, as in \
+                 \"user.role\""
+                .into())
+        }
+        value => Ok(vec![scalar(value)?]),
+    }
+}
+
+fn scalar(value: &Value) -> Result<Scalar, String> {
+    match value {
+        Value::String(text) => Ok(Scalar::Text(text.clone())),
+        Value::Boolean(truth) => Ok(Scalar::Truth(*truth)),
+        Value::Integer(number) => Ok(Scalar::Number(number.to_string())),
+        Value::Float(number) if number.is_finite() => Ok(Scalar::Number(number.to_string())),
+        _ => Err("strings, numbers and booleans only".into()),
+    }
 }
 
 fn path(value: &Value) -> Result<String, String> {

@@ -148,6 +148,38 @@ fn each_bad_value_is_named_with_what_was_expected() {
             r#"5: headers.claims."X User" = "a": expected a header name, but it contains ' '"#,
         ),
         (
+            "[headers.claims]\nX-User = 1",
+            r#"5: headers.claims.X-User = 1: expected a path into the dict, such as "user.name", or a table such as { path = "roles", join = ",", encoding = "percent" }"#,
+        ),
+        (
+            "[headers.claims]\nX-User = { join = ',' }",
+            r#"5: headers.claims.X-User = {…}: expected a table such as { path = "roles", join = ",", encoding = "percent" }: path is missing"#,
+        ),
+        (
+            "[headers.claims.X-User]\npath = 'a'\njoined = ','",
+            r#"4: headers.claims.X-User = {…}: expected a table such as { path = "roles", join = ",", encoding = "percent" }; it has nothing named "joined""#,
+        ),
+        (
+            "[headers.claims]\nX-User = { path = [] }",
+            "5: headers.claims.X-User = {…}: expected as path an array of at least one key",
+        ),
+        (
+            "[headers.claims]\nX-User = { path = ['a', 1] }",
+            "5: headers.claims.X-User = {…}: expected as path a string",
+        ),
+        (
+            "[headers.claims]\nX-User = { path = 'a', encoding = 'utf8' }",
+            r#"5: headers.claims.X-User = {…}: expected as encoding "percent" or "base64url""#,
+        ),
+        (
+            "[headers.claims]\nX-User = { path = 'a', join = '–' }",
+            r#"5: headers.claims.X-User = {…}: expected as join printable ASCII, such as ",""#,
+        ),
+        (
+            "[headers.claims]\nX-User = { path = 'a', join = '-', encoding = 'percent' }",
+            r#"5: headers.claims.X-User = {…}: expected as join something that is not in percent-encoded text, such as ",""#,
+        ),
+        (
             "[[routes]]\nsession = 'off'",
             r#"4: routes[1].path is missing: expected a prefix such as path = "/static/""#,
         ),
@@ -163,6 +195,98 @@ fn each_bad_value_is_named_with_what_was_expected() {
         (
             "[routes]\npath = '/'",
             "4: routes: expected a table for each, [[routes]] in two brackets",
+        ),
+    ]);
+}
+
+#[test]
+fn what_a_route_cannot_say_is_named_with_what_it_can() {
+    each_has_one_fault(&[
+        (
+            r#"[[routes]]
+path = '/a'
+require = 1"#,
+            r#"6: routes[1].require = 1: expected true, false, or a table such as { "user.role" = ["admin", "owner"] }"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+require = {}"#,
+            r#"6: routes[1].require = {…}: expected true, false, or a table such as { "user.role" = ["admin", "owner"] }"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+require = { 'a..b' = 1 }"#,
+            r#"6: routes[1].require = {…}: expected for "a..b" a path into the dict, such as "user.name", with a key on each side of a dot"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+require = { a = [] }"#,
+            r#"6: routes[1].require = {…}: expected for "a" at least one value"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+require = { a = [[1]] }"#,
+            r#"6: routes[1].require = {…}: expected for "a" strings, numbers and booleans only"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+require = { a = nan }"#,
+            r#"6: routes[1].require = {…}: expected for "a" strings, numbers and booleans only"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+require = { user.role = 'admin' }"#,
+            r#"6: routes[1].require = {…}: expected for "user" a value or an array of them; a path with dots stands in quotes, as in "user.role""#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+methods = 'GET'"#,
+            r#"6: routes[1].methods = "GET": expected an array of methods such as "GET""#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+methods = []"#,
+            r#"6: routes[1].methods = […]: expected an array of methods such as "GET", at least one; remove the key for all methods"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+methods = ['get']"#,
+            r#"6: routes[1].methods = […]: expected an array of methods such as "GET", in capitals"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+methods = ['TRACE']"#,
+            r#"6: routes[1].methods = […]: expected methods that are passed on, and not TRACE, TRACK or CONNECT"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+backend = 'http://me@new'"#,
+            r#"6: routes[1].backend = "http://…@new": expected a URL without user or password"#,
+        ),
+        (
+            r#"[[routes]]
+path = '/a'
+log = 'no'"#,
+            r#"6: routes[1].log = "no": expected true or false, without quotes"#,
+        ),
+        (
+            "[[routes]]\npath = '/'\nsession = 'off'\nrequire = { a = 1 }",
+            r#"7: routes[1].require does not go with session = "off""#,
+        ),
+        (
+            "[[routes]]\npath = '/a'\nmethods = ['GET']\n[[routes]]\npath = '/a/'\nmethods = ['PUT', 'GET']",
+            r#"8: routes[2].path: "/a/" is a route for GET already: one [[routes]] for each path and method"#,
         ),
     ]);
 }
@@ -207,7 +331,10 @@ fn keys_that_do_not_go_together_are_refused() {
             "[[routes]]\npath = '/'\nsession = 'off'\nrequire = true",
             r#"7: routes[1].require = true does not go with session = "off""#,
         ),
-        ("[[routes]]\npath = '/a'\nlogin = '/l'", "6: routes[1].login needs require = true"),
+        (
+            "[[routes]]\npath = '/a'\nlogin = '/l'",
+            "6: routes[1].login needs require = true, or require with values",
+        ),
         (
             "[admin]\nlisten = 'unix:/a'\n[log]\nlevel = 'on'",
             r#"7: log.level = "on": expected "off", "error", "warn", "info", "debug" or "trace""#,
@@ -279,7 +406,7 @@ fn each_key_has_one_secret_and_an_id_of_its_own() {
         ),
         (
             "[[keys]]\nsecret_env = 'A'\nalgorithm = 'hs256'",
-            r#"5: keys[1].algorithm = "hs256": expected "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384" or "EdDSA""#,
+            r#"5: keys[1].algorithm = "hs256": expected "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA" or "A256GCM""#,
         ),
         (
             "[[keys]]\nsecret_env = 'A'\nalgorithm = 'ES256'",
@@ -288,6 +415,10 @@ fn each_key_has_one_secret_and_an_id_of_its_own() {
         (
             "[[keys]]\npublic_key_file = 'A'",
             r#"3: keys[1].algorithm = "HS256" takes a secret: expected secret_file in place of a key pair"#,
+        ),
+        (
+            "[[keys]]\npublic_key_file = 'A'\nalgorithm = 'A256GCM'",
+            r#"5: keys[1].algorithm = "A256GCM" takes a secret: expected secret_file in place of a key pair"#,
         ),
         (
             "[[keys]]\nsecret_env = 'A'\nid = 'a'\n[[keys]]\nsecret_env = 'B'\nid = 'a'",

@@ -184,6 +184,34 @@ fn a_secret_shorter_than_the_hash_is_refused_unless_allowed() {
 }
 
 #[test]
+fn a_secret_that_seals_has_exactly_the_bytes_of_the_cipher() {
+    let of = |text: &str, encoding, allow_weak_secret| {
+        let spec = inline(text);
+        let spec = KeySpec { algorithm: Algorithm::A256Gcm, encoding, allow_weak_secret, ..spec };
+        load(&[spec], Path::new(CONFIG)).map_err(|faults| faults[0].message.clone())
+    };
+    let (utf8, base64, hex) = (SecretEncoding::Utf8, SecretEncoding::Base64, SecretEncoding::Hex);
+    let encoded = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+    assert!(of(SECRET, utf8, false).is_ok());
+    assert!(of(encoded, base64, false).is_ok());
+    assert!(of(&"0a".repeat(32), hex, false).is_ok());
+    for (text, encoding, bytes) in [
+        (&SECRET[1..], utf8, 31),
+        ("0123456789abcdef0123456789abcdef0", utf8, 33),
+        ("AQEB", base64, 3),
+    ] {
+        for allow_weak_secret in [false, true] {
+            let reason = of(text, encoding, allow_weak_secret).unwrap_err();
+            let expected =
+                format!("has {bytes} bytes, but A256GCM needs exactly 32: make a secret with");
+            assert!(reason.contains(&expected), "{reason}");
+        }
+    }
+    let reason = of(encoded, utf8, false).unwrap_err();
+    assert!(reason.ends_with("it is base64: set secret_encoding = \"base64\""), "{reason}");
+}
+
+#[test]
 fn every_fault_is_found() {
     let messages = messages(&[
         with_id("a", inline("short-one")),

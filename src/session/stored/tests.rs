@@ -34,12 +34,13 @@ fn dict(json: &str) -> Dict {
 struct Source(u8);
 
 impl Source {
-    fn draw(&mut self) -> Result<Fresh, Broken> {
+    fn draw(&mut self) -> Result<Randomness, Broken> {
         self.0 += 1;
-        Ok(Fresh {
+        Ok(Randomness {
             id: SessionId::from_bytes([self.0; 16]),
             key: SessionKey::from_bytes([self.0; 32]),
             nonce: [self.0; 12],
+            seal: [self.0; 12],
         })
     }
 }

@@ -87,9 +87,9 @@ fn a_subject_is_one_however_it_is_typed() {
     assert_eq!(seven, Some(SubjectHash::of_text(b"7")));
     assert_ne!(seven, of(r#"{"user":{"id":8}}"#));
     assert_eq!(of("{}"), None);
-    // sha256("cloakroom:7"), the first half.
+    // sha256("cloakroom subject\07"), the first half.
     let hex: String = seven.unwrap().as_bytes().iter().map(|b| format!("{b:02x}")).collect();
-    assert_eq!(hex, "5b36ae6dde7640564d9cd1f1c4b35ca2");
+    assert_eq!(hex, "115074f6f92d0e6fa7f883788fd145fb");
 }
 
 proptest! {

@@ -1,0 +1,74 @@
+//! Sealed tokens: `header..nonce.ciphertext.tag`, under a key that is used as it is (`dir`).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::{Candidates, Fault, Form, Read};
+use crate::keys::{Key, KeyRing, Kind, NONCE_BYTES, Nonce, TAG_BYTES};
+
+/// None where the crypto library fails, which it does not for what fits into a cookie.
+pub(super) fn seal(kind: Kind, payload: &str, key: &Key, nonce: Nonce) -> Option<String> {
+    let header = key.header_of(kind);
+    // Sealed where it lies, so that no copy of the text is left behind.
+    let mut text = payload.as_bytes().to_vec();
+    let tag = key.seal(nonce, header.as_bytes(), &mut text)?;
+    let around = header.len() + "..".len() + 16 + ".".len() + ".".len() + 22;
+    let mut token = String::with_capacity(around + (text.len() * 4).div_ceil(3));
+    token.push_str(header);
+    // Nothing between these two: the key is not wrapped.
+    token.push_str("..");
+    URL_SAFE_NO_PAD.encode_string(nonce, &mut token);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(&text, &mut token);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(tag, &mut token);
+    Some(token)
+}
+
+/// `between` is what is between the first dot and the last one.
+pub(super) fn open(header: &str, between: &str, tag: &str, ring: &KeyRing) -> Result<Read, Fault> {
+    let (wrapped_key, rest) = between.split_once('.').ok_or(Fault::Malformed)?;
+    let (nonce, text) = rest.split_once('.').ok_or(Fault::Malformed)?;
+    let candidates = match Candidates::of(header, Form::Sealed, ring) {
+        // What is no base64url is no token of any algorithm.
+        Err(Fault::UnknownKey)
+            if [wrapped_key, nonce, text, tag].iter().any(|part| decode(part).is_err()) =>
+        {
+            return Err(Fault::Malformed);
+        }
+        candidates => candidates?,
+    };
+    if !wrapped_key.is_empty() {
+        return Err(Fault::Malformed);
+    }
+    let nonce = exactly::<NONCE_BYTES>(nonce)?;
+    let tag = exactly::<TAG_BYTES>(tag)?;
+    let mut payload = decode(text)?;
+    let mut is_spoilt = false;
+    for (index, key) in candidates.among(ring) {
+        if is_spoilt {
+            payload.clear();
+            URL_SAFE_NO_PAD.decode_vec(text, &mut payload).map_err(|_| Fault::Malformed)?;
+        }
+        if key.open(nonce, header.as_bytes(), &tag, &mut payload) {
+            return Ok(Read { payload, kind: candidates.kind, key: index, mark: tag });
+        }
+        // The library leaves nothing of what it could not open.
+        is_spoilt = true;
+    }
+    Err(candidates.none_fits())
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, Fault> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| Fault::Malformed)
+}
+
+/// So many bytes, without an allocation.
+fn exactly<const BYTES: usize>(part: &str) -> Result<[u8; BYTES], Fault> {
+    // base64 asks for room in whole groups.
+    let mut bytes = [0; TAG_BYTES + 2];
+    match URL_SAFE_NO_PAD.decode_slice(part, &mut bytes) {
+        Ok(length) if length == BYTES => bytes.first_chunk().copied().ok_or(Fault::Malformed),
+        _ => Err(Fault::Malformed),
+    }
+}

@@ -1,0 +1,130 @@
+//! What holds for a request: that of the strictest of its readings, and of all that require a
+//! session.
+
+use super::{Access, Level, Policy};
+use crate::session::demand::Demand;
+use crate::session::dict::Dict;
+
+/// What the routes say of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// That of the documented reading.
+    policy: &'a Policy,
+    level: Level,
+    login: Option<&'a str>,
+    demands: &'a [Demand],
+    /// Those of other readings.
+    further: Vec<&'a [Demand]>,
+    log: bool,
+}
+
+impl<'a> Found<'a> {
+    pub(super) fn of(policy: &'a Policy) -> Self {
+        let mut found = Self {
+            policy,
+            level: Level::Off,
+            login: None,
+            demands: &[],
+            further: Vec::new(),
+            log: policy.log,
+        };
+        found.meet(&policy.access);
+        found
+    }
+
+    /// Another reading falls under this.
+    pub(super) fn take(&mut self, policy: &'a Policy) {
+        self.log |= policy.log;
+        self.meet(&policy.access);
+    }
+
+    /// This holds as well.
+    pub(super) fn meet(&mut self, access: &'a Access) {
+        if let Access::Required { login, demands } = access {
+            if self.level < Level::Required {
+                self.login = login.as_deref();
+            }
+            self.demand(demands);
+        }
+        self.level = self.level.max(access.level());
+    }
+
+    /// All that holds for another reading of the method holds as well.
+    pub(super) fn join(&mut self, other: Self) {
+        self.log |= other.log;
+        if self.level < other.level {
+            (self.level, self.login) = (other.level, other.login);
+        }
+        self.demand(other.demands);
+        for demands in other.further {
+            self.demand(demands);
+        }
+    }
+
+    fn demand(&mut self, demands: &'a [Demand]) {
+        if self.demands.is_empty() {
+            self.demands = demands;
+        } else if !demands.is_empty() && self.demands != demands && !self.further.contains(&demands)
+        {
+            self.further.push(demands);
+        }
+    }
+
+    pub(super) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Whether the sidecar has anything to say of sessions here.
+    #[must_use]
+    pub fn has_session(&self) -> bool {
+        self.level > Level::Off
+    }
+
+    /// Whether no request without a session may go on.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.level == Level::Required
+    }
+
+    /// Where navigations without a session are sent.
+    #[must_use]
+    pub fn login(&self) -> Option<&'a str> {
+        self.login
+    }
+
+    /// Whether a session of this dict may go on: all that is demanded is met.
+    #[must_use]
+    pub fn admits(&self, dict: &Dict) -> bool {
+        let further = self.further.iter().copied().flatten();
+        self.demands.iter().chain(further).all(|demand| demand.is_met(dict))
+    }
+
+    /// The app that the request goes to, as a number in [`crate::config::Config::backends`].
+    #[must_use]
+    pub fn backend(&self) -> usize {
+        self.policy.backend.unwrap_or(0)
+    }
+
+    /// Whether the request has an access line: unless each of its readings goes without.
+    #[must_use]
+    pub fn is_logged(&self) -> bool {
+        self.log
+    }
+
+    /// Everything that is demanded, for tests.
+    #[cfg(test)]
+    pub(super) fn access(&self) -> Access {
+        match self.level {
+            Level::Off => Access::Off,
+            Level::Open => Access::Open,
+            Level::Required => Access::Required {
+                login: self.login.map(str::to_owned),
+                demands: [self.demands]
+                    .iter()
+                    .chain(&self.further)
+                    .flat_map(|all| all.to_vec())
+                    .collect(),
+            },
+        }
+    }
+}

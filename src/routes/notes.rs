@@ -1,0 +1,43 @@
+//! What an operator should know of routes that nevertheless work.
+
+use super::prefix::parse;
+use super::{Level, Methods, Route};
+
+/// What does not follow from one route alone, and may surprise.
+pub(super) fn of(routes: &[Route]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let has = |route: &Route, method: &str| match &route.methods {
+        Methods::All => true,
+        Methods::Only(methods) => methods.iter().any(|named| named == method),
+    };
+    for route in routes {
+        let is_guard = route.policy.access.level() == Level::Required;
+        let is_covered = || {
+            let mut others = routes.iter().filter(|other| other.path == route.path);
+            others.any(|other| has(other, "HEAD"))
+        };
+        if is_guard && has(route, "GET") && !has(route, "HEAD") && !is_covered() {
+            notes.push(format!(
+                "{:?} requires a session for GET and not for HEAD, which apps answer likewise: add \
+                 HEAD to its methods",
+                route.path
+            ));
+        }
+        if route.policy.backend.is_some() {
+            continue;
+        }
+        let Ok(path) = parse(&route.path) else { continue };
+        let is_above = |above: &&Route| {
+            above.policy.backend.is_some_and(|backend| backend > 0)
+                && parse(&above.path).is_ok_and(|above| path.starts_with(&above))
+        };
+        if let Some(above) = routes.iter().find(is_above) {
+            notes.push(format!(
+                "{:?} lies below {:?}, which has a backend of its own, and goes to the first \
+                 backend all the same: routes inherit nothing; name the backend that is meant",
+                route.path, above.path
+            ));
+        }
+    }
+    notes
+}

@@ -1,0 +1,153 @@
+//! Routes by their segments.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::reading::fold_case;
+use super::{Access, Methods, Policy};
+
+/// A segment, the routes that end with it, and what lies below it.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Node {
+    /// One element for each path; in lower case, several may become one.
+    stops: Vec<Stop>,
+    children: BTreeMap<Box<[u8]>, Node>,
+}
+
+/// The routes of one path, by their methods.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+struct Stop {
+    path: Vec<Box<[u8]>>,
+    routes: Vec<Scoped>,
+}
+
+/// What holds for some methods, or for all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scoped {
+    pub(super) methods: Methods,
+    pub(super) policy: Policy,
+}
+
+impl Node {
+    /// Sorts a route in. The error is what the path is already.
+    pub(super) fn insert(
+        &mut self,
+        segments: Vec<Box<[u8]>>,
+        scoped: Scoped,
+    ) -> Result<(), String> {
+        let node = segments
+            .iter()
+            .fold(self, |node, segment| node.children.entry(segment.clone()).or_default());
+        match node.stops.first_mut() {
+            Some(stop) => stop.insert(scoped),
+            None => {
+                node.stops.push(Stop { path: segments, routes: vec![scoped] });
+                Ok(())
+            }
+        }
+    }
+
+    /// The same in lower case.
+    pub(super) fn fold_into(&self, folded: &mut Self) {
+        folded.stops.extend(self.stops.iter().cloned());
+        for (segment, child) in &self.children {
+            child.fold_into(folded.children.entry(fold_case(segment).into()).or_default());
+        }
+    }
+
+    pub(super) fn is_leaf(&self) -> bool {
+        self.children.is_empty()
+    }
+
+    /// What the longest prefix says that is for the method. Not for the tree in lower case.
+    pub(super) fn find<'a, 'p>(
+        &'a self,
+        method: &str,
+        segments: impl Iterator<Item = &'p [u8]>,
+    ) -> Option<&'a Policy> {
+        self.trail(segments).filter_map(|node| node.stops.first()?.policy(method)).last()
+    }
+
+    /// The same in the tree in lower case, for each spelling of the prefix: a route stands in for
+    /// those above it only if it is spelled as they are.
+    pub(super) fn find_each<'a, 'p>(
+        &'a self,
+        method: &str,
+        segments: impl Iterator<Item = &'p [u8]>,
+    ) -> impl Iterator<Item = &'a Policy> {
+        let mut found: Vec<(&Stop, &Policy)> = Vec::new();
+        for stop in self.trail(segments).flat_map(|node| &node.stops) {
+            if let Some(policy) = stop.policy(method) {
+                found.retain(|(above, _)| !stop.path.starts_with(&above.path));
+                found.push((stop, policy));
+            }
+        }
+        found.into_iter().map(|(_, policy)| policy)
+    }
+
+    /// The nodes of a path, as far as there are any.
+    fn trail<'a, 'p>(
+        &'a self,
+        segments: impl Iterator<Item = &'p [u8]>,
+    ) -> impl Iterator<Item = &'a Self> {
+        let mut node = self;
+        let below = segments.map_while(move |segment| {
+            node = node.children.get(segment)?;
+            Some(node)
+        });
+        std::iter::once(self).chain(below)
+    }
+
+    pub(super) fn collect_logins<'a>(&'a self, logins: &mut BTreeSet<&'a str>) {
+        for scoped in self.stops.iter().flat_map(|stop| &stop.routes) {
+            if let Access::Required { login: Some(login), .. } = &scoped.policy.access {
+                logins.insert(login);
+            }
+        }
+        for child in self.children.values() {
+            child.collect_logins(logins);
+        }
+    }
+}
+
+impl Stop {
+    fn insert(&mut self, scoped: Scoped) -> Result<(), String> {
+        for there in &self.routes {
+            match (&there.methods, &scoped.methods) {
+                (Methods::All, Methods::All) => {
+                    return Err("is a route already: one [[routes]] for each path".into());
+                }
+                (Methods::Only(there), Methods::Only(these)) => {
+                    if let Some(method) = these.iter().find(|method| there.contains(method)) {
+                        return Err(format!(
+                            "is a route for {method} already: one [[routes]] for each path and method"
+                        ));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.routes.push(scoped);
+        Ok(())
+    }
+
+    /// The route that names the method, or else the one that names none.
+    fn policy(&self, method: &str) -> Option<&Policy> {
+        let named = self.routes.iter().find(|scoped| scoped.names(method));
+        let found = named.or_else(|| self.routes.iter().find(|it| it.methods == Methods::All));
+        found.map(|scoped| &scoped.policy)
+    }
+}
+
+impl Scoped {
+    fn names(&self, method: &str) -> bool {
+        match &self.methods {
+            Methods::All => false,
+            Methods::Only(methods) => methods.iter().any(|named| named == method),
+        }
+    }
+
+    /// Whether there are requests of this method that it is for.
+    pub(super) fn is_for(&self, method: &str) -> bool {
+        self.methods == Methods::All || self.names(method)
+    }
+}
