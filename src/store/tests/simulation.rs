@@ -16,7 +16,7 @@ use crate::keys::{Algorithm, Key, KeyRing};
 use crate::session::cookie::{self, CookieAttributes, CookieName, CookieParts};
 use crate::session::dict::Dict;
 use crate::session::directive::{Directive, Save};
-use crate::session::stored::{self, Fresh, Issuer, Plan, Retry, Settled, Write};
+use crate::session::stored::{self, Issuer, Plan, Randomness, Retry, Settled, Write};
 use crate::session::{CookieAction, Holds, OnConflict, Opened, Outcome, Policy, open};
 use crate::store::record::SessionKey;
 use model::{Content, Members, Model};
@@ -132,12 +132,13 @@ struct World<'a> {
     seen: &'a RefCell<Seen>,
 }
 
-fn fresh() -> Result<Fresh, crate::session::directive::Broken> {
-    let (mut id, mut key, mut nonce) = ([0; 16], [0; 32], [0; 12]);
-    for bytes in [id.as_mut_slice(), &mut key, &mut nonce] {
+fn fresh() -> Result<Randomness, crate::session::directive::Broken> {
+    let (mut id, mut key, mut nonce, mut seal) = ([0; 16], [0; 32], [0; 12], [0; 12]);
+    for bytes in [id.as_mut_slice(), &mut key, &mut nonce, &mut seal] {
         getrandom::fill(bytes).unwrap();
     }
-    Ok(Fresh { id: SessionId::from_bytes(id), key: SessionKey::from_bytes(key), nonce })
+    let (id, key) = (SessionId::from_bytes(id), SessionKey::from_bytes(key));
+    Ok(Randomness { id, key, nonce, seal })
 }
 
 fn parsed(members: &Members) -> Dict {
