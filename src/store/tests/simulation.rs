@@ -24,7 +24,7 @@ use model::{Content, Members, Model};
 mod model;
 
 /// How many schedules are played for each setting of `session.on_conflict`.
-const SCHEDULES: u32 = 120;
+const SCHEDULES: u32 = 80;
 
 /// A request that takes longer is given up: that is less than an old id leads to the new one.
 const PATIENCE: Duration = Duration::from_secs(40);
