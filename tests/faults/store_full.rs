@@ -37,7 +37,7 @@ fn dict(number: usize) -> String {
 }
 
 fn save(sidecar: &Sidecar, number: usize) -> Message {
-    sidecar.send(&Request::get("/").with("Answer-X-Session-Save", &dict(number)))
+    sidecar.send(&Request::get("/").with("Answer-X-Session-Save", dict(number)))
 }
 
 fn seen(sidecar: &Sidecar, ticket: &str) -> String {
