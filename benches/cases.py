@@ -1,6 +1,8 @@
 """What is asked of a proxy when it is measured: one secret, the dicts, the headers of a browser and
 what the app answers. Shared by benches/instructions and benches/compare."""
 
+import json
+
 SECRET = "0123456789abcdef0123456789abcdef"
 
 SMALL = {"n": 1, "user": "al"}
@@ -13,6 +15,7 @@ LARGE = {f"key{number}": "v" * 34 for number in range(44)}
 ANSWERS = {
     "/save": ("X-Session-Save", '{"user":"alice","roles":["admin","editor"],"n":12345}'),
     "/merge": ("X-Session-Merge", '{"n":12346}'),
+    "/middle": ("X-Session-Save", json.dumps(MIDDLE)),
 }
 
 BROWSER = [

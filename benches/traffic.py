@@ -86,6 +86,39 @@ def cases(encode):
     }
 
 
+def stored_cases(ticket):
+    """Those with a session in a store."""
+    return {
+        "store, read of 200 B": request(cookie=f"session={ticket}"),
+        "store, save": request("/save", cookie=f"session={ticket}"),
+    }
+
+
+def with_store(text, file):
+    """The same configuration with a store."""
+    return f'{text}[store]\nurl = "file:{file}"\ntimeout = "60s"\n[session]\nttl = "30d"\n'
+
+
+def ticket(sidecar, config, port):
+    """That of a session of 200 B, which stays in the store when the sidecar has ended."""
+    process = subprocess.Popen([sidecar, "run", "--config", config], stderr=subprocess.DEVNULL)
+    try:
+        for attempt in range(200):
+            try:
+                with socket.create_connection(("127.0.0.1", port)) as connection:
+                    connection.sendall(request("/middle"))
+                    head = connection.recv(65536).decode()
+                return re.search(r"set-cookie: session=([^;]+)", head, re.I)[1]
+            except OSError:
+                if process.poll() is not None:
+                    raise
+                threading.Event().wait(0.05)
+        raise SystemExit("the sidecar does not start")
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
 def talk(port, message, count):
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.settimeout(60)

@@ -22,13 +22,15 @@ struct Fields<'a> {
     merge: Vec<&'a [u8]>,
     max_age: Vec<&'a [u8]>,
     delete: Vec<&'a [u8]>,
+    renew: Vec<&'a [u8]>,
 }
 
 /// What can be carried out is carried out and comes back; what cannot says why, without the data.
 pub fn directive(data: &[u8]) {
     let [flags, bits, text @ ..] = data else { return };
     let encoding = if flags & 1 == 0 { Encoding::Json } else { Encoding::Base64Url };
-    let policy = policy(*bits);
+    let mut policy = policy(*bits);
+    policy.subject = (flags & 4 != 0).then(|| vec!["s".into()]);
     let mut control = Control::default();
     let mut fields = Fields::default();
     for line in text.split(|&byte| byte == b'\n').take(16) {
@@ -50,6 +52,10 @@ pub fn directive(data: &[u8]) {
                 control.delete.add(value);
                 &mut fields.delete
             }
+            b'r' => {
+                control.renew.add(value);
+                &mut fields.renew
+            }
             _ => continue,
         };
         list.push(value.trim_ascii());
@@ -61,19 +67,34 @@ pub fn directive(data: &[u8]) {
     // A request with a session or without one.
     let opened = if flags & 2 == 0 { nobody(&policy) } else { somebody(&policy) };
     let before = opened.token().map(|token| token.dict().as_str().to_owned());
+    let known_as = opened.token().and_then(|token| token.managed().map(|_| token.id().clone()));
     let wanted = directive.clone();
     let fresh_id = || SessionId::from_bytes([7; 16]);
     let action = session::close(&opened, directive, &RING, &policy, NOW, fresh_id);
     match (wanted, action) {
-        (Directive::Keep, Ok(CookieAction::Keep)) => {}
+        // Without a store nobody knows of other sessions.
+        (Directive::Keep | Directive::EndOthers, Ok(CookieAction::Keep)) => {}
+        // There is nothing to go on with under another id.
+        (Directive::Save(Save { dict: None, patch: None, .. }), Ok(CookieAction::Keep)) => {
+            assert_eq!(before, None);
+        }
         (Directive::Delete { .. }, Ok(CookieAction::Expire { set_cookie, session })) => {
             assert_eq!(set_cookie, policy.cookie.expire(Transport::Clear));
             assert_eq!(session.is_some(), before.is_some());
         }
         (Directive::Save(save), Ok(CookieAction::Issue(issued))) => {
-            let kind = if save.dict.is_some() { IssueKind::Saved } else { IssueKind::Merged };
+            let kind = match (&save.dict, &save.patch) {
+                (Some(_), _) => IssueKind::Saved,
+                (None, Some(_)) => IssueKind::Merged,
+                (None, None) => IssueKind::Renewed,
+            };
             assert_eq!(issued.kind, kind);
             let dict = reopened(&issued, &policy);
+            if let (Some(before), Some(after)) = (known_as, &issued.session) {
+                let goes_on = before == *after;
+                assert_eq!(issued.renewed, !goes_on);
+                assert!(!goes_on || !save.renew, "asked for another id");
+            }
             json::sound(&dict);
             check_dict(&dict, &save, before.as_deref().unwrap_or("{}"));
         }
@@ -88,11 +109,24 @@ pub fn directive(data: &[u8]) {
 
 /// What the fields ask for, by the words of the documentation.
 fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
-    let is_no = |value: &&&[u8]| {
+    let is_no = |value: &&[u8]| {
         ["", "0", "false", "no", "off"].iter().any(|no| value.eq_ignore_ascii_case(no.as_bytes()))
     };
-    let noes = fields.delete.iter().filter(is_no).count();
-    let yeses = fields.delete.len() - noes;
+    let mut deletes: Vec<&str> = fields
+        .delete
+        .iter()
+        .map(|value| match value.to_ascii_lowercase() {
+            _ if is_no(&value) => "none",
+            word if word == b"all" => "all",
+            word if word == b"others" => "others",
+            _ => "this",
+        })
+        .collect();
+    deletes.sort_unstable();
+    deletes.dedup();
+    let others = deletes == ["others"];
+    let ends = deletes == ["this"] || deletes == ["all"];
+    let renews = !fields.renew.iter().all(|value| is_no(&value));
     let saves = !fields.save.is_empty() || !fields.merge.is_empty();
     let differ = |values: &[&[u8]]| values.windows(2).any(|pair| pair[0] != pair[1]);
     let mut broken = false;
@@ -112,13 +146,17 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
     let is_number = |value: &&[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     broken |= differ(&fields.max_age) || !fields.max_age.iter().all(is_number);
 
+    let writes = saves || renews;
     match directive {
-        Directive::Delete { beside_a_save, .. } => {
-            assert!(yeses > 0 && noes == 0 && *beside_a_save == saves, "a delete");
+        Directive::Delete { all, beside_a_save } => {
+            assert!(ends && *beside_a_save == saves, "a delete");
+            assert_eq!(*all, deletes == ["all"]);
         }
-        Directive::Keep => assert!(yeses == 0 && !saves, "nothing asked for"),
+        Directive::Keep => assert!(!writes && !others && !ends, "nothing asked for"),
+        Directive::EndOthers => assert!(!writes && others, "the end of others"),
         Directive::Save(save) => {
-            assert!(yeses == 0 && saves && !broken, "a save");
+            assert!(writes && !ends && deletes.len() < 2 && !broken, "a save");
+            assert_eq!((save.renew, save.others), (renews, others));
             assert_eq!(save.dict.is_some(), !fields.save.is_empty());
             assert_eq!(save.patch.is_some(), !fields.merge.is_empty());
             let max_age = fields.max_age.first().map(|digits| {
@@ -128,8 +166,10 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
             });
             assert_eq!(save.max_age, max_age);
         }
-        Directive::Broken(_) if yeses > 0 => assert!(noes > 0, "a delete comes first"),
-        Directive::Broken(_) => assert!(saves && broken, "nothing is broken"),
+        Directive::Broken(_) if ends => panic!("a delete comes first"),
+        Directive::Broken(_) => {
+            assert!(deletes.len() > 1 || (writes && broken), "nothing is broken");
+        }
     }
 }
 

@@ -11,22 +11,25 @@ mod json;
 mod keys;
 mod open_close;
 mod policy;
+mod stored;
 mod token;
 
 pub use config::config;
 pub use cookie_header::cookie_header;
 pub use directive::directive;
 pub use open_close::open_close;
+pub use stored::stored;
 pub use token::token;
 
 /// A target by its name, which is also that of its folder in `seeds/`.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("config", config),
     ("cookie_header", cookie_header),
     ("directive", directive),
     ("open_close", open_close),
+    ("stored", stored),
     ("token", token),
 ];

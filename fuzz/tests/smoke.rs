@@ -98,6 +98,11 @@ fn the_next_request_has_what_the_last_answer_saved() {
 }
 
 #[test]
+fn no_record_opens_that_was_edited_and_no_ticket_is_a_session() {
+    smoke("stored");
+}
+
+#[test]
 fn nothing_verifies_but_what_was_signed() {
     smoke("token");
 }

@@ -127,7 +127,7 @@ async fn end(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, 
     if holds == Some(Holds::Revocations) {
         let until = now.plus(LONGEST).plus(leeway);
         let revocation = Revocation { what: which, before: now, until };
-        shared.counted(store.revoke(revocation, now).await)?;
+        shared.revoke(store, revocation, now).await?;
         log::info!(sessions = what; "sessions were revoked over the admin listener");
         // How many cookies there were is known to nobody.
         return Ok(json("{\"ended\":null,\"replicated\":true}".into()));

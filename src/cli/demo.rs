@@ -1,8 +1,10 @@
 //! `cloakroom demo`: a sidecar with a key of its own in front of a small shop, to look at in a
 //! browser. The sidecar is the real one; only the app behind it is built in.
 
+use std::fs::DirBuilder;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,19 +32,27 @@ pub(super) struct DemoArgs {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: Listen,
+
+    /// Keep the sessions in a file instead of the cookies, in a temporary folder
+    #[arg(long)]
+    store: bool,
 }
 
 pub(super) fn run(args: DemoArgs) -> Result<(), Failure> {
     let (backend, port) = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr().map(|address| (listener, address.port())))
         .map_err(|error| Failure::Runtime(format!("no port for the demo's app: {error}")))?;
-    let secret = random_text()
-        .map_err(|error| Failure::Runtime(format!("no random bytes for a key: {error}")))?;
+    let no_random = |error| Failure::Runtime(format!("no random bytes for a key: {error}"));
+    let secret = random_text().map_err(no_random)?;
+    let folder = match args.store {
+        true => Some(Folder::new(&random_text().map_err(no_random)?)?),
+        false => None,
+    };
 
     let here = Path::new("demo");
     let overrides = Overrides { listen: vec![args.listen.to_string()], backend: None };
-    let loaded =
-        file::parse(&config(port, &secret), here, &overrides).map_err(Failure::Configuration)?;
+    let loaded = file::parse(&config(port, &secret, folder.as_ref()), here, &overrides)
+        .map_err(Failure::Configuration)?;
     let keys = source::load(&loaded.config.keys, here).map_err(Failure::Configuration)?;
     logging::init(loaded.config.log);
     for warning in &loaded.warnings {
@@ -54,11 +64,26 @@ pub(super) fn run(args: DemoArgs) -> Result<(), Failure> {
     })?;
     let urls: Vec<String> = server.addresses().iter().map(|address| url(address)).collect();
     print(&format!("The cloakroom demo is at {}\nCtrl-C stops it.\n", urls.join(" and ")))?;
-    server.with_app(backend, App::default()).and_then(Server::run).map_err(Failure::Runtime)
+    server.with_app(backend, App::new(args.store)).and_then(Server::run).map_err(Failure::Runtime)
 }
 
 /// What an operator would write, but for the secret in the file itself.
-fn config(port: u16, secret: &str) -> String {
+fn config(port: u16, secret: &str, folder: Option<&Folder>) -> String {
+    let store = folder.map(|folder| {
+        format!(
+            r#"
+[store]
+url = "file:{}/sessions.db"
+
+[session]
+ttl = "30d"
+subject = "name"
+max_bytes = 65536
+"#,
+            folder.0.display()
+        )
+    });
+    let store = store.unwrap_or_default();
     format!(
         r#"
 backend = "http://127.0.0.1:{port}"
@@ -73,8 +98,27 @@ session = "off"
 
 [log]
 format = "text"
-"#
+{store}"#
     )
+}
+
+/// A folder that nobody else can look into. It goes when the demo ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("cloakroom-demo-{name}"));
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        let failed = |error| Failure::Runtime(format!("no folder {}: {error}", path.display()));
+        made.map_err(failed)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// 32 random bytes, base64url-encoded.

@@ -8,6 +8,8 @@ use super::file::Options;
 use super::operation::Row;
 use super::*;
 
+mod simulation;
+
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn store(folder: &Path, timeout: Duration) -> Store {

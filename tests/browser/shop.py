@@ -84,6 +84,17 @@ class DemoShop(Shop):
         row = f"tr:has(input[value={article}]) td:nth-child(2)"
         return int(self.chrome.text(row)) if self.chrome.has(row) else 0
 
+    def greet(self, greeting):
+        self.chrome.open(f"{self.home}basket")
+        self.chrome.type("textarea[name=greeting]", greeting)
+        self.chrome.submit("form[action='/greeting']")
+
+    def greeted(self):
+        return int(self.chrome.text("#greeting"))
+
+    def log_out_everywhere(self):
+        self.chrome.submit("form[action='/logout-everywhere']")
+
     def look_inside(self):
         self.chrome.open(f"{self.home}inside")
 

@@ -15,9 +15,12 @@
 //! [`descriptors`] more of them than descriptors; [`backend_kill`] a backend that dies;
 //! [`backend_faults`] one that breaks every rule.
 //!
-//! What they are made of: [`load`] a crowd of clients; [`users`] who they are, [`others`] those
-//! who look on; [`backend`] an app that keeps up with them, [`rough`] one made by hand; [`vitals`]
-//! what the sidecar takes for itself.
+//! With sessions in a file: [`store_kill`] the sidecar is killed; [`store_upgrade`] another one takes
+//! its place; [`store_full`] the disk is full.
+//!
+//! What they are made of: [`load`] a crowd of clients; [`users`] who they are, [`visitors`] those
+//! with sessions in a store, [`others`] those who look on; [`backend`] an app that keeps up with
+//! them, [`rough`] one made by hand; [`vitals`] what the sidecar takes for itself.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,6 +41,7 @@ mod load;
 mod others;
 mod rough;
 mod users;
+mod visitors;
 mod vitals;
 
 mod backend_faults;
@@ -51,6 +55,9 @@ mod reload;
 mod shutdown;
 mod slow_loris;
 mod soak;
+mod store_full;
+mod store_kill;
+mod store_upgrade;
 mod upgrade;
 mod volume;
 

@@ -305,3 +305,38 @@ fn an_empty_dict_without_a_session_sets_and_stores_nothing() {
     let answer = ask(&sidecar, say("Save", "{}"));
     assert_eq!((answer.status(), SetCookie::of(&answer)), (200, None));
 }
+
+#[test]
+fn of_many_merges_at_two_sidecars_each_that_was_answered_is_there_and_has_a_revision() {
+    const MERGES: usize = 15;
+    let (home, backend) = (Home::new(), app(&Gate::default()));
+    let sidecars = [home.sidecar(&backend, ""), home.sidecar(&backend, "")];
+    let ticket = log_in(&sidecars[0], r#"{"n":1}"#);
+    let merged: Vec<String> = thread::scope(|scope| {
+        let clients = (0..4).map(|client| {
+            let (sidecar, ticket) = (&sidecars[client % 2], &ticket);
+            scope.spawn(move || {
+                let keys = (0..MERGES).map(|number| format!(r#""{client}-{number}":1"#));
+                let merge = |member: &String| {
+                    let merge = say("Merge", &format!("{{{member}}}")).session(ticket);
+                    match ask(sidecar, merge).status() {
+                        200 => true,
+                        // Five times in a row somebody else was faster: nothing is claimed.
+                        409 => false,
+                        status => panic!("{status}"),
+                    }
+                };
+                keys.filter(merge).collect::<Vec<_>>()
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    let dict = seen(&sidecars[0], &ticket);
+    let missing: Vec<_> = merged.iter().filter(|member| !dict.contains(*member)).collect();
+    assert!(missing.is_empty(), "{missing:?} of {dict}");
+    assert!(merged.len() > MERGES, "{merged:?}");
+    let file = rusqlite::Connection::open(home.path()).unwrap();
+    let revision: i64 = file.query_row("SELECT rev FROM session", [], |row| row.get(0)).unwrap();
+    assert_eq!(revision, 1 + merged.len() as i64, "of {}", merged.len());
+}

@@ -17,9 +17,11 @@ use super::reply::Reply;
 use super::visitor::Visitor;
 
 /// The longest form that is read, in bytes.
-const LONGEST_FORM: usize = 16 * 1024;
+const LONGEST_FORM: usize = 96 * 1024;
 /// The longest name, in characters.
 const LONGEST_NAME: usize = 40;
+/// The longest greeting to go with a basket, in characters.
+const LONGEST_GREETING: usize = 6000;
 /// The most of one article in a basket.
 const MOST_PIECES: u64 = 99;
 /// What the page about it shows of the past.
@@ -34,6 +36,8 @@ const FORGOTTEN: &str = "0";
 #[derive(Debug, Default)]
 pub(super) struct App {
     diary: Diary,
+    /// Whether its sessions are in a store: all that changes is what it offers.
+    has_store: bool,
 }
 
 #[async_trait]
@@ -60,6 +64,11 @@ impl ServeHttp for App {
 }
 
 impl App {
+    /// A shop whose sessions are in cookies, or in a store.
+    pub(super) fn new(has_store: bool) -> Self {
+        Self { diary: Diary::default(), has_store }
+    }
+
     /// The answer to a request.
     pub(super) fn answer(&self, request: &Request<Vec<u8>>) -> Response<Vec<u8>> {
         let visitor = Visitor::of(request.headers().get("x-session"));
@@ -77,23 +86,27 @@ impl App {
             None => Vec::new(),
         };
         let path = request.uri().path();
-        let wire = Wire { received: received(request), last: exchanges.first() };
+        let has_store = self.has_store;
+        let wire = Wire { received: received(request), last: exchanges.first(), has_store };
         let page = |title: &str, main: &str| {
             Reply::page(StatusCode::OK, &page::whole(title, path, visitor, &wire, main))
         };
         match path {
-            "/" => page("Welcome", &page::home(visitor)),
+            "/" => page("Welcome", &page::home(visitor, has_store)),
             "/login" if visitor.name().is_some() => Reply::see_other("/"),
             "/login" => page("Log in", &page::login("", None)),
-            "/counter" => page("Counter", &page::counter(visitor)),
-            "/basket" => page("Basket", &page::basket(visitor)),
+            "/counter" => page("Counter", &page::counter(visitor, has_store)),
+            "/basket" => page("Basket", &page::basket(visitor, has_store)),
             "/inside" => {
                 let main = page::inside(&exchanges, &page::fields(request), &host(request));
                 page("What happened", &main)
             }
             "/received.txt" => Reply::plain(StatusCode::OK, &page::as_text(request)),
             "/goodbye" => {
-                let deleted = deletion();
+                let deleted = match request.uri().query() {
+                    Some("everywhere") => deletion("/logout-everywhere", "all"),
+                    _ => deletion("/logout", "1"),
+                };
                 let wire = Wire { last: Some(&deleted), ..wire };
                 let main = page::goodbye();
                 Reply::page(StatusCode::OK, &page::whole("Goodbye", path, visitor, &wire, main))
@@ -126,8 +139,12 @@ impl App {
             }),
             "/login" => log_in(&form, visitor, &place),
             "/counter" => Ok(count(&form, visitor, &place)),
-            "/basket" => change_basket(&form, visitor, &place),
-            "/logout" => Ok(Deed { control: deletion().sent, then: "/goodbye" }),
+            "/basket" => change_basket(&form, visitor, &place, self.has_store),
+            "/greeting" if self.has_store => greet(&form, visitor, &place),
+            "/logout" => Ok(Deed { control: deletion(path, "1").sent, then: "/goodbye" }),
+            "/logout-everywhere" if self.has_store => {
+                Ok(Deed { control: deletion(path, "all").sent, then: "/goodbye?everywhere" })
+            }
             _ => Err(Refusal {
                 status: StatusCode::NOT_FOUND,
                 title: "Not found",
@@ -138,7 +155,7 @@ impl App {
             Ok(deed) => {
                 let reply = Reply::see_other(deed.then).with_control(deed.control);
                 // The back button shows nothing private, even where no-store is not enough.
-                let reply = if path == "/logout" { reply.clearing_the_cache() } else { reply };
+                let reply = if is_log_out(path) { reply.clearing_the_cache() } else { reply };
                 if let Some(id) = id {
                     let exchange = Exchange {
                         request: format!("POST {path}"),
@@ -151,12 +168,17 @@ impl App {
                 reply
             }
             Err(refusal) => {
-                let wire = Wire { received: received(request), last: None };
+                let has_store = self.has_store;
+                let wire = Wire { received: received(request), last: None, has_store };
                 let body = page::whole(refusal.title, path, visitor, &wire, &refusal.main);
                 Reply::page(refusal.status, &body)
             }
         }
     }
+}
+
+fn is_log_out(path: &str) -> bool {
+    path.starts_with("/logout")
 }
 
 /// What a form brings about.
@@ -209,12 +231,17 @@ fn count(form: &Form, visitor: &Visitor, place: &Value) -> Deed {
     Deed { control: vec![("X-Session-Save", dict)], then: "/counter" }
 }
 
-fn change_basket(form: &Form, visitor: &Visitor, place: &Value) -> Result<Deed, Refusal> {
+fn change_basket(
+    form: &Form,
+    visitor: &Visitor,
+    place: &Value,
+    has_store: bool,
+) -> Result<Deed, Refusal> {
     let Some(article) = form.get("article").and_then(article::find) else {
         return Err(Refusal {
             status: StatusCode::UNPROCESSABLE_ENTITY,
             title: "Basket",
-            main: page::basket(visitor),
+            main: page::basket(visitor, has_store),
         });
     };
     let pieces = match form.get("do") {
@@ -228,13 +255,30 @@ fn change_basket(form: &Form, visitor: &Visitor, place: &Value) -> Result<Deed, 
     Ok(Deed { control: vec![("X-Session-Merge", patch.to_string())], then: "/basket" })
 }
 
+/// A greeting is what no cookie could hold.
+fn greet(form: &Form, visitor: &Visitor, place: &Value) -> Result<Deed, Refusal> {
+    let greeting = form.get("greeting").unwrap_or_default().trim();
+    if greeting.chars().count() > LONGEST_GREETING {
+        return Err(Refusal {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            title: "Basket",
+            main: page::basket(visitor, true),
+        });
+    }
+    let mut patch = json!({ "greeting": (!greeting.is_empty()).then_some(greeting) });
+    if visitor.diary_id().is_none() {
+        patch["diary"] = place.clone();
+    }
+    Ok(Deed { control: vec![("X-Session-Merge", patch.to_string())], then: "/basket" })
+}
+
 /// The log-out, which no dict can tell of any more.
-fn deletion() -> Exchange {
+fn deletion(path: &str, whose: &str) -> Exchange {
     Exchange {
-        request: "POST /logout".into(),
+        request: format!("POST {path}"),
         received: String::new(),
         status: StatusCode::SEE_OTHER.to_string(),
-        sent: vec![("X-Session-Delete", "1".into())],
+        sent: vec![("X-Session-Delete", whose.into())],
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Wire<'a> {
     pub(super) received: &'a str,
     /// The form before it.
     pub(super) last: Option<&'a Exchange>,
+    /// Whether the sessions are in a store.
+    pub(super) has_store: bool,
 }
 
 /// A page around its main part.
@@ -42,8 +44,9 @@ pub(super) fn whole(
     }
     let who = match visitor.name() {
         Some(name) => format!(
-            r#"<span class="who">{}</span><form method="post" action="/logout"><button class="quiet">Log out</button></form>"#,
-            Text(name)
+            r#"<span class="who">{}</span><form method="post" action="/logout"><button class="quiet">Log out</button></form>{}"#,
+            Text(name),
+            if wire.has_store { LOG_OUT_EVERYWHERE } else { "" }
         ),
         None => r#"<a class="button quiet" href="/login">Log in</a>"#.to_owned(),
     };
@@ -79,6 +82,8 @@ pub(super) fn whole(
     )
 }
 
+const LOG_OUT_EVERYWHERE: &str = r#"<form method="post" action="/logout-everywhere"><button class="quiet">Log out everywhere</button></form>"#;
+
 const HANGER: &str = r#"<svg viewBox="0 0 48 48" aria-hidden="true"><path d="M19 15a5 5 0 1 1 7 4.6q-2 .9-2 3.4"/><path d="M24 23L43 36q2 3-2 3H7q-4 0-2-3z"/></svg>"#;
 
 /// The foot of each page: both halves of the conversation.
@@ -112,7 +117,11 @@ fn control(exchange: &Exchange) -> String {
 }
 
 /// The first page.
-pub(super) fn home(visitor: &Visitor) -> String {
+pub(super) fn home(visitor: &Visitor, has_store: bool) -> String {
+    let keeps = match has_store {
+        true => "keeps your session in a file, and the ticket for it in a signed cookie,",
+        false => "keeps your session in a signed cookie",
+    };
     let (greeting, first) = match visitor.name() {
         Some(name) => (format!("Good to see you, {}.", Text(name)), stay(visitor)),
         None => (
@@ -122,7 +131,7 @@ pub(super) fn home(visitor: &Visitor) -> String {
     };
     format!(
         r#"<div class="hero"><h1>{greeting}</h1>
-<p class="lead">This shop has never heard of cookies. A sidecar stands at the door: it keeps your session in a signed cookie and hands it to the shop as plain JSON in a header.</p></div>
+<p class="lead">This shop has never heard of cookies. A sidecar stands at the door: it {keeps} and hands it to the shop as plain JSON in a header.</p></div>
 {FLOW}
 <div class="cards">
 {first}
@@ -191,19 +200,23 @@ fn login_form(typed: &str) -> String {
 }
 
 /// The counter.
-pub(super) fn counter(visitor: &Visitor) -> String {
+pub(super) fn counter(visitor: &Visitor, has_store: bool) -> String {
+    let place = match has_store {
+        true => "The number is in your session, which is in the sidecar's file.",
+        false => "The number is nowhere but in your cookie.",
+    };
     format!(
         r#"<section class="card narrow centre"><h1>Counter</h1>
 <p class="number big">{}</p>
 <div class="row">{}<form method="post" action="/counter"><input type="hidden" name="do" value="reset"><button class="quiet">Start over</button></form></div>
-<p class="note">The number is nowhere but in your cookie. The shop sees it come in and sends it back, one higher.</p></section>"#,
+<p class="note">{place} The shop sees it come in and sends it back, one higher.</p></section>"#,
         visitor.count(),
         count_button()
     )
 }
 
 /// The shelf and the basket.
-pub(super) fn basket(visitor: &Visitor) -> String {
+pub(super) fn basket(visitor: &Visitor, has_store: bool) -> String {
     let shelf: String = SHELF.iter().map(on_the_shelf).collect();
     let mut rows = String::new();
     for (article, pieces) in visitor.basket() {
@@ -226,7 +239,17 @@ pub(super) fn basket(visitor: &Visitor) -> String {
         )
     };
     format!(
-        r#"<h1>The shelf</h1><div class="shelf">{shelf}</div><section class="card"><h2>Your basket</h2>{basket}</section>"#
+        r#"<h1>The shelf</h1><div class="shelf">{shelf}</div><section class="card"><h2>Your basket</h2>{basket}</section>{}"#,
+        if has_store { greeting(visitor) } else { String::new() }
+    )
+}
+
+fn greeting(visitor: &Visitor) -> String {
+    let greeting = visitor.greeting();
+    format!(
+        r#"<section class="card"><h2>A greeting to go with it</h2><form method="post" action="/greeting" class="stack"><label>Your words, up to 6000 characters <textarea name="greeting" maxlength="6000" rows="4">{}</textarea></label><button>Keep</button></form><p class="note"><span class="number" id="greeting">{}</span> characters so far. A cookie holds 4096 bytes; your cookie holds a ticket, and the greeting is in the sidecar's file.</p></section>"#,
+        Text(greeting),
+        greeting.chars().count(),
     )
 }
 
@@ -288,6 +311,9 @@ fn meaning(name: &str, value: &str) -> &'static str {
         }
         "X-Session-Max-Age" if value == "0" => "The cookie ends with the browser.",
         "X-Session-Max-Age" => "The cookie lives for that many seconds.",
+        "X-Session-Delete" if value == "all" => {
+            "The sidecar ended each session of this name, and deleted the cookie."
+        }
         _ => "The sidecar deleted the cookie.",
     }
 }

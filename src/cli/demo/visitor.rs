@@ -29,6 +29,11 @@ impl Visitor {
         self.dict.get("remember").and_then(Value::as_bool).unwrap_or(false)
     }
 
+    /// What goes with the basket.
+    pub(super) fn greeting(&self) -> &str {
+        self.dict.get("greeting").and_then(Value::as_str).unwrap_or_default()
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.dict.get("count").and_then(Value::as_u64).unwrap_or(0)
     }

@@ -282,3 +282,34 @@ fn other_methods_are_refused() {
     assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(header(&answer, "allow"), Some("GET, HEAD, POST"));
 }
+
+#[test]
+fn with_a_store_it_offers_what_no_cookie_could_hold_and_the_end_of_every_session() {
+    let shop = Shop(App::new(true));
+    let ada = r#"{"name":"Ada","diary":"d"}"#;
+    assert!(text(&shop.get("/", ada)).contains("Log out everywhere"));
+    let everywhere = shop.post("/logout-everywhere", ada, "");
+    assert_eq!(header(&everywhere, "x-session-delete"), Some("all"));
+    let greeting = "ü".repeat(6000);
+    let answer = shop.post("/greeting", ada, &format!("greeting={greeting}"));
+    assert_eq!(json_of(&answer, "x-session-merge"), json!({ "greeting": greeting }));
+    let answer = shop.post("/greeting", ada, "greeting=++");
+    assert_eq!(json_of(&answer, "x-session-merge"), json!({ "greeting": null }));
+    let answer = shop.post("/greeting", ada, &format!("greeting={greeting}."));
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let page = text(&shop.get("/basket", r#"{"greeting":"<b>"}"#));
+    assert!(page.contains("&lt;b&gt;") && page.contains(">3</span> characters"));
+}
+
+#[test]
+fn without_a_store_it_offers_neither() {
+    let shop = Shop::new();
+    let ada = r#"{"name":"Ada","diary":"d"}"#;
+    assert!(!text(&shop.get("/", ada)).contains("everywhere"));
+    assert!(!text(&shop.get("/basket", ada)).contains("greeting"));
+    for path in ["/greeting", "/logout-everywhere"] {
+        let answer = shop.post(path, ada, "greeting=a");
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+        assert_eq!(header(&answer, "x-session-delete"), None);
+    }
+}

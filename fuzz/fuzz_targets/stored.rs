@@ -1,0 +1,5 @@
+//! `stored` for libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cloakroom_fuzz::stored(data));
