@@ -268,10 +268,7 @@ fn without_a_store(directive: Directive, policy: &Policy) -> Directive {
         return directive;
     }
     TOLD.call_once(|| {
-        log::warn!(
-            "the app ends all sessions of a user, which takes a [store]: only the request's own is \
-             ended"
-        );
+        log::warn!("the app ends all sessions of a user, which takes a [store]");
     });
     match directive {
         Directive::EndOthers => Directive::Keep,
