@@ -86,6 +86,15 @@ def completed(text, given, folder):
     text = top + text
     for key in given.get("keys", []):
         make_key(key, folder)
+    token_file = given.get("admin", {}).get("token_file")
+    if token_file:
+        make_key({"secret_file": token_file}, folder)
+    make_key(given.get("headers", {}).get("signature", {}), folder)
+    store = given.get("store", {}).get("url", "")
+    if store.startswith("file:/"):
+        path = inside(folder, store.removeprefix("file:"))
+        path.parent.chmod(0o700)
+        text = text.replace(f'"{store}"', f'"file:{path}"')
     for path in re.findall(r'= *"(/[\w./-]+)"', text):
         if path.startswith(("/run/", "/etc/")):
             text = text.replace(f'"{path}"', f'"{folder / path.lstrip("/")}"')
