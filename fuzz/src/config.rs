@@ -40,9 +40,8 @@ pub fn config(data: &[u8]) {
 
     for target in ["/", "/admin/x", "/static/../admin", "*", "//a%2fb;c"] {
         for method in ["GET", "POST", "post"] {
-            let found = |config: &Config| {
-                format!("{:?}", config.routes.find(method, target.as_bytes()))
-            };
+            let found =
+                |config: &Config| format!("{:?}", config.routes.find(method, target.as_bytes()));
             assert_eq!(found(&again.config), found(&loaded.config), "{method} {target}");
         }
     }
@@ -98,7 +97,12 @@ fn shown(loaded: &Loaded) -> String {
         (
             (keys, listen, backend, route_backends, headers, session, routes),
             (revoked_file, forward_cookie, vary, on_bad_save, store),
-            (cross_site, trusted_origins, recheck, signature.as_ref().map(|it| (&it.secret_file, &it.id, it.max_age))),
+            (
+                cross_site,
+                trusted_origins,
+                recheck,
+                signature.as_ref().map(|it| (&it.secret_file, &it.id, it.max_age))
+            ),
             (trusted_proxies, strip, odd_header_names, admin, admin_token, log, limits, timeouts),
             (shutdown_timeout, workers),
             (tls, backend_tls, health_check, socket_mode, upgrade_socket),
