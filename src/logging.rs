@@ -20,7 +20,7 @@ pub(crate) use writer::dropped;
 
 use crate::clock;
 use crate::config::{Log, LogFormat};
-use crate::printable::{is_unprintable, push_escaped, push_json_escaped};
+use crate::printable::{is_plain, is_unprintable, push_escaped, push_json_escaped};
 use crate::time::Timestamp;
 
 /// Where the access lines come from; `log.access` switches them, `log.level` does not.
@@ -142,6 +142,10 @@ fn millis(duration: Duration) -> f64 {
 /// What a client sent, fit to be printed: what is unprintable and what is no UTF-8 as `%XX`.
 fn escape(text: &[u8]) -> String {
     let mut escaped = String::with_capacity(text.len());
+    if is_plain(text) {
+        escaped.push_str(&String::from_utf8_lossy(text));
+        return escaped;
+    }
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
             if is_unprintable(character) {

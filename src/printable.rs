@@ -16,9 +16,18 @@ pub(crate) fn is_unprintable(character: char) -> bool {
         )
 }
 
+/// Whether a text is printable ASCII and nothing else, as nearly all is that stands in a log: one
+/// pass over its bytes, instead of one over its characters.
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    text.iter().all(|byte| (b' '..=b'~').contains(byte))
+}
+
 /// JSON with such characters as `\uXXXX`: they stand in strings only, where that means the same.
 pub(crate) fn push_json_escaped(text: &mut String, json: &str) {
     use std::fmt::Write as _;
+    if is_plain(json.as_bytes()) {
+        return text.push_str(json);
+    }
     let mut rest = json;
     // JSON has no control characters but DEL and those of C1.
     while let Some(at) = rest.find(is_unprintable) {
@@ -37,6 +46,9 @@ pub(crate) fn push_json_escaped(text: &mut String, json: &str) {
 
 /// Text with such characters as Rust writes them: `\u{202e}`.
 pub(crate) fn push_escaped(text: &mut String, shown: &str) {
+    if is_plain(shown.as_bytes()) {
+        return text.push_str(shown);
+    }
     for character in shown.chars() {
         if is_unprintable(character) {
             text.extend(character.escape_default());
