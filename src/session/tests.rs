@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cookie::{CookieAttributes, CookieName, CookieParts};
-use super::directive::Save;
+use super::directive::{Directive, Save};
 use super::revocation::Revocations;
 use super::*;
 use crate::keys::{Algorithm, Key};

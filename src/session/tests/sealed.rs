@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::keys::{Kind, Nonce};
+use crate::session::fresh::Fresh;
 use proptest::prelude::*;
 
 const SEALING: [u8; 32] = [9; 32];

@@ -1,0 +1,255 @@
+//! What an answer does to the cookie: the way out of the pure core.
+
+use super::dict::Dict;
+use super::directive::{Broken, Directive};
+use super::fresh::Fresh;
+use super::lifetime::{Managed, SessionId, Stamp};
+use super::{Opened, Policy, VerifiedToken, claims, header, subject};
+use crate::keys::{KeyRing, Kind, Nonce, jose};
+use crate::time::Timestamp;
+
+/// What an answer does to the client's cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CookieAction {
+    /// Nothing.
+    Keep,
+    /// Sets it.
+    Issue(Issued),
+    /// Deletes it.
+    Expire {
+        /// The value of the `Set-Cookie` field.
+        set_cookie: String,
+        /// The session that ends, if the request had one.
+        session: Option<SessionId>,
+    },
+}
+
+/// A token on its way to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issued {
+    /// The value of the `Set-Cookie` field.
+    pub set_cookie: String,
+    /// The length of name, `=` and value.
+    pub cookie_bytes: usize,
+    /// The session it belongs to, where the sidecar manages its lifetime.
+    pub session: Option<SessionId>,
+    /// Whether the dict was replaced, changed or left as it was.
+    pub kind: IssueKind,
+    /// Whether the session goes on under a new id, or another one begins in its place.
+    pub renewed: bool,
+}
+
+/// What made an answer set the cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssueKind {
+    /// A save, with a merge beside it or not.
+    Saved,
+    /// A merge alone.
+    Merged,
+    /// A new id for a session that stays as it is.
+    Renewed,
+    /// A refresh.
+    Refreshed,
+}
+
+/// What an answer asks for beside the dict.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) kind: IssueKind,
+    pub(super) max_age: Option<u64>,
+    pub(super) renew: bool,
+}
+
+/// What goes on of a session when it is saved.
+pub(super) enum Successor {
+    /// The session itself.
+    Same,
+    /// The session under a new id: what was known of the old one is worth nothing any more.
+    Renamed,
+    /// Nothing: who it belongs to is another, or nobody any more. Its id, its start and its own
+    /// lifetime do not pass to whoever logs in next.
+    Another,
+}
+
+impl Successor {
+    /// Of a session with the dict `old` that is saved with `new`; None where there was none.
+    pub(super) fn of(old: Option<&Dict>, new: &Dict, asked: Asked, policy: &Policy) -> Self {
+        let Some(old) = old.filter(|_| asked.kind != IssueKind::Refreshed) else {
+            return Self::Same;
+        };
+        let is_end = new.members().next().is_none();
+        let is_another = || {
+            let subject = |dict| policy.subject.as_ref().map(|path| subject::of(dict, path));
+            subject(old) != subject(new)
+        };
+        match asked.renew {
+            _ if is_end || is_another() => Self::Another,
+            true => Self::Renamed,
+            false => Self::Same,
+        }
+    }
+}
+
+/// Closes a request's session: carries out what the backend asks for.
+///
+/// # Errors
+/// A save that cannot be carried out; the cookie is to be left alone.
+pub fn close(
+    opened: &Opened,
+    directive: Directive,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    fresh: impl Fresh,
+) -> Result<CookieAction, Broken> {
+    match directive {
+        Directive::Keep | Directive::EndOthers => Ok(CookieAction::Keep),
+        Directive::Broken(broken) => Err(broken),
+        Directive::Delete { .. } => Ok(CookieAction::Expire {
+            set_cookie: policy.cookie.expire(opened.transport),
+            session: opened.token.as_ref().map(|token| token.id().clone()),
+        }),
+        Directive::Save(save) => {
+            let kind = match (&save.dict, &save.patch) {
+                (Some(_), _) => IssueKind::Saved,
+                (None, Some(_)) => IssueKind::Merged,
+                // There is nothing to go on with.
+                (None, None) if opened.token.is_none() => return Ok(CookieAction::Keep),
+                (None, None) => IssueKind::Renewed,
+            };
+            let dict = match &opened.token {
+                Some(token) => save.apply(&token.dict),
+                None => save.apply(&Dict::default()),
+            };
+            let asked = Asked { kind, max_age: save.max_age, renew: save.renew };
+            issue(opened, &dict, asked, keys, policy, now, fresh).map(CookieAction::Issue)
+        }
+    }
+}
+
+/// A fresh token with the same dict, for a session that [`Opened::is_due`].
+///
+/// # Errors
+/// A token that would be too large: the old one stays.
+pub fn refresh(
+    opened: &Opened,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    fresh: impl Fresh,
+) -> Result<CookieAction, Broken> {
+    let Some(token) = &opened.token else {
+        return Ok(CookieAction::Keep);
+    };
+    let asked = Asked { kind: IssueKind::Refreshed, max_age: None, renew: false };
+    issue(opened, &token.dict, asked, keys, policy, now, fresh).map(CookieAction::Issue)
+}
+
+/// Signs or seals a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
+///
+/// # Errors
+/// A dict that could not come back.
+pub fn encode(
+    dict: &Dict,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    mut fresh: impl Fresh,
+) -> Result<String, Broken> {
+    let stamp = Stamp::new(policy, None, None, now, || fresh.id());
+    let token = sign(dict, stamp.as_ref(), keys, policy, now, || fresh.nonce())?;
+    check_header(dict, policy)?;
+    Ok(token)
+}
+
+fn issue(
+    opened: &Opened,
+    dict: &Dict,
+    asked: Asked,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    mut fresh: impl Fresh,
+) -> Result<Issued, Broken> {
+    let token = opened.token.as_ref();
+    let successor = Successor::of(token.map(VerifiedToken::dict), dict, asked, policy);
+    let managed = token.and_then(VerifiedToken::managed);
+    let stamp = match (successor, managed) {
+        (Successor::Same, managed) => {
+            Stamp::new(policy, managed, asked.max_age, now, || fresh.id())
+        }
+        (Successor::Renamed, Some(managed)) => {
+            let renamed = Managed { id: fresh.id(), ..managed.clone() };
+            Stamp::new(policy, Some(&renamed), asked.max_age, now, || renamed.id.clone())
+        }
+        (Successor::Another | Successor::Renamed, _) => {
+            Stamp::new(policy, None, asked.max_age, now, || fresh.id())
+        }
+    };
+    let kind = asked.kind;
+    let token = sign(dict, stamp.as_ref(), keys, policy, now, || fresh.nonce())?;
+    // The app has the dict of a refresh already.
+    if kind != IssueKind::Refreshed {
+        check_header(dict, policy)?;
+    }
+    let max_age = stamp.as_ref().and_then(|stamp| stamp.max_age);
+    Ok(Issued {
+        set_cookie: policy.cookie.issue(&token, max_age, now, opened.transport),
+        cookie_bytes: policy.cookie.bytes_with(token.as_bytes()),
+        renewed: match (&stamp, managed) {
+            (Some(stamp), Some(managed)) => stamp.managed.id != managed.id,
+            _ => false,
+        },
+        session: stamp.map(|stamp| stamp.managed.id),
+        kind,
+    })
+}
+
+/// A token that will verify when it comes back.
+fn sign(
+    dict: &Dict,
+    stamp: Option<&Stamp>,
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+    nonce: impl FnOnce() -> Option<Nonce>,
+) -> Result<String, Broken> {
+    let broken = |reason: String, bytes: usize| Broken { reason, bytes };
+    let size = dict.as_str().len();
+    claims::check_save(dict, policy, stamp.is_some(), now)
+        .map_err(|reason| broken(format!("the dict cannot be saved: {reason}"), size))?;
+    let added: Vec<(&str, String)> =
+        claims::names(policy).chain(stamp.into_iter().flat_map(Stamp::claims)).collect();
+    let payload = if added.is_empty() {
+        None
+    } else {
+        let added = added.iter().map(|(key, value)| (*key, value.as_str()));
+        Some(Dict::from_members(dict.members().chain(added)))
+    };
+    let payload = payload.as_ref().unwrap_or(dict);
+    let token = jose::write(Kind::Session, payload.as_str(), keys.signing(), nonce)
+        .map_err(|unwritten| broken(unwritten.to_string(), size))?;
+    let bytes = policy.cookie.bytes_with(token.as_bytes());
+    if bytes > policy.max_cookie_bytes {
+        let limit = policy.max_cookie_bytes;
+        return Err(broken(
+            format!("the cookie would be longer than session.max_cookie_bytes = {limit}"),
+            bytes,
+        ));
+    }
+    Ok(token)
+}
+
+/// Whether the app's server would take the dict in a header: one that it refuses locks the user
+/// out, log-out included.
+pub(super) fn check_header(dict: &Dict, policy: &Policy) -> Result<(), Broken> {
+    let bytes = header::encoded_bytes(dict, policy.encoding);
+    if bytes <= policy.max_bytes {
+        return Ok(());
+    }
+    let reason = format!(
+        "in the request header the dict would be longer than session.max_bytes = {}",
+        policy.max_bytes
+    );
+    Err(Broken { reason, bytes })
+}
