@@ -101,6 +101,22 @@ class Traps(unittest.TestCase):
                 self.assertEqual(self.case(name)[0], {"Delete": "1"})
                 self.assertEqual(self.browser.cookies, {})
 
+    def test_a_session_cookie_that_the_app_deletes_is_a_log_out(self):
+        for name in ["cookie_deleted", "cookie_deleted_late"]:
+            with self.subTest(name):
+                self.log_in()
+                self.assertEqual(self.case(name)[0], {"Delete": "1"})
+                self.assertEqual(self.session(), {})
+        self.assertEqual(self.case("cookie_deleted")[0], {}, "there is none")
+        self.log_in()
+        self.assertEqual(self.case("cookie_deleted_elsewhere")[0], {}, "a cookie of another path")
+        self.assertEqual(self.case("destroy_cookie_start")[0], {"Save": {"flash": "Bye"}, "Renew": "1"})
+
+    def test_a_cookie_of_phps_own_does_not_bring_back_what_was_destroyed(self):
+        self.log_in()
+        self.browser.cookies["PHPSESSID"] = self.case("id")[1].text
+        self.assertEqual(self.case("destroy_start")[0], {"Save": {"user": "Ben"}, "Renew": "1"})
+
     def test_without_a_session_there_is_nothing_to_log_out_from_or_to_renew(self):
         for name in ["regenerate_destroy", "regenerate", "unset", "id"]:
             with self.subTest(name):
@@ -218,6 +234,7 @@ class Traps(unittest.TestCase):
         for before, name, after in [
             ('{"n":1,"items":{},"list":[]}', "cart", '{"n":2,"items":{},"list":[]}'),
             ('{"n":1,"items":{"0":"a"}}', "cart", '{"n":2,"items":{"0":"a"}}'),
+            ('{"n":1,"\\u0000":{},"items":{}}', "cart", '{"n":2,"\\u0000":{},"items":{}}'),
             ('{"n":1,"id":123456789012345678901234567890}', "cart", '{"n":2,"id":123456789012345678901234567890}'),
             ('{"n":1,"id":"123456789012345678901234567890"}', "cart", '{"n":2,"id":"123456789012345678901234567890"}'),
             ('{"n":1,"x":1e400,"s":"1e30"}', "cart", None),

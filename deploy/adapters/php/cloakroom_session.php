@@ -23,7 +23,7 @@ final class CloakroomSession implements
     private $now;           // what the session holds since the last write or destroy
     private $said = [];     // what the sidecar is told so far
     private $id;            // the id that came, or the first that was made
-    private $lastId, $name, $lifetime, $failed = false, $open = false;
+    private $lastId, $name, $lifetime, $failed = false, $open = false, $ended = false;
 
     public function __construct(string $header, ?string $json)
     {
@@ -31,7 +31,8 @@ final class CloakroomSession implements
         $this->missing = $json === null;
         $json = $json ?? '{}';
         $this->came = json_decode($json, true, 512, JSON_BIGINT_AS_STRING);
-        $this->kinds = (array) json_decode($json);
+        // A key that begins with NUL can be no property of an object.
+        $this->kinds = (array) json_decode(str_replace('"\u0000', '"?\u0000', $json));
         // The text of each value: what the app leaves alone goes back exactly as it came.
         $string = '"(?:[^"\\\\]++|\\\\.)*+"';
         $value = "(?<v>$string|[^\"\\[\\]{},:\\s]++|[\\[{](?:(?&v)|[,:\\s])*+[\\]}])";
@@ -81,8 +82,8 @@ final class CloakroomSession implements
     }
 
     // session_regenerate_id(true) calls destroy too; a write follows and takes the delete back.
-    public function destroy($id): bool { return $this->save($id, []); }
-    public function write($id, $data): bool { return $this->save($id, $_SESSION ?? $this->now); }
+    public function destroy($id): bool { return $this->save($this->lastId = '', []); }
+    public function write($id, $data): bool { return $this->save($id, $this->ended ? [] : $_SESSION ?? $this->now); }
 
     private function save(string $id, array $session): bool
     {
@@ -95,10 +96,8 @@ final class CloakroomSession implements
             $pairs[] = $this->json((string) $key, null, 'a key of $_SESSION') . ':'
                 . ($same ? $this->texts[$key] : $this->json($value, $this->kinds[$key] ?? null, "\$_SESSION['$key']"));
         }
-        $answer = [];
-        if ($session === []) {
-            $answer = $this->came === [] ? [] : ['Delete' => '1'];
-        } elseif ($changed) {
+        $answer = $session === [] && $this->came !== [] ? ['Delete' => '1'] : [];
+        if ($session !== [] && $changed) {
             $pairs[] = '"' . self::ID . '":' . json_encode($id);
             // As PHP's cookie would: a new one ends with the browser, unless it is told how long it is good for.
             $lifetime = $this->lifetime ?? session_get_cookie_params()['lifetime'];
@@ -140,7 +139,7 @@ final class CloakroomSession implements
         $kinds = (array) $kind;
         $parts = [];
         foreach ($value as $key => $item) {
-            $text = $this->json($item, $kinds[$key] ?? null, $where . "['$key']", $depth + 1);
+            $text = $this->json($item, $kinds[preg_replace('/^\0/', "?\0", $key)] ?? null, "{$where}['$key']", $depth + 1);
             $parts[] = $isList ? $text : $this->json((string) $key, null, "a key of $where") . ":$text";
         }
         return $isList ? '[' . implode(',', $parts) . ']' : '{' . implode(',', $parts) . '}';
@@ -178,12 +177,13 @@ final class CloakroomSession implements
         return $output;
     }
 
-    /** PHP's own cookie, which the app may have set by hand, goes no further; "remember me" is in it. */
+    /** PHP's own cookie, which the app may have set by hand, goes no further; "remember me" and log-outs are in it. */
     private function takeCookie()
     {
         $cookies = preg_grep('/^Set-Cookie:/i', headers_list());
         $own = preg_grep('/^Set-Cookie: *' . preg_quote($this->name ?? session_name(), '/') . '=/i', $cookies);
         if ($own && !headers_sent()) {
+            $path = preg_quote(session_get_cookie_params()['path'], '~');
             header_remove('Set-Cookie');
             foreach (array_diff($cookies, $own) as $cookie) {
                 header($cookie, false);
@@ -191,6 +191,8 @@ final class CloakroomSession implements
             if (preg_match('/; *Max-Age=([1-9][0-9]*)/i', end($own), $found)) {
                 $this->lifetime = (int) $found[1];
                 isset($this->said['Save']) && $this->say(['Max-Age' => $found[1]] + $this->said);
+            } elseif (preg_match("~; *Max-Age=0(?!.*; *path=(?!$path(;|$)))~i", end($own))) {
+                $this->ended = $this->say($this->came === [] ? [] : ['Delete' => '1']);
             }
         }
     }
@@ -201,8 +203,7 @@ final class CloakroomSession implements
         error_log('cloakroom: ' . $error->getMessage());
         if (!headers_sent()) {
             header_remove();
-            http_response_code(500);
-            header('Content-Type: text/plain');
+            header('Content-Type: text/plain', true, 500);
         }
         return "The session could not be read or saved. PHP's error log says why.\n";
     }

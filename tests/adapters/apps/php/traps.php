@@ -60,6 +60,24 @@ switch ($case) {
         echo count($_SESSION);
         $_SESSION['user'] = 'Ben';
         break;
+    case 'destroy_cookie_start':
+        session_destroy();
+        setcookie(session_name(), '', time() - 42000, '/');
+        session_start();
+        $_SESSION['flash'] = 'Bye';
+        break;
+    case 'cookie_deleted':
+        $_SESSION['n'] = 14;
+        setcookie(session_name(), '', time() - 42000, '/');
+        break;
+    case 'cookie_deleted_late':
+        $_SESSION['n'] = 15;
+        session_write_close();
+        setcookie(session_name(), '', 1);
+        break;
+    case 'cookie_deleted_elsewhere':
+        setcookie(session_name(), '', 1, '/old');
+        break;
     case 'regenerate_destroy':
         session_regenerate_id(true);
         session_destroy();
