@@ -14,7 +14,7 @@ The app of each language (in apps/) answers to these, and is otherwise as its fr
 import json
 import unittest
 
-from support import Client, Folder, Recorder, Sidecar
+from support import Client, Folder, Recorder, Sidecar, store
 
 
 class Rules:
@@ -152,6 +152,21 @@ class Rules:
         self.assertEqual(self.recorder.last(), {"Delete": "1"})
         self.assertNotIn("session", self.browser.cookies)
         self.assertEqual(self.show(), {})
+
+    def test_in_a_store_a_session_outgrows_its_cookie_and_a_log_out_ends_every_copy(self):
+        sidecar = Sidecar(self.recorder.port, self.folder, **store(self.folder))
+        self.addCleanup(sidecar.stop)
+        browser = Client(sidecar.port)
+        large = "Zoë 😀 " * 300
+        self.put("large", json.dumps(large), browser)
+        self.assertEqual(browser.post("/login?name=Ann").status, 200)
+        copy = Client(sidecar.port, dict(browser.cookies))
+        self.assertLess(len(copy.cookies["session"]), 500)
+        self.assertEqual((self.show(copy)["large"], self.show(copy)["user"]), (large, "Ann"))
+        self.assertGreater(len(self.recorder.exchanges[-1]["in"]), 4096)
+        self.assertLess(browser.post("/logout").status, 400)
+        self.assertEqual(self.show(copy), {})
+        self.assertEqual(sidecar.metrics()['cloakroom_session_checks_total{outcome="gone"}'], 1)
 
     def test_what_json_cannot_hold_is_an_error_with_its_key(self):
         self.put("n", "1")

@@ -3,8 +3,10 @@
 import contextlib
 import fcntl
 import http.client
+import itertools
 import json
 import os
+import queue
 import random
 import re
 import socket
@@ -179,6 +181,13 @@ class Sidecar(Process):
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def store(folder):
+    """Settings of a sidecar that keeps sessions in a file there; several may have the same."""
+    place = Path(folder) / "store"
+    place.mkdir(mode=0o700, exist_ok=True)
+    return {"more": f'[store]\nurl = "file:{place}/sessions.db"\n', "session": 'ttl = "14d"'}
+
+
 def _port(line, message):
     if f'"message":"{message}"' not in line:
         return None
@@ -317,22 +326,47 @@ class Recorder:
         self.thread.join()
 
 
+class Exchange:
+    """A request whose answer the test gives: it is open until `finish`. `session` is what the app was told."""
+
+    def __init__(self, told, cookies):
+        self.told, self.browser = told, Client(told.sidecar.port, dict(cookies))
+        self.came, self.say, self.answers = queue.Queue(), queue.Queue(), queue.Queue()
+        self.number = str(next(told.numbers))
+        told.open[self.number] = self
+        threading.Thread(target=self._run, daemon=True).start()
+        self.session = self.came.get(timeout=PATIENCE)
+
+    def _run(self):
+        answer = self.browser.get("/", headers={"Exchange": self.number})
+        self.came.put(None)  # for an answer that is the sidecar's own
+        self.answers.put(answer)
+
+    def finish(self, say=()):
+        """The browser with the cookies that it has afterwards, and the answer."""
+        self.told.open.pop(self.number, None)
+        self.say.put(dict(say))
+        return self.browser, self.answers.get(timeout=PATIENCE)
+
+
 class Told:
     """A sidecar, and an app behind it that sends the headers that it is told to, with the session that came."""
 
     def __init__(self, folder, **settings):
-        self.say = ()
+        self.open, self.numbers = {}, itertools.count()
         told = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                body = self.headers["X-Session"].encode()
+                session = self.headers["X-Session"]
+                exchange = told.open[self.headers["Exchange"]]
+                exchange.came.put(session)
                 self.send_response(200)
-                for name, value in told.say:
+                for name, value in exchange.say.get(timeout=PATIENCE).items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(session)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(session.encode())
 
             def log_message(self, *args):
                 pass
@@ -341,13 +375,16 @@ class Told:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.sidecar = Sidecar(self.server.server_port, folder, **settings)
 
+    def begin(self, cookies):
+        return Exchange(self, cookies)
+
     def exchange(self, cookies, say=()):
         """One request with these cookies: the browser with those it has afterwards, and the answer."""
-        self.say = list(dict(say).items())
-        browser = Client(self.sidecar.port, dict(cookies))
-        return browser, browser.get("/")
+        return self.begin(cookies).finish(say)
 
     def stop(self):
+        for exchange in list(self.open.values()):
+            exchange.finish()
         self.sidecar.stop()
         self.server.shutdown()
         self.server.server_close()
