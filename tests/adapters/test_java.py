@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import unittest
@@ -15,6 +14,7 @@ from rules import Rules
 from support import ADAPTERS, CACHE, HERE, Client, Folder, Recorder, Sidecar, alone, served
 
 ADAPTER = ADAPTERS / "java/CloakroomFilter.java"
+VALVE = ADAPTERS / "java/CloakroomValve.java"
 APP = HERE / "apps/java"
 JARS = ["annotations-api", "api", "catalina", "coyote", "el-api", "jaspic-api", "jni", "jsp-api", "juli", "servlet-api", "util",
         "util-scan"]
@@ -39,7 +39,7 @@ def jars(tomcat):
 
 def compiled(tomcat):
     """The folder with the classes of adapter and app; for javax as the README says. Kept until a source changes."""
-    texts = {source.name: source.read_text(encoding="utf-8") for source in [ADAPTER, APP / "App.java"]}
+    texts = {source.name: source.read_text(encoding="utf-8") for source in [ADAPTER, VALVE, APP / "App.java"]}
     if tomcat == "tomcat9":
         texts = {name: re.sub(r"jakarta\.servlet", "javax.servlet", text) for name, text in texts.items()}
     folder = CACHE / f"{tomcat}-{hashlib.sha256(''.join(texts.values()).encode()).hexdigest()[:16]}"
@@ -55,18 +55,16 @@ def compiled(tomcat):
     return folder
 
 
+# One compiler and the simplest collector: the start is what takes time here.
+JAVA = "java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+
+
 def java(tomcat, folder, prefix="X-Session"):
     root = folder / f"{tomcat}-{prefix}-{len(os.listdir(folder))}"
     (root / "app/WEB-INF").mkdir(parents=True)
     text = (APP / "web.xml").read_text(encoding="utf-8").replace("X-Session", prefix)
     (root / "app/WEB-INF/web.xml").write_text(text, encoding="utf-8")
-    return tomcat_with(tomcat, root, folder)
-
-
-def tomcat_with(tomcat, root, folder):
-    # One compiler and the simplest collector: the start is what takes time here.
-    command = "java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
-    return served(f"{command} -cp {':'.join([str(classes[tomcat]), *jars(tomcat)])} App {root}/app {root}", folder)
+    return served(f"{JAVA} -cp {':'.join([str(classes[tomcat]), *jars(tomcat)])} App {root}/app {root}", folder)
 
 
 class Jakarta(Rules, unittest.TestCase):
@@ -79,6 +77,11 @@ class Javax(Rules, unittest.TestCase):
     @classmethod
     def start(cls, folder, prefix):
         return java("tomcat9", folder, prefix)
+
+    def test_the_methods_of_old_work(self):
+        self.with_session('{"n":1}')
+        self.assertEqual(self.browser.post("/old").text, "[n, old]1")
+        self.assertEqual(self.recorder.last(), {"Save": '{"old":1}'})
 
 
 class Particular(unittest.TestCase):
@@ -117,8 +120,9 @@ class Particular(unittest.TestCase):
         self.browser.post("/login?name=Ann")
         self.assertEqual(self.recorder.last()["Max-Age"], "0")
 
-    def test_the_file_is_short(self):
-        self.assertLess(len(ADAPTER.read_text(encoding="utf-8").splitlines()), 250)
+    def test_the_files_are_short(self):
+        for path in [ADAPTER, VALVE]:
+            self.assertLess(len(path.read_text(encoding="utf-8").splitlines()), 250)
 
     def test_no_cookie_of_the_container_is_set(self):
         self.with_session('{"a":1}')
@@ -129,7 +133,7 @@ class Particular(unittest.TestCase):
     def test_values_that_json_cannot_hold_are_refused_where_they_are_assigned(self):
         refused = self.browser.get("/values").json()
         wanted = ["date", "float", "decimal", "character", "short", "nan", "infinite", "array", "set", "object", "keys", "deep",
-                  "circle", "_session_id", "_java_long"]
+                  "circle", "_session_id", "_java_long", "_java_user"]
         self.assertEqual(list(refused), wanted)
         for key, message in refused.items():
             self.assertIn(key, message)
@@ -217,8 +221,13 @@ class Particular(unittest.TestCase):
                     pass  # Tomcat breaks off what had begun
                 self.app.find(message)
 
+    def test_what_is_included_saves_too(self):
+        self.assertEqual(self.said("GET", "/include"), {"Save": '{"before":1,"n":2,"after":1}'})
+
     def test_asynchronous_answers_save_too(self):
         self.assertEqual(self.said("GET", "/async"), {"Save": '{"async":1}'})
+        self.with_session("{}")
+        self.assertEqual(self.said("GET", "/timeout"), {"Save": '{"late":1}'})
         self.with_session("{}")
         self.assertEqual(self.said("GET", "/dispatch"), {"Save": '{"dispatched":1}'})
         self.with_session("{}")
@@ -262,42 +271,6 @@ class Particular(unittest.TestCase):
                 self.assertEqual(answer.status, 500, answer)
         self.app.find("X-Session cannot be read")
         self.assertNotIn("secret", self.app.text() + answer.text)
-
-
-class Examples(unittest.TestCase):
-    """Tomcat's own examples, as Debian has them, with the lines of the README in their web.xml and no other change."""
-
-    def setUp(self):
-        folder = Folder()
-        self.addCleanup(folder.stop)
-        self.root = folder.path / "examples"
-        shutil.copytree("/usr/share/tomcat10-examples/examples", self.root / "app")
-        web = self.root / "app/WEB-INF/web.xml"
-        text = web.read_text(encoding="utf-8")
-        lines = re.search(r"```xml\n(.*?)```", (ADAPTERS / "java/README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
-        web.write_text(text.replace("<filter>", f"{lines}\n<filter>", 1), encoding="utf-8")
-        self.app = tomcat_with("tomcat10", self.root, folder.path)
-        self.addCleanup(self.app.stop)
-        self.recorder = Recorder(self.app.port)
-        self.addCleanup(self.recorder.stop)
-        self.sidecar = Sidecar(self.recorder.port, folder.path)
-        self.addCleanup(self.sidecar.stop)
-
-    def test_the_example_of_sessions_works(self):
-        page = "/servlets/servlet/SessionExample"
-        browser = Client(self.sidecar.port)
-        self.assertEqual(browser.get(page).status, 200)
-        for name, value in [("foo", "bar"), ("name", "Zoë <b>")]:
-            answer = browser.post(page, {"dataname": name, "datavalue": value})
-            self.assertEqual(answer.status, 200, answer)
-            self.assertIn("Save", self.recorder.last())
-        answer = browser.get(page)
-        self.assertIn("foo = bar", answer.text)
-        self.assertIn("Zo", answer.text)
-        self.assertNotIn("JSESSIONID", str(answer.headers))
-        first = re.search(r"Session ID:? *([\w-]+)", answer.text)
-        self.assertEqual(self.recorder.last(), {})
-        self.assertEqual(re.search(r"Session ID:? *([\w-]+)", browser.get(page).text)[1], first[1])
 
 
 if __name__ == "__main__":

@@ -15,11 +15,10 @@ import static java.util.stream.Collectors.joining;
  */
 public class CloakroomFilter implements Filter {
     private static final String HERE = CloakroomFilter.class.getName();
-    private static final String ID = "_session_id"; // the key of an id, which is made when the app first asks for one
-    private static final String LONGS = "_java_long"; // and of the names of those that are Long, though an Integer would do
+    // Keys of our own: an id, made when the app first asks for one; the names of what is Long, though an Integer would do; CloakroomValve's user.
+    private static final String ID = "_session_id", LONGS = "_java_long", USER = "_java_user";
     private static final String LATE = "session: the head of the answer has gone; change the session before, or raise the filter's buffer";
-    private final Set<Object> listeners = new LinkedHashSet<>();
-    private ServletContext context; private String prefix; private int buffer;
+    private final Set<Object> listeners = new LinkedHashSet<>(); private ServletContext context; private String prefix; private int buffer;
 
     /** `header`: the prefix of the headers' names; `buffer`: how many bytes of an answer wait for a late change of the session. */
     @Override public void init(FilterConfig config) {
@@ -99,6 +98,7 @@ public class CloakroomFilter implements Filter {
                 if (value instanceof Long && ((Long) value).intValue() == (Long) value) longs.add(name);
             });
             if (!longs.isEmpty()) now.put(LONGS, Json.write(longs, LONGS, 1));
+            if (!ended && raws.containsKey(USER)) now.put(USER, raws.get(USER));
             if (!now.isEmpty() && session.id != null) now.put(ID, Json.write(session.id, ID, 1)); // an id alone is no reason for a session
             if (now.isEmpty()) { if (ended || !raws.isEmpty()) headers.put("Delete", "1"); }
             else if (renewed || lasts != null || !now.equals(raws)) {
@@ -123,7 +123,7 @@ public class CloakroomFilter implements Filter {
             Session(Map<?, ?> members, boolean fresh) {
                 this.fresh = fresh; List<?> longs = members.get(LONGS) instanceof List ? (List<?>) members.get(LONGS) : Collections.emptyList();
                 members.forEach((name, value) -> values.put((String) name, value instanceof Integer && longs.contains(name) ? Long.valueOf((Integer) value) : value));
-                values.remove(LONGS); id = (String) values.remove(ID);
+                values.remove(LONGS); values.remove(USER); id = (String) values.remove(ID);
             }
             @Override public Object invoke(Object proxy, Method method, Object[] given) throws Throwable {
                 if (method.getName().equals("equals")) return given[0] == proxy;
@@ -140,9 +140,8 @@ public class CloakroomFilter implements Filter {
             }
             public void setAttribute(String name, Object value) {
                 if (value == null) { removeAttribute(name); return; }
-                if (name.equals(ID) || name.equals(LONGS)) throw new IllegalArgumentException("session: " + name + " is a name of its own; use another one");
-                Json.write(value, name, 1);
-                boolean there = valid().values.containsKey(name);
+                if (Arrays.asList(ID, LONGS, USER).contains(name)) throw new IllegalArgumentException("session: " + name + " is a name of its own; use another one");
+                Json.write(value, name, 1); boolean there = valid().values.containsKey(name);
                 HttpSessionBindingEvent event = new HttpSessionBindingEvent(face, name, there ? values.get(name) : value);
                 change(() -> values.put(name, value));
                 tell(HttpSessionAttributeListener.class, each -> { if (there) each.attributeReplaced(event); else each.attributeAdded(event); });
@@ -157,12 +156,14 @@ public class CloakroomFilter implements Filter {
                 valid(); tell(HttpSessionListener.class, each -> each.sessionDestroyed(event()));
                 new ArrayList<>(values.keySet()).forEach(this::removeAttribute);
                 change(() -> { valid = false; session = null; ended = renewed = true; lasts = null; });
+                HttpSession own = ((HttpServletRequest) getRequest()).getSession(false); if (own != null) own.invalidate(); // the container's, and its user
             }
             public String getId() {
                 if (id == null && answer.isCommitted()) return UUID.randomUUID().toString(); // an access log asks too late for it to be kept
                 if (id == null) change(() -> id = UUID.randomUUID().toString());
                 return id;
             }
+            public String[] getValueNames() { return valid().values.keySet().toArray(new String[0]); }
             public Object getAttribute(String name) { return valid().values.get(name); }
             public Enumeration<String> getAttributeNames() { return Collections.enumeration(new ArrayList<>(valid().values.keySet())); }
             public void setMaxInactiveInterval(int seconds) { change(() -> lasts = seconds); }
@@ -189,7 +190,7 @@ public class CloakroomFilter implements Filter {
     }
 
     /** JSON, with integers of any length; an error names the key of what JSON cannot hold. */
-    private static final class Json {
+    static final class Json {
         private final String text; private int at; Json(String text) { this.text = text; }
         Map<?, ?> members(Map<String, String> raws) {
             Object all = value(1, raws); if (peek() == 0 && all instanceof Map) return (Map<?, ?>) all; else throw broken();
@@ -213,8 +214,7 @@ public class CloakroomFilter implements Filter {
                 } while (more('}'));
                 return map;
             }
-            int from = at;
-            while (at < text.length() && ",]} \t".indexOf(text.charAt(at)) < 0) at++;
+            int from = at; while (at < text.length() && ",]} \t".indexOf(text.charAt(at)) < 0) at++;
             String word = text.substring(from, at);
             if (word.matches("null|true|false")) return word.equals("null") ? null : Boolean.valueOf(word);
             if (!word.matches("-?\\d+")) return Double.valueOf(word);

@@ -25,7 +25,8 @@ public class App extends HttpServlet {
     }
 
     @Override protected void service(HttpServletRequest request, HttpServletResponse response) throws IOException, ServletException {
-        String key = request.getParameter("key"), path = request.getServletPath();
+        String key = request.getParameter("key"), included = (String) request.getAttribute(RequestDispatcher.INCLUDE_SERVLET_PATH);
+        String path = included == null ? request.getServletPath() : included;
         if (path.equals("/still")) { response.getOutputStream().print("no session here"); return; }
         if (path.equals("/plain")) { response.getWriter().print(request.getSession(false) == null); return; }
         HttpSession session = request.getSession();
@@ -69,6 +70,7 @@ public class App extends HttpServlet {
                 values.put("circle", circle);
                 values.put("_session_id", "x");
                 values.put("_java_long", "x");
+                values.put("_java_user", "x");
                 StringJoiner refused = new StringJoiner(",", "{", "}");
                 for (Map.Entry<String, Object> each : values.entrySet())
                     try { session.setAttribute(each.getKey(), each.getValue()); }
@@ -129,6 +131,37 @@ public class App extends HttpServlet {
             }
             case "/late": response.getWriter().print("a"); response.flushBuffer(); session.setAttribute("late", 1); return;
             case "/late-inside": response.getWriter().print("a"); response.flushBuffer(); inside(session, key).put("late", 1); return;
+            case "/include": {
+                session.setAttribute("before", 1);
+                response.getWriter().print("a");
+                request.getRequestDispatcher("/written").include(request, response);
+                session.setAttribute("after", 1);
+                return;
+            }
+            case "/old": { // what javax.servlet.http.HttpSession has had since 2.0
+                try {
+                    HttpSession.class.getMethod("putValue", String.class, Object.class).invoke(session, "old", 1);
+                    text = Arrays.toString((String[]) HttpSession.class.getMethod("getValueNames").invoke(session))
+                        + HttpSession.class.getMethod("getValue", String.class).invoke(session, "old");
+                    HttpSession.class.getMethod("removeValue", String.class).invoke(session, "n");
+                } catch (ReflectiveOperationException error) { throw new ServletException(error); }
+                break;
+            }
+            case "/timeout": {
+                AsyncContext async = request.startAsync();
+                async.setTimeout(10);
+                async.addListener(new AsyncListener() {
+                    @Override public void onTimeout(AsyncEvent event) throws IOException {
+                        ((HttpServletRequest) event.getAsyncContext().getRequest()).getSession().setAttribute("late", 1);
+                        event.getAsyncContext().getResponse().getWriter().print("too late");
+                        event.getAsyncContext().complete();
+                    }
+                    @Override public void onComplete(AsyncEvent event) { }
+                    @Override public void onError(AsyncEvent event) { }
+                    @Override public void onStartAsync(AsyncEvent event) { }
+                });
+                return;
+            }
             case "/async": {
                 AsyncContext async = request.startAsync();
                 async.start(() -> {
