@@ -19,7 +19,7 @@
 //!
 //! Where a session is that outgrows the cookie: [`store`], [`store_start`]; [`revocations`] of
 //! those that do not; [`session_command`] for operators. What an operator sees of it and
-//! ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`].
+//! ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`]. What stores run on here: [`engines`].
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
@@ -55,6 +55,7 @@ mod corpora_jws;
 mod cross_site;
 mod downgrade;
 mod endings;
+mod engines;
 mod failure;
 mod forwarded;
 mod health_check;

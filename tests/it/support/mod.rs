@@ -9,6 +9,7 @@ pub mod builder;
 pub mod client;
 pub mod cookie;
 pub mod direct;
+pub mod engine;
 pub mod frames;
 pub mod h2c;
 pub mod issued;

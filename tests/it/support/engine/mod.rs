@@ -1,0 +1,83 @@
+//! Redis and Valkey as operators run them: real servers, each on ports and in a folder of its own, which
+//! end when they are dropped.
+//!
+//! [`Server`] is one of them, [`Sentinels`] watch a master and its replicas, a [`Cluster`] is three
+//! masters with a replica each. [`Proxy`] stands before a server, counts round trips and makes
+//! trouble. What they are asked is said in their own words: see [`resp`].
+//!
+//! Nothing here knows the rest of the tests: unit tests use it too.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    unused_imports,
+    reason = "tests may panic, and unit tests, experiments and tests of the binary each use a part"
+)]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+pub mod cluster;
+pub mod port;
+pub mod proxy;
+pub mod resp;
+pub mod sentinels;
+pub mod server;
+
+pub use cluster::Cluster;
+pub use proxy::{Proxy, Trouble};
+pub use resp::{Link, Reply};
+pub use sentinels::Sentinels;
+pub use server::Server;
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Redis,
+    Valkey,
+}
+
+impl Engine {
+    /// The binary, which is a sentinel too.
+    fn binary(self) -> PathBuf {
+        match self {
+            Self::Redis => "redis-server".into(),
+            Self::Valkey => std::env::var_os("CLOAKROOM_VALKEY")
+                .map_or_else(|| "valkey-server".into(), PathBuf::from),
+        }
+    }
+
+    /// How to get it.
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Redis => "run tests/install-needs redis-server",
+            Self::Valkey => "run export CLOAKROOM_VALKEY=$(tests/valkey)",
+        }
+    }
+
+    /// Of its URLs.
+    pub const fn scheme(self, tls: bool) -> &'static str {
+        match (self, tls) {
+            (Self::Redis, false) => "redis",
+            (Self::Redis, true) => "rediss",
+            (Self::Valkey, false) => "valkey",
+            (Self::Valkey, true) => "valkeys",
+        }
+    }
+}
+
+/// The longest that any of them may take to be ready: some of them load, elect and copy first.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks again and again until it is so.
+pub fn until(what: &str, mut ask: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !ask() {
+        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
