@@ -1,5 +1,6 @@
 """What every suite takes: an app as a process, a sidecar in front of it, a browser's cookies, and a recorder."""
 
+import base64
 import contextlib
 import fcntl
 import http.client
@@ -359,14 +360,19 @@ class Told:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 session = self.headers["X-Session"]
-                exchange = told.open[self.headers["Exchange"]]
-                exchange.came.put(session)
                 self.send_response(200)
-                for name, value in exchange.say.get(timeout=PATIENCE).items():
+                for name, value in self.say(session).items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(session)))
                 self.end_headers()
                 self.wfile.write(session.encode())
+
+            def say(self, session):
+                if "Say" in self.headers:  # from a process of another language
+                    return json.loads(base64.urlsafe_b64decode(self.headers["Say"] + "=="))
+                exchange = told.open[self.headers["Exchange"]]
+                exchange.came.put(session)
+                return exchange.say.get(timeout=PATIENCE)
 
             def log_message(self, *args):
                 pass

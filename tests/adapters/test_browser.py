@@ -1,82 +1,19 @@
 """Apps that nobody here wrote, unmodified and with their adapters, in a real browser: headless Chromium."""
 
-import sys
 import unittest
 
 import sources
-from support import HERE, ROOT, Folder, Sidecar, new_key
+from sites import Site
+from support import HERE
 from test_dokuwiki import PASSWORD, dokuwiki
 from test_python import FOLDER, PYTHON, python, run
-
-sys.path.append(str(ROOT / "tests/browser"))
-
-from chrome import Chrome  # noqa: E402
-
-
-class Site:
-    """An app with a log-in. Each has a second instance on another port, behind a sidecar with the same key."""
-
-    # How far back nothing private is to be seen after the log-out. Chromium keeps the page that a log-in's redirect
-    # led to, whatever it is told: docs/migrating.md has what an app can do about it.
-    pages_back = 1
-
-    @classmethod
-    def setUpClass(cls):
-        folder = Folder()
-        cls.addClassCleanup(folder.stop)
-        cls.folder = folder.path
-        cls.chrome = Chrome.shared()
-        cls.prepare()
-        key = new_key(folder.path)
-        cls.homes = []
-        for _ in range(2):
-            app = cls.start()
-            cls.addClassCleanup(app.stop)
-            sidecar = Sidecar(app.port, folder.path, key=key, session='ttl = "14d"')
-            cls.addClassCleanup(sidecar.stop)
-            cls.homes.append(f"http://127.0.0.1:{sidecar.port}")
-
-    @classmethod
-    def prepare(cls):
-        pass
-
-    def setUp(self):
-        self.chrome.forget()
-        self.home = self.homes[0]
-
-    def knows_me(self, home=None):
-        self.chrome.open(f"{home or self.home}{self.page}")
-        return self.is_private()
-
-    def is_private(self):
-        return self.mark in self.chrome.source()
-
-    def test_log_in_work_in_two_tabs_at_two_instances_and_log_out(self):
-        self.assertFalse(self.knows_me())
-        first = self.chrome.this_tab()
-        self.log_in()
-        self.assertTrue(self.knows_me())
-        self.assertIn("session", self.chrome.cookies(self.home))
-        self.work()
-        # The other instance takes over: cookies do not tell ports apart.
-        second = self.chrome.tab()
-        self.assertTrue(self.knows_me(self.homes[1]))
-        self.home = self.homes[1]
-        self.work()
-        self.home = self.homes[0]
-        self.chrome.show(first)
-        self.assertTrue(self.knows_me())
-        self.log_out()
-        for _ in range(self.pages_back):
-            self.chrome.back()
-            self.assertFalse(self.is_private(), "the back button shows what was private")
-        self.assertFalse(self.knows_me())
-        self.chrome.show(second)
-        self.assertFalse(self.knows_me(self.homes[1]))
 
 
 class DokuWiki(Site, unittest.TestCase):
     page, mark = "/doku.php?id=start", "Logged in as"
+    pages_back = 1
+    # Its log-out empties the session and goes on with it; its own cookie, which holds the password, logs in again there.
+    ends_copies = False
 
     @classmethod
     def start(cls):
@@ -100,6 +37,7 @@ class DokuWiki(Site, unittest.TestCase):
 
 class DjangoAdmin(Site, unittest.TestCase):
     page, mark = "/admin/", "Log out"
+    pages_back = 1
     password = "a long enough password"
 
     @classmethod
@@ -132,8 +70,6 @@ class DjangoAdmin(Site, unittest.TestCase):
 
 class FlaskTutorial(Site, unittest.TestCase):
     page, mark = "/", "Log Out"
-    # Nothing keeps browsers from keeping its pages: that is the app's, or a proxy's.
-    pages_back = 0
 
     @classmethod
     def prepare(cls):

@@ -33,6 +33,14 @@ def plack(folder, app=HERE / "apps/plack.psgi", **environment):
     return served(command, folder, PERL5LIB=str(folder / "lib"), **environment)
 
 
+def in_place_of_session(folder):
+    """As README.md has it for apps that are not edited."""
+    readme = (ADAPTERS / "perl/README.md").read_text(encoding="utf-8")
+    place = folder / "lib/Plack/Middleware/Session.pm"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(re.search(r"```perl\n(package.*?)```", readme, re.DOTALL)[1], encoding="utf-8")
+
+
 class Perl(Rules, unittest.TestCase):
     @classmethod
     def start(cls, folder, prefix):
@@ -204,10 +212,7 @@ class InItsPlace(unittest.TestCase):
     def test_an_app_with_plack_session_goes_on_as_it_is(self):
         folder = Folder()
         self.addCleanup(folder.stop)
-        readme = (ADAPTERS / "perl/README.md").read_text(encoding="utf-8")
-        place = folder.path / "lib/Plack/Middleware/Session.pm"
-        place.parent.mkdir(parents=True)
-        place.write_text(re.search(r"```perl\n(package.*?)```", readme, re.DOTALL)[1], encoding="utf-8")
+        in_place_of_session(folder.path)
         (folder.path / "counter.psgi").write_text(COUNTER, encoding="utf-8")
         app = plack(folder.path, folder.path / "counter.psgi")
         self.addCleanup(app.stop)
