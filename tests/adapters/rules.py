@@ -109,6 +109,15 @@ class Rules:
                 self.put("new", "1")
                 self.assertIn(f'"old":{text}', self.kept())
 
+    def test_what_is_deep_or_long_survives(self):
+        for text in ["[" * 120 + "]" * 120, '{"a":' * 100 + "1" + "}" * 100, f'[{",".join(map(str, range(250)))}]', '"' + "\\u00e9x" * 200 + '"']:
+            with self.subTest(text=text[:20]):
+                self.with_session(f'{{"old":{text}}}')
+                self.put("new", "1")
+                self.assertIn(f'"old":{text}', self.kept())
+                self.put("new", text)
+                self.assertEqual(json.loads(self.kept())["new"], json.loads(text))
+
     def test_empty_arrays_and_objects_keep_their_kind(self):
         self.put("empty", '[[],"x"]')
         self.assertIn('[[],"x"]', self.kept())

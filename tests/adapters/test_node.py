@@ -5,6 +5,7 @@ Debian has no express-session; of its own tests most are about cookies, secrets 
 
 import json
 import unittest
+from http.client import HTTPException
 
 import needs
 from rules import Rules
@@ -178,6 +179,24 @@ class Particular(unittest.TestCase):
                 self.assertIn("Save", self.said("GET", path, status=status))
         self.browser = Client(self.sidecar.port)
         self.assertIn("Save", self.said("HEAD", "/head"))
+
+    def test_writing_the_head_sends_nothing_yet(self):
+        answer = self.browser.get("/write-head")
+        self.assertEqual((answer.status, answer.headers["X-Own"], answer.text), (201, "1", "true "))
+        self.assertEqual(self.recorder.last()["Save"], '{"late":201}')
+
+    def test_an_answer_may_be_piped_patched_and_ended_twice(self):
+        for path, text in [("/pipe", "ab"), ("/patched", "ABc"), ("/twice", "a")]:
+            with self.subTest(path):
+                self.browser = Client(self.sidecar.port)
+                answer = self.browser.get(path)
+                self.assertEqual((answer.status, answer.text), (200, text))
+                self.assertIn("Save", self.recorder.last())
+
+    def test_an_answer_that_is_broken_off_saves_nothing(self):
+        with self.assertRaises((OSError, HTTPException)):
+            Client(self.app.port).get("/abort", headers={"X-Session": "{}"})
+        self.assertEqual(self.browser.get("/show").json(), {})
 
     def test_what_comes_after_it_is_an_error(self):
         self.with_session('{"a":{}}')

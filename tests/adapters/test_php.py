@@ -69,6 +69,9 @@ class Traps(unittest.TestCase):
     def logged(self, *words):
         self.app.find(lambda line: line if all(word in line for word in words) else None)
 
+    def test_the_file_is_short(self):
+        self.assertLess(len(ADAPTER.read_text(encoding="utf-8").splitlines()), 250)
+
     def test_the_id_stays_the_same_and_a_new_one_is_a_renewal(self):
         self.log_in()
         _, first = self.case("id")

@@ -160,20 +160,41 @@ class ASGIDetails(Particular, unittest.TestCase):
         self.assertEqual(self.said("GET", "/late"), {})
         self.app.find("changed after the headers")
 
-    def test_a_websocket_saves_when_it_is_accepted(self):
+    def asgi(self, scope, *received):
+        """What the app sends to its server."""
         import asgi_app
 
-        sent = []
+        sent, messages = [], iter(received)
 
         async def receive():
-            return {"type": "websocket.connect"}
+            return next(messages)
 
         async def send(message):
             sent.append(message)
 
+        asyncio.run(asgi_app.app(scope, receive, send))
+        return sent
+
+    def test_a_server_starts_and_stops_the_app(self):
+        sent = self.asgi({"type": "lifespan"}, {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+        self.assertEqual([each["type"] for each in sent], ["lifespan.startup.complete", "lifespan.shutdown.complete"])
+
+    def test_a_websocket_without_the_header_is_refused(self):
+        from cloakroom_session import SessionError
+
+        scope = {"type": "websocket", "path": "/socket", "query_string": b"", "headers": []}
+        with self.assertRaisesRegex(SessionError, "X-Session is missing"):
+            self.asgi(scope, {"type": "websocket.connect"})
+
+    def test_a_stream_saves_what_changes_before_it_begins_and_nothing_later(self):
+        answer = self.browser.get("/events")
+        self.assertEqual((answer.text, self.recorder.last()), ("onetwo", {"Save": '{"begun":1}'}))
+        self.app.find("changed after the headers")
+
+    def test_a_websocket_saves_when_it_is_accepted(self):
         scope = {"type": "websocket", "path": "/socket", "query_string": b""}
         scope["headers"] = [(b"x-session", b'{"socket":1}')]
-        asyncio.run(asgi_app.app(scope, receive, send))
+        sent = self.asgi(scope, {"type": "websocket.connect"})
         self.assertEqual(sent[0]["type"], "websocket.accept")
         self.assertIn((b"x-session-save", b'{"socket":2}'), sent[0]["headers"])
         self.assertEqual(sent[1]["text"], "2")

@@ -156,6 +156,13 @@ class Particular(unittest.TestCase):
         self.assertIn("late was changed after the head of the answer had gone", self.browser.get("/late").text)
         self.assertEqual(self.recorder.last(), {})
 
+    def test_an_answer_that_is_streamed_saves(self):
+        self.assertEqual(self.said("GET", "/stream"), {"Save": '{"streamed":1}'})
+
+    def test_a_change_is_an_error_in_the_log_where_the_app_takes_the_connection(self):
+        self.assertEqual(Client(self.app.port).get("/hijack", headers={"X-Session": "{}"}).text, "taken")
+        self.app.find("what was changed is not saved: the app has taken the connection")
+
     def test_nothing_is_saved_where_the_app_raises(self):
         self.assertEqual(self.said("GET", "/raise", status=500), {})
 

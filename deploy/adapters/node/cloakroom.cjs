@@ -171,16 +171,19 @@ class State {
   }
 }
 
-/** Lets `before` run once, when the head of the answer is about to go. Where it throws, the answer is `fail`'s. */
+/** Lets `before` run once, when the head of the answer goes: with the first byte, not yet with writeHead(). Where it throws, the answer is `fail`'s. */
 function beforeHead(res, before, fail) {
   const originals = { writeHead: res.writeHead, flushHeaders: res.flushHeaders, write: res.write, end: res.end };
-  let begun = false, failed = false;
+  let begun = false, failed = false, head;
+  Object.defineProperty(res, 'headersSent', { get: () => head !== undefined || Reflect.get(Object.getPrototypeOf(res), 'headersSent', res), configurable: true });
   for (const [name, original] of Object.entries(originals)) {
     res[name] = function (...given) {
       if (!begun) {
+        if (name === 'writeHead' && Number.isInteger(given[0])) return Object.assign(res, { statusCode: (head = given)[0] });
         begun = true;
         try {
           before();
+          if (head) originals.writeHead.apply(res, head);
         } catch (error) {
           Object.assign(res, originals);
           for (const header of res.getHeaderNames()) res.removeHeader(header);

@@ -5,7 +5,7 @@ package Plack::Middleware::Cloakroom;
 #   enable 'Cloakroom';
 
 use strict;
-use warnings;
+use warnings; no warnings 'recursion';
 use parent qw(Plack::Middleware);
 use Plack::Util::Accessor qw(header);
 use B ();

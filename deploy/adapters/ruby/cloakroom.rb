@@ -31,6 +31,8 @@ module Rack
         return [status, headers, body] unless text
 
         said = said(env, was, session)
+        taken = env['rack.hijack_io'] && !said.empty?
+        env['rack.errors'].puts('session: what was changed is not saved: the app has taken the connection (rack.hijack)') if taken
         headers = headers.dup if headers.frozen?
         said.each { |name, value| headers["#{@prefix.downcase}-#{name}"] = value }
         session.freeze

@@ -4,7 +4,7 @@ import os
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
 import cloakroom_session
@@ -48,6 +48,17 @@ async def late(request):
     return PlainTextResponse("ok", background=BackgroundTask(request.session.update, late=1))
 
 
+async def events(request):
+    request.session["begun"] = 1
+
+    async def stream():
+        yield "one"
+        request.session["late"] = 1
+        yield "two"
+
+    return StreamingResponse(stream())
+
+
 async def socket(websocket):
     websocket.session["socket"] = websocket.session.get("socket", 0) + 1
     await websocket.accept()
@@ -68,6 +79,7 @@ routes = [
     Route("/logout", logout, methods=["POST"]),
     Route("/bad", bad, methods=["POST"]),
     Route("/late", late),
+    Route("/events", events),
     Route("/healthz", health),
     WebSocketRoute("/socket", socket),
 ]

@@ -69,6 +69,28 @@ const pages = {
     res.end();
   },
   '/late-inside': (req, res, key) => { res.write('a'); req.session[key].late = 1; res.end(); },
+  '/write-head': (req, res) => {
+    const early = res.writeHead(201, 'Made', ['X-Own', '1', 'Content-Length', '5']).headersSent;
+    req.session.late = res.statusCode;
+    res.end(String(early) + ' ');
+  },
+  '/pipe': (req, res) => {
+    req.session.piped = 1;
+    res.writeHead(200, { 'Content-Type': 'text/plain' });
+    require('node:stream').Readable.from(['a', 'b']).pipe(res);
+  },
+  '/patched': (req, res) => {
+    // As a compressor does it: it keeps what is written, and writes at the end.
+    const { write, end } = res;
+    const kept = [];
+    res.write = part => kept.push(part) > 0;
+    res.end = part => { req.session.patched = 1; write.call(res, kept.join('').toUpperCase()); return end.call(res, part); };
+    res.writeHead(200).write('a');
+    res.write('b');
+    res.end('c');
+  },
+  '/abort': (req, res) => { req.session.aborted = 1; res.destroy(); },
+  '/twice': (req, res) => { req.session.twice = 1; res.end('a'); res.end(); },
   '/not-modified': (req, res) => { req.session.seen = 1; res.writeHead(304).end(); },
   '/head': (req, res) => { req.session.seen = 1; res.flushHeaders(); res.end(); },
   '/empty': (req, res) => { for (const key of Object.keys(req.session)) delete req.session[key]; res.end('ok'); },

@@ -7,7 +7,7 @@ require ENV.fetch('ADAPTER')
 PAGES = {
   '/show' => ->(session) { JSON.generate(session.to_hash) },
   '/read' => ->(session) { session.keys.length.to_s },
-  '/set' => ->(session, request, key) { session[key] = JSON.parse(request.body.read) and 'ok' },
+  '/set' => ->(session, request, key) { session[key] = JSON.parse(request.body.read, max_nesting: false) and 'ok' },
   '/drop' => ->(session, _, key) { session.delete(key) and 'ok' },
   '/bad' => ->(session, _, key) { (session[key] = Object.new) and 'ok' },
   '/login' => lambda do |session, request|
@@ -82,6 +82,22 @@ use Rack::Session::Cloakroom, options
 run(lambda do |env|
   request = Rack::Request.new(env)
   return [200, { 'content-type' => 'text/plain' }, Late.new(request.session)] if request.path == '/late'
+
+  if request.path == '/hijack' # the app has the connection, and answers by itself
+    request.session[:taken] = 1
+    io = env['rack.hijack'].call
+    io.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\ntaken")
+    io.close
+    return [200, {}, []]
+  end
+  if request.path == '/stream' # and here after the head
+    request.session[:streamed] = 1
+    write = lambda do |io|
+      io.write('streamed')
+      io.close
+    end
+    return [200, { 'rack.hijack' => write }, []]
+  end
 
   page = PAGES.fetch(request.path)
   body = page.call(*[request.session, request, request.params['key']].first(page.arity))
