@@ -10,7 +10,8 @@ import time
 from cases import ANSWERS, MIDDLE, SECRET
 from comparison import due, install
 from comparison.processes import pause
-from traffic import AS_BROWSER, Backend, cases, configuration, encoder, free_port, request, talk
+from traffic import (AS_BROWSER, Backend, cases, configuration, encoder, free_port, request,
+                     stored_cases, talk, ticket, with_store)
 
 OFTEN, SOMETIMES, SELDOM = 4000, 1000, 100
 
@@ -94,6 +95,9 @@ def train_sidecar(sidecar, folder):
         for message in messages.values():
             talk(port, message, OFTEN)
 
+    train_sealed(sidecar, folder, backend)
+    train_store(sidecar, folder, backend)
+
     by_socket = socket.socket(socket.AF_UNIX)
     by_socket.bind(f"{folder}/app.sock")
     by_socket.listen()
@@ -112,6 +116,30 @@ def train_sidecar(sidecar, folder):
                 token = due.token(number, int(time.time()))
                 talk(ports["plain"], request(cookie=f"session={token}"), 1)
             train_ways(ports, folder, f"Cookie: session={encode(MIDDLE)}")
+
+
+def train_sealed(sidecar, folder, backend):
+    """Sessions in cookies that only the sidecar can read."""
+    port, config = free_port(), folder / "sealed.toml"
+    config.write_text(configuration(port, backend.port).replace(
+        "[[keys]]", '[[keys]]\nalgorithm = "A256GCM"', 1))
+    messages = cases(encoder(sidecar, config))
+    with running([sidecar, "run", "--config", config], port):
+        for message in messages.values():
+            talk(port, message, SOMETIMES)
+
+
+def train_store(sidecar, folder, backend):
+    """Sessions in a file: begun, read, saved and changed."""
+    port, config = free_port(), folder / "stored.toml"
+    config.write_text(with_store(configuration(port, backend.port), f"{folder}/sessions.db"))
+    session = ticket(sidecar, config, port)
+    with running([sidecar, "run", "--config", config], port):
+        for message in stored_cases(session).values():
+            talk(port, message, OFTEN // 2)
+        talk(port, request("/merge", cookie=f"session={session}"), SOMETIMES)
+        talk(port, request("/middle"), SOMETIMES)
+        talk(port, request("/delete", cookie=f"session={session}"), 1)
 
 
 def train_ways(ports, folder, cookie):

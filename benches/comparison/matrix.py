@@ -46,6 +46,7 @@ CASES = [
     Case("tls", "TLS listener", "way", ALONE, variant="tls", against="tcp"),
     Case("h2", "h2 listener (h2c)", "way", ALONE, variant="h2", against="tcp"),
     Case("log", "access log on", "way", ALONE, variant="log", against="tcp"),
+    Case("store", "session in a file store", "way", ALONE, variant="store", against="tcp"),
     Case("c1", "1 connection", "connections", WITH_BARE, connections=1, against="c64"),
     Case("c64", "64 connections", "connections", WITH_BARE, quick=True),
     Case("c1000", "1,000 connections", "connections", WITH_BARE, connections=1000, longer=1, against="c64",

@@ -110,6 +110,17 @@ def start(stage, programs, proxy, case, app, cores):
     return program, site.port, site.admin
 
 
+def own_cookie(proxy, case, port):
+    """The cookie that only this process can have set: Apache's, and the ticket of a session in a store."""
+    if proxy.family == "apache":
+        path = backend.REPLACE
+    elif proxy.name == "cloakroom" and case.variant == "store":
+        path = "/middle"
+    else:
+        return ""
+    return ask(port, path).field("Set-Cookie").partition(";")[0]
+
+
 def gather(stage, programs, chosen, families):
     """A runner for each row of a group; rows that differ in nothing but the request share a process."""
     first, second = stage.proxy_core, stage.load_core
@@ -124,8 +135,7 @@ def gather(stage, programs, chosen, families):
             key = (proxy.name, case.workers, case.fresh, case.variant if proxy.name == "cloakroom" else "")
             if key not in shared:
                 program, port, admin = start(stage, programs, proxy, case, apps[case.workers], cores[0])
-                own = ask(port, backend.REPLACE).field("Set-Cookie") if proxy.family == "apache" else ""
-                shared[key] = program, port, admin, own.partition(";")[0]
+                shared[key] = program, port, admin, own_cookie(proxy, case, port)
             program, port, admin, own = shared[key]
             runners.append(Runner(stage, case, proxy, program, port, apps[case.workers], cores[1], admin, own))
     return runners

@@ -22,7 +22,7 @@ class Site:
     backend: int
     socket: pathlib.Path
     workers: int = 1
-    variant: str = ""  # of cloakroom: "unix", "tls", "log", "refresh"
+    variant: str = ""  # of cloakroom: "unix", "tls", "log", "refresh", "store"
     admin: int = 0
 
 
@@ -57,6 +57,10 @@ def cloakroom(site):
         text += f'[tls]\ncert = "{site.folder}/tls.crt"\nkey = "{site.folder}/tls.key"\n'
     if site.variant == "refresh":
         text += f'{REFRESH}[admin]\nlisten = "127.0.0.1:{site.admin}"\n'
+    if site.variant == "store":
+        # Its folder must not be writable by others.
+        (site.folder / "store").mkdir(mode=0o700, exist_ok=True)
+        text += f'[store]\nurl = "file:{site.folder}/store/{site.port}.db"\n[session]\nttl = "14d"\n'
     config = site.folder / f"cloakroom-{site.port}.toml"
     config.write_text(text)
     run = [site.binaries / "cloakroom", "run", "--config", config]

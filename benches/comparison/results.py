@@ -71,6 +71,7 @@ def goals(table, starts, sizes):
         return round(100 * abs(middle / on - 1), 1)
 
     flat = value("c1000", "cpu_to_against")
+    stored, in_cookie = (value(case, "rss_mb") for case in ("store", "tcp"))
     start = starts.get("cloakroom")
     return [
         goal("valid 200 B cookie, CPU against bare", 1.05, value("200b", "cpu_to_bare")),
@@ -88,6 +89,9 @@ def goals(table, starts, sizes):
         goal("CPU of a 200 B dict off the line from 20 B to 2 KB", 5, off_the_line(), "%"),
         goal("CPU per request, 64 to 1,000 connections, off by", 15,
              None if flat is None else round(100 * abs(flat - 1), 1), "%"),
+        goal("session in a file store, CPU against the same in a cookie", 1.35, value("store", "cpu_to_against")),
+        goal("RSS with a file store, beyond that with cookies", 12,
+             None if None in (stored, in_cookie) else round(stored - in_cookie, 1), " MB"),
         goal("requests/s, 1 to 2 workers", 1.8, value("workers2", "rate_to_against"), least=True),
         goal("start to ready, cold", 50, start and start["median"], " ms"),
     ]
