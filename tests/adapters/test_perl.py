@@ -1,7 +1,7 @@
 """Perl: what deploy/adapters/perl has, on Plack.
 
 What the tests of Plack::Middleware::Session say of the hash, its options and Plack::Session holds here too, and is in these
-tests; Debian's package has them not. What does not apply: a cookie that is set again where nothing has changed, the
+tests; test_frameworks_own.py runs those themselves, where they are. What does not apply: a cookie that is set again where nothing has changed, the
 cookie's options, stores of files, caches and databases, and late_store, since a header cannot come after the head.
 """
 

@@ -1,7 +1,7 @@
 """Ruby: what deploy/adapters/ruby has, on Rack with Puma.
 
-What rack-session's own specs say of its hash and of its pool holds here too, and is in these tests; neither the gem nor
-Debian's package has the specs. What does not apply: the cookie's attributes (same_site, defer, a cookie that is set again
+What rack-session's own specs say of its hash and of its pool holds here too, and is in these tests; test_frameworks_own.py
+runs those themselves, where they are. What does not apply: the cookie's attributes (same_site, defer, a cookie that is set again
 where nothing has changed), which are the sidecar's; ids of an older kind and the pool's size, which are a store's; class
 methods and private ones of Rack::Session::Abstract, which stores are made of.
 """
