@@ -82,6 +82,10 @@ class Site:
         for _ in range(self.pages_back):
             self.chrome.back()
             self.assertFalse(self.is_private(), "the back button shows what was private")
+        # What the browser has kept comes from the browser only.
+        self.chrome.back()
+        self.chrome.reload()
+        self.assertFalse(self.is_private(), "what was private comes once more")
         self.assertFalse(self.knows_me())
         self.chrome.show(second)
         self.assertFalse(self.knows_me(self.homes[1]))
