@@ -12,27 +12,22 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
 
-use crate::session::cookie::Transport;
 use crate::state::{App, Apps, Shared};
 
 mod answer;
 mod inspector;
+mod listening;
 mod page;
 mod query;
 mod sessions;
 
 use answer::{PLAIN, answer, refusal, unauthorized};
+pub(crate) use listening::Listening;
 
 /// What the admin listener serves.
 pub(crate) struct Admin {
     shared: Arc<Shared>,
     listening: Listening,
-}
-
-/// The addresses that are listened on, port 0 resolved.
-pub(crate) struct Listening {
-    pub(crate) clients: Vec<(String, Transport)>,
-    pub(crate) admin: String,
 }
 
 /// What only who has the token may do.

@@ -1,21 +1,23 @@
 //! The command line: what can be said, and what the outcome is for the shell.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-
-use crate::fault::Fault;
+use clap::{Parser, Subcommand};
 
 mod check;
+mod config_args;
 mod demo;
 mod health;
 mod key;
 mod key_folder;
 mod keygen;
+mod outcome;
 mod run;
 mod session;
 mod token;
+
+use config_args::ConfigArgs;
+use outcome::{Failure, print, report};
 
 /// Terminates cookie sessions in front of an app that has none.
 #[derive(Debug, Parser)]
@@ -45,30 +47,6 @@ enum Command {
     Health(health::HealthArgs),
 }
 
-/// Where the configuration is; every subcommand that reads one takes it in this way.
-#[derive(Args, Clone, Debug)]
-pub(crate) struct ConfigArgs {
-    /// The configuration file
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "CLOAKROOM_CONFIG",
-        default_value = "/etc/cloakroom/cloakroom.toml"
-    )]
-    pub(crate) config: PathBuf,
-}
-
-/// Why a subcommand did not do what it was asked for.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// The configuration, keys included, has faults.
-    Configuration(Vec<Fault>),
-    /// The arguments do not make sense.
-    Usage(String),
-    /// Something went wrong on the way.
-    Runtime(String),
-}
-
 /// Parses the arguments, runs the subcommand, turns its error into an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -92,37 +70,6 @@ pub fn main() -> ExitCode {
     };
     crate::logging::flush();
     outcome.unwrap_or_else(|failure| report(&failure))
-}
-
-fn report(failure: &Failure) -> ExitCode {
-    match failure {
-        Failure::Configuration(faults) => {
-            for fault in faults {
-                eprintln!("{fault}");
-            }
-            ExitCode::from(2)
-        }
-        Failure::Usage(message) => {
-            eprintln!("cloakroom: {message}");
-            ExitCode::from(2)
-        }
-        Failure::Runtime(message) => {
-            eprintln!("cloakroom: {message}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Writes to standard output. A reader that has gone away, as `head` does, is no failure.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    use std::io::{ErrorKind, Write as _};
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Runtime(format!("standard output: {error}")))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

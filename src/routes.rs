@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 mod found;
 mod guard;
 mod notes;
+mod policy;
 mod prefix;
 mod reading;
 mod target;
@@ -17,6 +18,8 @@ mod tree;
 
 pub use found::Found;
 pub use guard::{CrossSite, Guard};
+pub use policy::{Access, Methods, Policy, Route};
+use policy::{Level, NO_ROUTE};
 use reading::{
     Keep, STEPS, decode, fold_case, has_case, has_stray_percent, is_plain, is_text, merge_slashes,
     resolve_dots, segments,
@@ -24,96 +27,6 @@ use reading::{
 pub use target::login_location;
 pub(crate) use target::path_of;
 use tree::{Node, Scoped};
-
-use crate::session::demand::Demand;
-
-/// What holds for the requests of a route.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum Access {
-    /// `session = "off"`: the sidecar says nothing of sessions.
-    Off,
-    /// The ordinary case: whoever comes gets a dict.
-    #[default]
-    Open,
-    /// `require`: no request without a session reaches the backend.
-    Required {
-        /// `login`: where navigations are sent instead of a 401.
-        login: Option<String>,
-        /// The values that the session must have: each of these is to be met.
-        demands: Vec<Demand>,
-    },
-}
-
-/// How strict an access is; of two that are required both hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
-enum Level {
-    Off,
-    #[default]
-    Open,
-    Required,
-}
-
-impl Access {
-    fn level(&self) -> Level {
-        match self {
-            Self::Off => Level::Off,
-            Self::Open => Level::Open,
-            Self::Required { .. } => Level::Required,
-        }
-    }
-
-    fn demands(&self) -> &[Demand] {
-        match self {
-            Self::Required { demands, .. } => demands,
-            Self::Off | Self::Open => &[],
-        }
-    }
-}
-
-/// Which methods a route is for.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum Methods {
-    /// All that no other route of the same path names.
-    #[default]
-    All,
-    /// `methods`: these.
-    Only(Vec<String>),
-}
-
-/// What a route says of its requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// Who may come.
-    pub access: Access,
-    /// Which app they go to, as a number in [`crate::config::Config::backends`]. None: the first,
-    /// as nothing else was said.
-    pub backend: Option<usize>,
-    /// `log`: whether they have access lines.
-    pub log: bool,
-    /// What is asked of them beside a session.
-    pub guard: Guard,
-}
-
-/// What holds where there is no route.
-static NO_ROUTE: Policy =
-    Policy { access: Access::Open, backend: None, log: true, guard: Guard::NONE };
-
-impl Default for Policy {
-    fn default() -> Self {
-        NO_ROUTE.clone()
-    }
-}
-
-/// One `[[routes]]` table.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Route {
-    /// `path`: a prefix on whole segments.
-    pub path: String,
-    /// Which requests below it are meant.
-    pub methods: Methods,
-    /// What holds for them.
-    pub policy: Policy,
-}
 
 /// Every route; what none of them covers is [`Access::Open`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

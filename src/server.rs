@@ -41,6 +41,7 @@ mod follow;
 mod handover;
 mod head;
 mod http2;
+mod inherited;
 mod listener;
 mod probe;
 mod reload;
@@ -50,7 +51,7 @@ mod tls;
 
 use descriptors::Room;
 use handover::Handover;
-pub use handover::Inherited;
+pub use inherited::Inherited;
 use listener::Bound;
 pub use reload::{Origin, Ready};
 use services::{start, start_proxies};

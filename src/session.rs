@@ -22,6 +22,7 @@ mod policy;
 pub mod rebase;
 pub mod recent;
 pub mod revocation;
+pub mod stamp;
 pub mod stored;
 pub mod subject;
 pub mod ticket;
@@ -30,7 +31,6 @@ pub mod view;
 
 use std::sync::Arc;
 
-use closing::{Asked, Successor, check_header};
 pub use closing::{CookieAction, IssueKind, Issued, close, encode, refresh};
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
@@ -303,8 +303,7 @@ impl Opened {
             return open_token(&token.text, keys, policy, now).map(|_| ());
         }
         let is_past = token.expires.is_some_and(|exp| claims::is_past(exp, opened_by, now));
-        let is_over =
-            token.managed().is_some_and(|managed| lifetime::is_over(opened_by, managed, now));
+        let is_over = token.managed().is_some_and(|managed| opened_by.is_over(managed, now));
         if is_past || is_over { Err(Rejection::Expired) } else { Ok(()) }
     }
 

@@ -15,6 +15,7 @@ use crate::state::{Shared, State};
 pub(crate) mod access;
 mod caching;
 pub mod cross_site;
+mod done;
 mod fields;
 pub mod forwarded;
 mod list;

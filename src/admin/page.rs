@@ -8,8 +8,8 @@ use std::fmt::{Display, Write as _};
 use http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_FRAME_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 
-use super::Listening;
 use super::answer::answer;
+use super::listening::Listening;
 use crate::clock;
 use crate::html::Text;
 use crate::metrics::{Action, BackendError, Conflict};

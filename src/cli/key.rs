@@ -1,15 +1,14 @@
 //! `cloakroom key`: changes the keys in a configuration, in steps that end no session before its
 //! time.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::path::Path;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{ConfigArgs, Failure, keygen, print};
+use super::{ConfigArgs, Failure, print};
 use crate::clock;
 use crate::config::Config;
-use crate::keys::Algorithm;
 use crate::keys::source::KeySpec;
 use crate::session::lifetime::LONGEST;
 use crate::time::Timestamp;
@@ -21,6 +20,7 @@ mod name;
 
 use configuration::Configuration;
 use fresh::{FreshKey, Old};
+use name::NewKey;
 
 /// Changes the keys in a configuration. All else in it stays as it is, comments included.
 #[derive(Args, Debug)]
@@ -48,21 +48,6 @@ struct Rotation {
     /// The key that signs has got out: it goes at once, and every session issued until now is over
     #[arg(long)]
     leaked: bool,
-}
-
-#[derive(Args, Debug)]
-struct NewKey {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// What the key is for; as the first key unless it is given
-    #[arg(long, value_name = "NAME", value_parser = keygen::algorithm)]
-    algorithm: Option<Algorithm>,
-    /// The kid of its tokens; today's date unless it is given
-    #[arg(long, value_parser = name::id)]
-    id: Option<String>,
-    /// Where to put its file; beside that of the first key unless it is given
-    #[arg(long, value_name = "DIRECTORY")]
-    dir: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -105,7 +90,7 @@ fn replace_leaked(new: &NewKey) -> Result<String, Failure> {
     let out = before.same_as_first();
     let not_before = match before.config.session.revocations.not_before {
         Some(later) if later > now => None,
-        _ => Some(moment(now)),
+        _ => Some(now.to_rfc3339()),
     };
     let edit = |text: &str, entries: &[(&str, &str)]| {
         let mut text = edit::put_first(text, entries)?;
@@ -248,7 +233,7 @@ fn find<'a>(configuration: &'a Configuration, name: &str) -> Result<(usize, &'a 
 /// When the key that signed until now can be retired.
 fn when_it_can_go(config: &Config, path: &Path, key: &str, now: Timestamp) -> String {
     let policy = &config.session;
-    let after = |lifetime: Duration| moment(now.plus(lifetime).plus(policy.leeway));
+    let after = |lifetime: Duration| now.plus(lifetime).plus(policy.leeway).to_rfc3339();
     let longest = policy.absolute_ttl.unwrap_or(LONGEST).min(LONGEST);
     let series = format!("cloakroom_key_uses_total{{key={key:?},use=\"verify\"}}");
     let own = config.headers.max_age.as_str();
@@ -267,12 +252,6 @@ fn when_it_can_go(config: &Config, path: &Path, key: &str, now: Timestamp) -> St
         ),
     };
     format!("{when}Then: cloakroom key retire --config {} {key}\n", path.display())
-}
-
-/// `2026-11-23T10:00:00Z`
-fn moment(moment: Timestamp) -> String {
-    let time = UNIX_EPOCH + Duration::from_secs(moment.as_secs());
-    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ fn read(text: &str, path: &Path, overrides: &Overrides) -> Reading {
     }
     let mut document = Document::new(path, text);
     let ((parts, keys), effective) =
-        document.read(tree.get_ref(), |table| everything(table, overrides));
+        Table::top(&mut document, tree.get_ref()).read(|table| everything(table, overrides));
     let faults = document.finish(syntax);
     let loaded = match parts {
         Ok((config, warnings)) if faults.is_empty() => Ok(Loaded { config, effective, warnings }),

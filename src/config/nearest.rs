@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::reader::join;
+use super::reader::place::{join, numberless};
 
 /// The message about the key `key` of the table at `table`, given every key that there is.
 /// In `known`, `[]` stands for the number of a table in an array.
@@ -41,14 +41,6 @@ fn near<'a>(written: &str, known: &'a str) -> Option<(usize, &'a str)> {
 /// `sameSite`, `same-site` and `SAME_SITE` are all `same_site`.
 fn fold(key: &str) -> String {
     key.chars().filter(|c| !matches!(c, '-' | '_')).flat_map(char::to_lowercase).collect()
-}
-
-/// `keys[]` for `keys[1]`.
-pub(super) fn numberless(table: &str) -> String {
-    match table.split_once('[') {
-        Some((array, _)) if table.ends_with(']') => format!("{array}[]"),
-        _ => table.to_owned(),
-    }
 }
 
 #[cfg(test)]

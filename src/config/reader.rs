@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use toml::de::DeTable;
-
 use super::nearest;
 use crate::fault::Fault;
 
+pub(super) mod place;
 mod plain;
 mod table;
 
+pub(super) use place::Place;
 pub(super) use table::Table;
 
 /// Stands for what could not be read. Only the reader makes one, and only beside a fault.
@@ -40,40 +40,6 @@ struct Unknown {
     key: String,
 }
 
-/// A key in the file, or a flag that overrides it: what a fault is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    path: String,
-    line: usize,
-}
-
-impl Place {
-    /// A flag of the command line.
-    pub(super) fn flag(flag: &str) -> Self {
-        Self { path: flag.to_owned(), line: 0 }
-    }
-
-    /// The whole file.
-    pub(super) fn file() -> Self {
-        Self { path: String::new(), line: 1 }
-    }
-
-    /// The key as it is written in messages: `cookie.same_site`, `keys[1].secret_file`.
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
-    /// The line, from 1.
-    pub(super) fn line(&self) -> usize {
-        self.line
-    }
-
-    /// An element of the array that stands here. Counted from 1, as keys are in metrics and logs.
-    fn element(&self, index: usize, line: usize) -> Self {
-        Self { path: format!("{}[{}]", self.path, index + 1), line }
-    }
-}
-
 impl<'a> Document<'a> {
     pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
         Self {
@@ -84,15 +50,6 @@ impl<'a> Document<'a> {
             known: BTreeSet::new(),
             unknown: Vec::new(),
         }
-    }
-
-    /// Reads the tree and hands back what is in force, key by key.
-    pub(super) fn read<T>(
-        &mut self,
-        tree: &DeTable<'a>,
-        read: impl FnOnce(&mut Table<'_, 'a>) -> T,
-    ) -> (T, toml::Table) {
-        Table::new(self, Place::file(), Some(tree)).read(read)
     }
 
     /// Notes a value that will not do.
@@ -156,7 +113,7 @@ impl<'a> Document<'a> {
     /// Every key that was asked for, as `cookie.same_site` or `keys[].secret_file`.
     #[cfg(test)]
     pub(super) fn known_keys(&self) -> BTreeSet<String> {
-        self.known.iter().map(|(table, key)| join(table, key)).collect()
+        self.known.iter().map(|(table, key)| place::join(table, key)).collect()
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -168,12 +125,4 @@ impl<'a> Document<'a> {
 pub(super) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     1 + before.iter().filter(|&&byte| byte == b'\n').count()
-}
-
-/// The path of a key. Keys that TOML wants quoted are.
-pub(super) fn join(table: &str, key: &str) -> String {
-    let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let quoted = key.is_empty() || !key.bytes().all(bare);
-    let key = if quoted { format!("{key:?}") } else { key.to_owned() };
-    if table.is_empty() { key } else { format!("{table}.{key}") }
 }

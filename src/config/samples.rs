@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use toml::de::DeTable;
 
 use super::file::{Overrides, everything, parse};
-use super::reader::Document;
+use super::reader::{Document, Table};
 
 const FULL: &str = include_str!("../../config/cloakroom.toml");
 const MINIMAL: &str = include_str!("../../config/minimal.toml");
@@ -60,7 +60,8 @@ fn the_full_sample_has_every_key() {
     let text = uncommented();
     let tree = DeTable::parse(&text).unwrap();
     let mut document = Document::new(Path::new("f"), &text);
-    let _ = document.read(tree.get_ref(), |table| everything(table, &Overrides::default()));
+    let _ = Table::top(&mut document, tree.get_ref())
+        .read(|table| everything(table, &Overrides::default()));
     let known = document.known_keys();
 
     let mut in_sample = BTreeSet::new();

@@ -10,7 +10,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk};
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use zeroize::Zeroizing;
 
-use super::{Algorithm, Family};
+use super::algorithm::{Algorithm, Family};
 
 mod der;
 mod roca;

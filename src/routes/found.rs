@@ -1,8 +1,8 @@
 //! What holds for a request: that of the strictest of its readings, and of all that require a
 //! session.
 
-use super::guard::Guarded;
-use super::{Access, CrossSite, Level, Policy};
+use super::guard::{CrossSite, Guarded};
+use super::policy::{Access, Level, Policy};
 use crate::session::demand::Demand;
 use crate::session::dict::Dict;
 use crate::session::view::View;

@@ -1,7 +1,7 @@
 //! What an operator should know of routes that nevertheless work.
 
+use super::policy::{Level, Methods, Route};
 use super::prefix::parse;
-use super::{Level, Methods, Route};
 
 /// What does not follow from one route alone, and may surprise.
 pub(super) fn of(routes: &[Route]) -> Vec<String> {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::policy::{Access, Methods, Policy};
 use super::reading::fold_case;
-use super::{Access, Methods, Policy};
 
 /// A segment, the routes that end with it, and what lies below it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

@@ -10,7 +10,7 @@ use pingora_core::apps::http_app::{HttpServer, ServeHttp};
 use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::services::listening::Service;
 
-use super::handover::{Descriptor, Inherited, Listener};
+use super::inherited::{Descriptor, Inherited, Listener};
 use crate::config::Listen;
 
 /// pingora would give each connection 64 kB to read into, and fill them with zeros, before it has

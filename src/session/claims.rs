@@ -3,7 +3,7 @@
 
 use super::Policy;
 use super::dict::{Dict, elements, unescape};
-use super::lifetime::{self, Managed};
+use super::lifetime::Managed;
 use super::token::Rejection;
 use crate::time::Timestamp;
 
@@ -77,7 +77,7 @@ pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Rea
         return Err(Rejection::WrongClaim);
     }
     let managed = claims.managed();
-    if managed.as_ref().is_some_and(|managed| lifetime::is_over(policy, managed, now)) {
+    if managed.as_ref().is_some_and(|managed| policy.is_over(managed, now)) {
         return Err(Rejection::Expired);
     }
     let issued = claims.iat.and_then(|iat| numeric_date(iat).ok()).and_then(moment);

@@ -3,7 +3,8 @@
 use super::dict::Dict;
 use super::directive::{Broken, Directive};
 use super::fresh::Fresh;
-use super::lifetime::{Managed, SessionId, Stamp};
+use super::lifetime::{Managed, SessionId};
+use super::stamp::Stamp;
 use super::{Opened, Policy, VerifiedToken, claims, header, subject};
 use crate::keys::{KeyRing, Kind, Nonce, jose};
 use crate::time::Timestamp;

@@ -6,9 +6,11 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+mod error;
 mod scan;
 mod walk;
 
+pub use error::{DictError, MAX_DEPTH};
 use scan::Keys;
 pub(super) use walk::{elements, members};
 
@@ -17,9 +19,6 @@ const MANY: usize = 128;
 
 /// The length of `\uXXXX`.
 const ESCAPE: usize = 6;
-
-/// How deep arrays and objects may nest, the dict itself being the first level.
-pub const MAX_DEPTH: usize = 128;
 
 /// A JSON object in UTF-8, without white space between tokens and without a repeated key at the
 /// top.
@@ -31,38 +30,6 @@ pub struct Dict {
     /// Where its members are, as far as that is known.
     keys: Keys,
 }
-
-/// Why a text is no dict. Says where, never what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DictError {
-    /// Not UTF-8.
-    NotUtf8,
-    /// Not JSON, from this byte on.
-    NotJson {
-        /// The offset of the first byte that does not fit.
-        at: usize,
-    },
-    /// JSON of another kind than an object.
-    NotAnObject,
-    /// Nested deeper than [`MAX_DEPTH`].
-    TooDeep,
-    /// A key stands twice at the top.
-    RepeatedKey,
-}
-
-impl fmt::Display for DictError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotUtf8 => f.write_str("not UTF-8"),
-            Self::NotJson { at } => write!(f, "not JSON at byte {at}"),
-            Self::NotAnObject => f.write_str("not a JSON object"),
-            Self::TooDeep => write!(f, "nested deeper than {MAX_DEPTH} levels"),
-            Self::RepeatedKey => f.write_str("a key stands twice at the top"),
-        }
-    }
-}
-
-impl std::error::Error for DictError {}
 
 /// Shows the size, never the content.
 impl fmt::Debug for Dict {

@@ -118,6 +118,28 @@ pub enum Directive {
     Broken(Broken),
 }
 
+impl Directive {
+    /// What an app asks for that sees the dict through a view: it must name no key that is hidden
+    /// from it.
+    #[must_use]
+    pub fn within(self, view: &View) -> Self {
+        let Self::Save(mut save) = self else {
+            return self;
+        };
+        for (what, dict) in [("save", &save.dict), ("merge", &save.patch)] {
+            let Some(dict) = dict else { continue };
+            if !dict.members().all(|(key, _)| view.shows(key)) {
+                return Self::Broken(Broken {
+                    reason: format!("the {what} header has a key that is not in the route's keys"),
+                    bytes: dict.as_str().len(),
+                });
+            }
+        }
+        save.view = Some(view.clone());
+        Self::Save(save)
+    }
+}
+
 /// A dict to be saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Save {

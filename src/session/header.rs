@@ -2,15 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use bytes::Bytes;
-use http::HeaderName;
 
-use super::cookie::is_token_char;
 use super::dict::Dict;
 
 mod claim;
+mod field_name;
 
 pub use claim::{Claim, ClaimEncoding, ClaimValue};
+pub use field_name::FieldName;
+use field_name::fold;
+pub(crate) use field_name::{folds_to, starts_with_folded};
 
 /// How the dict is written in the request header, and read from the response's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -31,79 +32,6 @@ impl Encoding {
             Self::Base64Url => "e30",
         }
     }
-}
-
-/// The name of a header field, as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldName {
-    sent: String,
-    wire: Bytes,
-    name: HeaderName,
-    folded: String,
-}
-
-impl FieldName {
-    /// Checks that `name` is a field name (RFC 9110 section 5.1).
-    ///
-    /// # Errors
-    /// Says what is wrong with the name.
-    pub fn parse(name: &str) -> Result<Self, String> {
-        if name.is_empty() {
-            return Err("a header name, in quotes and not empty".into());
-        }
-        if let Some(c) = name.chars().find(|&c| !is_token_char(c)) {
-            return Err(format!("a header name, but it contains {c:?}"));
-        }
-        let parsed = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| "a header name, but it is too long".to_owned())?;
-        Ok(Self {
-            sent: name.to_owned(),
-            wire: Bytes::copy_from_slice(name.as_bytes()),
-            name: parsed,
-            folded: name.bytes().map(fold).map(char::from).collect(),
-        })
-    }
-
-    /// The name in the spelling of the configuration.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.sent
-    }
-
-    /// The same, to be written without a copy.
-    #[must_use]
-    pub fn to_wire(&self) -> Bytes {
-        self.wire.clone()
-    }
-
-    /// The name as it is looked up.
-    #[must_use]
-    pub fn name(&self) -> &HeaderName {
-        &self.name
-    }
-
-    /// Whether a server may read `name` as this name: CGI, WSGI and others fold `X_Session` and
-    /// `x.session` into it.
-    #[must_use]
-    pub fn is_alias(&self, name: &[u8]) -> bool {
-        folds_to(name, &self.folded)
-    }
-}
-
-/// Whether a server may read `name` as `folded`, which is in lower case.
-pub(crate) fn folds_to(name: &[u8], folded: &str) -> bool {
-    name.len() == folded.len() && starts_with_folded(name, folded)
-}
-
-/// Lower case, and anything but a letter or digit as `-`.
-fn fold(byte: u8) -> u8 {
-    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
-}
-
-/// Whether a server may read `name` as something that starts with `folded`, which is in lower case.
-pub(crate) fn starts_with_folded(name: &[u8], folded: &str) -> bool {
-    name.len() >= folded.len()
-        && name.iter().zip(folded.bytes()).all(|(&byte, want)| fold(byte) == want)
 }
 
 /// The `[headers]` table.

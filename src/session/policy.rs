@@ -110,6 +110,12 @@ impl Policy {
         self.ttl.or(self.absolute_ttl).or_else(revocable)
     }
 
+    /// Whether a session is past the end that `session.absolute_ttl` sets.
+    #[must_use]
+    pub fn is_over(&self, managed: &Managed, now: Timestamp) -> bool {
+        self.absolute_ttl.is_some_and(|absolute| managed.start.plus(absolute) <= now)
+    }
+
     /// Whether the log in the store says that a session has ended. `managed` is what its token says of
     /// it.
     #[must_use]

@@ -7,15 +7,15 @@
 //! Directive ──plan──> Write ~~apply~~> Applied ──done, conflict, gone──> cookie, another Write, an end
 //! ```
 
+use super::closing::{Asked, CookieAction, IssueKind, Issued, Successor, check_header};
 use super::cookie::Transport;
 use super::dict::Dict;
 use super::directive::{Broken, Directive, Save};
-use super::lifetime::{Managed, SessionId, Stamp};
+use super::lifetime::{Managed, SessionId};
 use super::policy::{OnConflict, Policy};
-use super::{
-    Asked, CookieAction, Home, IssueKind, Issued, Opened, Outcome, Successor, VerifiedToken,
-};
-use super::{check_header, claims, rebase::rebase, subject, ticket};
+use super::stamp::Stamp;
+use super::{Home, Opened, Outcome, VerifiedToken};
+use super::{claims, rebase::rebase, subject, ticket};
 use crate::keys::{KeyRing, Nonce};
 use crate::store::operation::{Applied, Change, Loaded, Row};
 use crate::store::record::{self, RecordError, SessionKey, SubjectHash};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::dict::{Dict, unescape};
-use super::directive::{Broken, Directive};
 
 /// The keys at the top that are seen through it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ impl View {
 
     /// Whether a key is seen, which is as it stands in a dict, with its quotes: one may be spelled
     /// in several ways.
-    fn shows(&self, key: &str) -> bool {
+    pub(super) fn shows(&self, key: &str) -> bool {
         let name = unescape(key);
         self.keys.binary_search_by(|shown| (**shown).cmp(&name)).is_ok()
     }
@@ -50,25 +49,6 @@ impl View {
         let hidden = current.members().filter(|(key, _)| !self.shows(key));
         Dict::from_members(hidden.chain(seen.members()))
     }
-
-    /// What an answer of the app asks for, which must name no key that is hidden from it.
-    #[must_use]
-    pub fn limit(&self, directive: Directive) -> Directive {
-        let Directive::Save(mut save) = directive else {
-            return directive;
-        };
-        for (what, dict) in [("save", &save.dict), ("merge", &save.patch)] {
-            let Some(dict) = dict else { continue };
-            if !dict.members().all(|(key, _)| self.shows(key)) {
-                return Directive::Broken(Broken {
-                    reason: format!("the {what} header has a key that is not in the route's keys"),
-                    bytes: dict.as_str().len(),
-                });
-            }
-        }
-        save.view = Some(self.clone());
-        Directive::Save(save)
-    }
 }
 
 #[cfg(test)]
@@ -79,7 +59,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::directive::Save;
+    use super::super::directive::{Directive, Save};
     use super::super::rebase::rebase;
     use super::*;
 
@@ -132,12 +112,12 @@ mod tests {
             (None, Some(r#"{"x":null}"#), true),
             (Some(r#"{"a":1}"#), Some(r#"{"x":null}"#), true),
         ] {
-            let limited = view.limit(save(saved, patch));
+            let limited = save(saved, patch).within(&view);
             let found = matches!(limited, Directive::Broken(_));
             assert_eq!(found, is_broken, "{saved:?} {patch:?}");
         }
         let delete = Directive::Delete { all: true, beside_a_save: false };
-        assert_eq!(view.limit(delete.clone()), delete);
+        assert_eq!(delete.clone().within(&view), delete);
     }
 
     const KEYS: [&str; 6] = ["a", "b", "c", "d", "é", ""];
@@ -192,7 +172,7 @@ mod tests {
                 .into_iter()
                 .flatten()
                 .any(|dict| !hidden(&view, dict).is_empty());
-            match view.limit(Directive::Save(asked)) {
+            match Directive::Save(asked).within(&view) {
                 Directive::Broken(_) => prop_assert!(names_hidden),
                 Directive::Save(save) => {
                     prop_assert!(!names_hidden);

@@ -9,6 +9,7 @@
 //! apply      ──> Queue ──> 1 writer ───┴──> the file
 //! ```
 
+mod call;
 mod change;
 mod error;
 mod place;
@@ -25,27 +26,24 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rusqlite::ErrorCode;
 use tokio::sync::oneshot;
 
 use super::operation::{Applied, Change, Entry, Listed, Loaded, Outage, Revocation};
 use super::record::SubjectHash;
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
+pub use call::Clock;
+use call::{Answer, Read, Shared, What, Write};
 pub use error::{FileError, Reason};
 use place::{Place, Room};
 use queue::Queue;
-use reader::{Answer, Read};
-use writer::{What, Write, Writer};
+use writer::Writer;
 
 /// How many threads read.
 const READERS: usize = 2;
 
 /// How many calls may wait: more than that are not answered in time anyway.
 const WAITING: usize = 4096;
-
-/// Tells the time to the expiry.
-pub type Clock = fn() -> Timestamp;
 
 /// How a file is used.
 #[derive(Clone, Copy, Debug)]
@@ -60,18 +58,6 @@ pub struct Options {
 pub struct FileStore {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// What the threads and the callers share.
-struct Shared {
-    reads: Queue<Read>,
-    writes: Queue<Write>,
-    /// The file is not where it was.
-    is_away: AtomicBool,
-    /// In milliseconds.
-    timeout: AtomicU64,
-    /// The bytes that are left free on the disk. A test says others.
-    reserve: AtomicU64,
 }
 
 impl FileStore {
@@ -250,22 +236,6 @@ impl Drop for FileStore {
 impl fmt::Debug for FileStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileStore").finish_non_exhaustive()
-    }
-}
-
-/// What an error of SQLite's means to those who wait.
-fn outage(error: &rusqlite::Error) -> Outage {
-    match error.sqlite_error() {
-        // No room for the memory that processes share.
-        Some(error) if error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => Outage::Full,
-        Some(error) => match error.code {
-            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Outage::Timeout,
-            ErrorCode::DiskFull => Outage::Full,
-            ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Outage::ReadOnly,
-            ErrorCode::CannotOpen => Outage::Connect,
-            _ => Outage::Protocol,
-        },
-        None => Outage::Protocol,
     }
 }
 

@@ -13,6 +13,9 @@ use super::fields::Fields;
 use crate::session::header::{folds_to, starts_with_folded};
 
 mod elements;
+mod scheme;
+
+pub use scheme::Scheme;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -72,32 +75,6 @@ fn parse(entry: &str) -> Option<IpNet> {
             IpNet::new(address.into(), net.prefix_len() - 96).ok()
         }
         _ => Some(net),
-    }
-}
-
-/// How the client reached us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// In the clear.
-    Http,
-    /// Over TLS.
-    Https,
-}
-
-impl Scheme {
-    /// The scheme as it stands in a URL.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
-    fn from_name(name: &[u8]) -> Option<Self> {
-        [Self::Http, Self::Https]
-            .into_iter()
-            .find(|scheme| name.eq_ignore_ascii_case(scheme.name().as_bytes()))
     }
 }
 

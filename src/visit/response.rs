@@ -8,49 +8,24 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, VARY};
 use http::{HeaderName, HeaderValue};
 
+pub(crate) use super::done::AnswerFault;
+use super::done::{Done, bad_save, carry_out, skipped};
 use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
-use super::refreshing::Refreshing;
 use super::storing::Ends;
 use super::{Visit, access, caching, storing};
 use crate::clock;
-use crate::config::{Config, OnBadSave};
+use crate::config::Config;
 use crate::metrics::Action;
 use crate::random::System;
-use crate::session::directive::{self, Broken, Control, Directive};
-use crate::session::lifetime::SessionId;
+use crate::session::directive::{self, Control, Directive};
 use crate::session::recent::REMEMBERED;
 use crate::session::stored::Issuer;
-use crate::session::{
-    self, CookieAction, Holds, IssueKind, Opened, Outcome, Policy, VerifiedToken,
-};
+use crate::session::{self, Holds, Opened, Outcome, Policy};
 use crate::state::{Shared, State};
 use crate::time::Timestamp;
 
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SET_COOKIE_AS_SENT: Bytes = Bytes::from_static(b"Set-Cookie");
-
-/// Why an answer of the app's is not passed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AnswerFault {
-    /// Its length is said twice.
-    LengthTwice,
-    /// It switches protocols, and nobody asked it to.
-    UnaskedSwitch,
-    /// What it asks for could not be saved.
-    BadSave,
-    /// The store did not carry out what it asks for.
-    StoreAway,
-    /// Others have written the session meanwhile, or ended it.
-    Conflict,
-    /// It has more fields than a head can have.
-    HeadFull,
-}
-
-impl From<HeadFull> for AnswerFault {
-    fn from(_: HeadFull) -> Self {
-        Self::HeadFull
-    }
-}
 
 /// Refuses an answer whose length is said twice, even if it is said alike: who is in front may read
 /// one of them (RFC 9112 section 6.3).
@@ -144,7 +119,7 @@ pub(crate) async fn close_session(
     // Most answers say nothing of the session.
     let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
     let directive = match &visit.view {
-        Some(view) => view.limit(directive),
+        Some(view) => directive.within(view),
         None => directive,
     };
     remove(response, &own);
@@ -276,26 +251,6 @@ fn without_a_store(directive: Directive, policy: &Policy) -> Directive {
     }
 }
 
-/// A save that cannot be carried out: what the client is told.
-pub(super) fn bad_save(
-    shared: &Shared,
-    config: &Config,
-    request: &impl RequestHead,
-    id: &str,
-    broken: &Broken,
-) -> Result<Done, AnswerFault> {
-    shared.metrics.session_written(Action::Rejected);
-    log::error!(
-        reason = broken.reason.as_str(), bytes = broken.bytes,
-        path = access::path(request).as_str(), request_id = id;
-        "the session could not be saved"
-    );
-    match config.on_bad_save {
-        OnBadSave::Ignore => Ok(Done { action: Some(Action::Rejected), ..Done::default() }),
-        OnBadSave::Fail => Err(AnswerFault::BadSave),
-    }
-}
-
 /// Says that the answer depends on the cookie, if `add`, and names no field that is the sidecar's.
 fn vary_by_cookie(
     response: &mut impl Fields,
@@ -341,15 +296,6 @@ fn read(response: &impl Fields, config: &Config) -> Directive {
     directive::read(&control, names.encoding)
 }
 
-/// What was done, and the field that does it.
-#[derive(Default)]
-pub(super) struct Done {
-    pub(super) action: Option<Action>,
-    pub(super) set_cookie: Option<String>,
-    pub(super) refreshing: Option<Refreshing>,
-    pub(super) follows: Vec<SessionId>,
-}
-
 /// Renews a token that is due, unless a newer write of the same session would be undone.
 fn refresh(
     shared: &Arc<Shared>,
@@ -380,75 +326,6 @@ fn is_overtaken(shared: &Shared, opened: &Opened, begun: Instant, now: Timestamp
         || opened
             .token()
             .is_some_and(|token| shared.recent.lock().is_newer(token.id(), token.issued(), now))
-}
-
-pub(super) fn skipped(shared: &Shared) -> Done {
-    shared.metrics.session_written(Action::RefreshSkipped);
-    Done { action: Some(Action::RefreshSkipped), ..Done::default() }
-}
-
-/// Counts and remembers what is about to be sent, at the moment that stands in it: signing takes a
-/// while, and a token must not look older than its own writing.
-///
-/// A refresh names the token that it replaces, and nothing is sent if its session was written since:
-/// looking at the record and writing to it is one step, so that no refresh follows a delete. One that
-/// went before and has not left yet is waited for.
-pub(super) fn carry_out(
-    shared: &Arc<Shared>,
-    state: &State,
-    opened: &Opened,
-    action: CookieAction,
-    now: Timestamp,
-    replaces: Option<&VerifiedToken>,
-) -> Done {
-    let mut cookie_bytes = None;
-    let (action, session, set_cookie) = match action {
-        CookieAction::Keep => return Done::default(),
-        CookieAction::Expire { set_cookie, session } => (Action::Deleted, session, set_cookie),
-        CookieAction::Issue(issued) => {
-            cookie_bytes = Some(issued.cookie_bytes);
-            if issued.renewed && issued.kind != IssueKind::Renewed {
-                shared.metrics.session_written(Action::Renewed);
-            }
-            let action = match issued.kind {
-                IssueKind::Renewed => Action::Renewed,
-                IssueKind::Saved => Action::Saved,
-                IssueKind::Merged => Action::Merged,
-                IssueKind::Refreshed => Action::Refreshed,
-            };
-            (action, issued.session, issued.set_cookie)
-        }
-    };
-    // Whether tokens are refreshed or not: after a reload they may be. The token that came and the
-    // one that goes can have different ids, where the one that came was not ours.
-    let came = opened.token().map(VerifiedToken::id).filter(|came| session.as_ref() != Some(*came));
-    let mut recent = shared.recent.lock();
-    if replaces.is_some_and(|token| recent.is_newer(token.id(), token.issued(), now)) {
-        drop(recent);
-        return skipped(shared);
-    }
-    let mut written = Vec::new();
-    for session in came.into_iter().chain(&session) {
-        let evicted = recent.note(session.clone(), now);
-        shared.metrics.recent_writes_evicted.inc_by(evicted as u64);
-        if replaces.is_some() {
-            recent.refresh_begins(session.clone(), now);
-            written.push(session.clone());
-        } else if recent.is_being_refreshed(session, now) {
-            written.push(session.clone());
-        }
-    }
-    drop(recent);
-    let (refreshing, follows) = match replaces {
-        Some(_) => (Some(Refreshing::new(shared, written)), Vec::new()),
-        None => (None, written),
-    };
-    if let Some(bytes) = cookie_bytes {
-        state.key_uses.signed();
-        shared.metrics.cookie_issued(bytes);
-    }
-    shared.metrics.session_written(action);
-    Done { action: Some(action), set_cookie: Some(set_cookie), refreshing, follows }
 }
 
 /// Sets the cookie, and keeps shared caches from handing it to others.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::access;
+use super::done::{AnswerFault, Done, bad_save, carry_out, skipped};
 use super::fields::RequestHead;
-use super::response::{AnswerFault, Done};
 use crate::clock;
 use crate::config::{Config, OnBadSave, OnOutage};
 use crate::metrics::{Action, Conflict};
@@ -86,7 +86,7 @@ pub(super) async fn close(
                     Settled::Overwritten => Conflict::Overwritten,
                 });
             }
-            Ok(super::response::carry_out(shared, state, opened, action, issuer.now, None))
+            Ok(carry_out(shared, state, opened, action, issuer.now, None))
         }
         Ok(End::Ended) => {
             shared.metrics.session_conflict(Conflict::Ended);
@@ -123,7 +123,7 @@ pub(super) async fn close(
                 _ => Err(AnswerFault::StoreAway),
             }
         }
-        Err(broken) => super::response::bad_save(shared, config, request, id, &broken),
+        Err(broken) => bad_save(shared, config, request, id, &broken),
     }
 }
 
@@ -142,9 +142,9 @@ pub(super) async fn refresh(
     };
     match applied {
         Ok(End::Done(action, _)) => {
-            super::response::carry_out(shared, state, opened, action, issuer.now, opened.token())
+            carry_out(shared, state, opened, action, issuer.now, opened.token())
         }
-        Ok(End::Ended | End::Refused) => super::response::skipped(shared),
+        Ok(End::Ended | End::Refused) => skipped(shared),
         Ok(End::Away(outage)) => {
             log::warn!(cause = outage.to_string().as_str(); "the session could not be refreshed");
             Done::default()

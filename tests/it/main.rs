@@ -25,7 +25,7 @@
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
 //! [`metrics`]; [`health_check`].
 //!
-//! How it is built: [`purity`]. What public collections of odd input make of it: [`corpora`].
+//! How it is built: [`purity`], [`imports`]. What public collections of odd input make of it: [`corpora`].
 
 #![allow(
     clippy::unwrap_used,
@@ -59,6 +59,7 @@ mod engines;
 mod failure;
 mod forwarded;
 mod health_check;
+mod imports;
 mod key_files;
 mod key_pairs;
 mod key_rotate;

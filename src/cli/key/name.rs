@@ -2,10 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{NewKey, moment};
-use crate::cli::keygen;
+use clap::Args;
+
+use crate::cli::{ConfigArgs, keygen};
+use crate::keys::Algorithm;
 use crate::keys::source::{KeySpec, Source};
 use crate::time::Timestamp;
+
+/// A key that is to be made.
+#[derive(Args, Debug)]
+pub(super) struct NewKey {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// What the key is for; as the first key unless it is given
+    #[arg(long, value_name = "NAME", value_parser = keygen::algorithm)]
+    pub(super) algorithm: Option<Algorithm>,
+    /// The kid of its tokens; today's date unless it is given
+    #[arg(long, value_parser = id)]
+    pub(super) id: Option<String>,
+    /// Where to put its file; beside that of the first key unless it is given
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) dir: Option<PathBuf>,
+}
 
 /// The id and the file of a new key.
 pub(super) fn of_new_key(
@@ -44,7 +62,7 @@ pub(super) fn of_new_key(
                 let path = file(id);
                 !taken(id) && !exists(&path) && !exists(&keygen::public_path(&path))
             };
-            let date = moment(now)[..DATE].to_owned();
+            let date = now.to_rfc3339()[..DATE].to_owned();
             let numbered = (2..1000).map(|number| format!("{date}-{number}"));
             let mut ids = [date.clone()].into_iter().chain(numbered);
             ids.find(free).ok_or_else(|| format!("too many keys of {date}: give one with --id"))?

@@ -4,9 +4,9 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 use zeroize::Zeroizing;
 
+use super::place::{Place, join, numberless};
 use super::plain::{judge, plain};
-use super::{Document, Place, Read, Reported, Unknown, join};
-use crate::config::nearest::numberless;
+use super::{Document, Read, Reported, Unknown};
 
 mod nested;
 
@@ -28,11 +28,12 @@ pub(in crate::config) struct Table<'t, 'a> {
 }
 
 impl<'t, 'a> Table<'t, 'a> {
-    pub(super) fn new(
-        document: &'t mut Document<'a>,
-        place: Place,
-        given: Option<&'t DeTable<'a>>,
-    ) -> Self {
+    /// The whole file.
+    pub(in crate::config) fn top(document: &'t mut Document<'a>, tree: &'t DeTable<'a>) -> Self {
+        Self::new(document, Place::file(), Some(tree))
+    }
+
+    fn new(document: &'t mut Document<'a>, place: Place, given: Option<&'t DeTable<'a>>) -> Self {
         Self {
             document,
             place,
@@ -45,7 +46,10 @@ impl<'t, 'a> Table<'t, 'a> {
     }
 
     /// Reads the table, notes the keys that nobody asked for, and hands back what is in force.
-    pub(super) fn read<T>(mut self, read: impl FnOnce(&mut Self) -> T) -> (T, toml::Table) {
+    pub(in crate::config) fn read<T>(
+        mut self,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> (T, toml::Table) {
         let result = read(&mut self);
         let unknown = self.given.into_iter().flatten().filter(|(key, _)| {
             let key: &str = key.get_ref();

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{Candidates, Fault, Form, Read};
+use super::candidates::{Candidates, Fault, Form, Read};
 use crate::keys::{Key, KeyRing, Kind, NONCE_BYTES, Nonce, TAG_BYTES};
 
 /// None where the crypto library fails, which it does not for what fits into a cookie.

@@ -1,7 +1,7 @@
 //! Methods, demands, backends and silence: what a route says beside whether there is a session.
 
 use super::*;
-use crate::session::demand::Scalar;
+use crate::session::demand::{Demand, Scalar};
 use crate::session::dict::Dict;
 
 fn role(role: &str) -> Demand {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::{DictError, MAX_DEPTH};
+use super::error::{DictError, MAX_DEPTH};
 
 /// What a text that passed looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]

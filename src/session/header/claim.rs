@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::FieldName;
+use super::field_name::FieldName;
 use crate::session::dict::{Dict, elements, is_printable, unescape};
 
 /// Copies one value of the dict to a header that the app already reads.

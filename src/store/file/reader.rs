@@ -5,25 +5,13 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row as Found, Statement, params};
-use tokio::sync::oneshot;
 
 use super::super::operation::{Entry, Listed, Loaded, Outage, Revocation, Revoked};
 use super::super::record::SubjectHash;
+use super::call::{Answer, Read, Shared, outage};
 use super::change::{COLUMNS, RawId, moment, number, read_row, timestamp, unsigned};
-use super::{Shared, outage};
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
-
-/// Where an answer goes. Nobody may be there any more.
-pub(super) type Answer<T> = oneshot::Sender<std::result::Result<T, Outage>>;
-
-/// What is to be read.
-pub(super) enum Read {
-    Load { id: SessionId, now: Timestamp, answer: Answer<Loaded> },
-    Show { id: SessionId, now: Timestamp, answer: Answer<Option<Listed>> },
-    List { subject: SubjectHash, now: Timestamp, answer: Answer<Vec<Listed>> },
-    Revocations { after: u64, most: usize, answer: Answer<Vec<Entry>> },
-}
 
 /// Reads for as long as there is something to read, once it has said that it can.
 pub(super) fn run(

@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, Result};
 
-use super::super::operation::{Applied, Change, Outage, Revocation};
+use super::super::operation::{Applied, Outage};
+use super::call::{Clock, Shared, What, Write, outage};
 use super::change::Statements;
 use super::place::Place;
-use super::reader::Answer;
-use super::{Clock, Shared, outage};
-use crate::time::Timestamp;
 
 /// How many changes a transaction takes at most.
 const MOST: usize = 256;
@@ -31,30 +29,6 @@ const GIVE_WAY: Duration = Duration::from_micros(100);
 
 /// How many pages SQLite allows at most.
 const MOST_PAGES: i64 = 4_294_967_294;
-
-/// A change that waits.
-pub(super) struct Write {
-    pub(super) what: What,
-    pub(super) now: Timestamp,
-    /// From then on nobody waits for it, and it is not carried out any more.
-    pub(super) deadline: Instant,
-    pub(super) answer: Answer<Applied>,
-}
-
-/// What is to be written.
-pub(super) enum What {
-    Change(Change),
-    Revoke(Revocation),
-}
-
-impl Write {
-    fn is_an_end(&self) -> bool {
-        match &self.what {
-            What::Change(change) => change.is_an_end(),
-            What::Revoke(_) => true,
-        }
-    }
-}
 
 /// Writes to a file.
 pub(super) struct Writer<'c> {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::Scheme;
+use super::scheme::Scheme;
 use crate::session::cookie::is_token_byte;
 use crate::visit::list;
 

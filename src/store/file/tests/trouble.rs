@@ -1,5 +1,6 @@
 //! What goes wrong while a file is in use.
 
+use super::super::call::outage;
 use super::*;
 
 #[test]

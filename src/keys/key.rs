@@ -1,0 +1,269 @@
+//! One key: what it signs and verifies, or seals and opens.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{self, Aad, LessSafeKey, UnboundKey};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use zeroize::Zeroize as _;
+
+use super::algorithm::Algorithm;
+use super::pem;
+
+/// What a seal is made with besides the key, and must never be twice with the same key.
+pub type Nonce = [u8; NONCE_BYTES];
+
+/// RFC 7518 section 5.3: 96 bits.
+pub const NONCE_BYTES: usize = 12;
+
+/// RFC 7518 section 5.3: 128 bits.
+pub(crate) const TAG_BYTES: usize = 16;
+
+/// From how many seals of one key on it should be replaced: half of what NIST SP 800-38D section
+/// 8.3 allows with random nonces.
+pub const MANY_SEALS: u64 = 1 << 31;
+
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A session: the dict is its payload.
+    Session,
+    /// A ticket: the dict is in a store. Its header says that it must be understood, so that nobody
+    /// takes it for a session with nothing in it.
+    Ticket,
+}
+
+/// What a ticket's header has that a session's has not: an extension that must be understood
+/// (RFC 7515 section 4.1.11) and is its first version.
+pub(super) const CRITICAL: &str = r#"["cr"]"#;
+pub(super) const TICKET_VERSION: &str = "1";
+
+/// A signature as it stands in a token, and its bytes.
+pub(crate) struct Signature<'a> {
+    encoded: &'a str,
+    /// In place: one that is looked at for each request is worth no allocation.
+    bytes: [u8; LONGEST_SIGNATURE + 2],
+    length: usize,
+}
+
+/// Bytes of the longest, that of RSA with 8192 bits; base64 asks for room in whole groups.
+const LONGEST_SIGNATURE: usize = 1024;
+
+impl<'a> Signature<'a> {
+    /// None where it is not canonical base64url, or too long for any key.
+    pub(crate) fn parse(encoded: &'a str) -> Option<Self> {
+        let mut bytes = [0; LONGEST_SIGNATURE + 2];
+        let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
+        Some(Self { encoded, bytes, length })
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+/// One key.
+pub struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    material: Material,
+    /// The first part of the tokens it signs, base64url-encoded.
+    header: String,
+    /// The same of tickets.
+    ticket_header: String,
+}
+
+/// What signs and verifies.
+enum Material {
+    /// A secret, hashed once: `jsonwebtoken` would do it anew for each token.
+    Hmac(Box<hmac::Key>),
+    Pair {
+        /// None for a key that only verifies.
+        signing: Option<EncodingKey>,
+        verifying: DecodingKey,
+    },
+    /// A secret that seals.
+    Aes(Box<LessSafeKey>),
+}
+
+impl Key {
+    /// A secret.
+    #[must_use]
+    pub fn hmac(id: Option<String>, algorithm: Algorithm, secret: &[u8]) -> Self {
+        let hash = match algorithm {
+            Algorithm::Hs384 => hmac::HMAC_SHA384,
+            Algorithm::Hs512 => hmac::HMAC_SHA512,
+            _ => hmac::HMAC_SHA256,
+        };
+        Self::new(id, algorithm, Material::Hmac(Box::new(hmac::Key::new(hash, secret))))
+    }
+
+    /// A secret that seals; None where it has another length than 32 bytes.
+    #[must_use]
+    pub fn sealing(id: Option<String>, secret: &[u8]) -> Option<Self> {
+        let key = LessSafeKey::new(UnboundKey::new(&aead::AES_256_GCM, secret).ok()?);
+        Some(Self::new(id, Algorithm::A256Gcm, Material::Aes(Box::new(key))))
+    }
+
+    /// A key pair, from its private half in PEM (PKCS #8; of RSA also PKCS #1, of EC also
+    /// SEC 1).
+    ///
+    /// # Errors
+    /// Why the text holds no private key for the algorithm: the end of a sentence about it.
+    pub fn private(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, String> {
+        let (signing, verifying) = pem::private(pem, algorithm)?;
+        Ok(Self::new(id, algorithm, Material::Pair { signing: Some(signing), verifying }))
+    }
+
+    /// A key that only verifies, from PEM (SubjectPublicKeyInfo; of RSA also PKCS #1).
+    ///
+    /// # Errors
+    /// Why the text holds no public key for the algorithm: the end of a sentence about it.
+    pub fn public(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, String> {
+        let verifying = pem::public(pem, algorithm)?;
+        Ok(Self::new(id, algorithm, Material::Pair { signing: None, verifying }))
+    }
+
+    fn new(id: Option<String>, algorithm: Algorithm, material: Material) -> Self {
+        let header = |kind| header(algorithm, id.as_deref(), kind);
+        let (header, ticket_header) = (header(Kind::Session), header(Kind::Ticket));
+        Self { id, algorithm, material, header, ticket_header }
+    }
+
+    /// The `kid` of its tokens.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// The one algorithm it is used with; a token's header has no say in it.
+    #[must_use]
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Whether it can make tokens: whether it is more than a public key.
+    #[must_use]
+    pub fn can_sign(&self) -> bool {
+        !matches!(self.material, Material::Pair { signing: None, .. })
+    }
+
+    /// Whether the two are halves of one pair, or one secret: what one signs, the other verifies.
+    #[must_use]
+    pub fn is_pair_of(&self, public: &Self) -> bool {
+        let probe = b"cloakroom";
+        if self.algorithm.seals() {
+            // Nobody ever sees this seal, so that its nonce counts as never used.
+            let (nonce, mut text) = ([0; NONCE_BYTES], probe.to_vec());
+            let tag = self.seal(nonce, b"", &mut text);
+            return tag.is_some_and(|tag| public.open(nonce, b"", &tag, &mut text));
+        }
+        let signature = self.sign(probe).unwrap_or_default();
+        Signature::parse(&signature).is_some_and(|parsed| public.verify(probe, &parsed))
+    }
+
+    /// The first part of its tokens.
+    pub(crate) fn header_of(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Session => &self.header,
+            Kind::Ticket => &self.ticket_header,
+        }
+    }
+
+    /// Of which of its tokens this is the first part; None where it is of none.
+    pub(crate) fn kind_of(&self, header: &str) -> Option<Kind> {
+        [Kind::Session, Kind::Ticket].into_iter().find(|kind| self.header_of(*kind) == header)
+    }
+
+    /// The signature of `message`, base64url-encoded; None if it cannot sign or the crypto
+    /// library fails.
+    pub(crate) fn sign(&self, message: &[u8]) -> Option<String> {
+        match &self.material {
+            Material::Hmac(key) => Some(URL_SAFE_NO_PAD.encode(hmac::sign(key, message))),
+            Material::Pair { signing, .. } => {
+                let algorithm = self.algorithm.of_jsonwebtoken()?;
+                jsonwebtoken::crypto::sign(message, signing.as_ref()?, algorithm).ok()
+            }
+            Material::Aes(_) => None,
+        }
+    }
+
+    /// Whether a signature is this key's for `message`.
+    pub(crate) fn verify(&self, message: &[u8], signature: &Signature<'_>) -> bool {
+        match &self.material {
+            Material::Hmac(key) => hmac::verify(key, message, signature.bytes()).is_ok(),
+            Material::Pair { verifying, .. } => {
+                self.algorithm.of_jsonwebtoken().is_some_and(|algorithm| {
+                    jsonwebtoken::crypto::verify(signature.encoded, message, verifying, algorithm)
+                        .unwrap_or(false)
+                })
+            }
+            Material::Aes(_) => false,
+        }
+    }
+
+    /// Seals `text` where it lies and returns the tag, which covers `header` as well. None if it
+    /// cannot seal or the crypto library fails; the text is gone then.
+    pub(crate) fn seal(
+        &self,
+        nonce: Nonce,
+        header: &[u8],
+        text: &mut Vec<u8>,
+    ) -> Option<[u8; TAG_BYTES]> {
+        let Material::Aes(key) = &self.material else { return None };
+        let nonce = aead::Nonce::assume_unique_for_key(nonce);
+        let tag = key.seal_in_place_separate_tag(nonce, Aad::from(header), text);
+        let Some(tag) = tag.ok().and_then(|tag| tag.as_ref().try_into().ok()) else {
+            text.zeroize();
+            return None;
+        };
+        Some(tag)
+    }
+
+    /// Opens what [`Self::seal`] has sealed, where it lies. Whether it is this key's; else the text
+    /// is of no use any more.
+    pub(crate) fn open(
+        &self,
+        nonce: Nonce,
+        header: &[u8],
+        tag: &[u8; TAG_BYTES],
+        text: &mut [u8],
+    ) -> bool {
+        let Material::Aes(key) = &self.material else { return false };
+        let nonce = aead::Nonce::assume_unique_for_key(nonce);
+        key.open_in_place_separate_tag(nonce, Aad::from(header), tag, text).is_ok()
+    }
+}
+
+/// The first part of the tokens of a key, base64url-encoded.
+fn header(algorithm: Algorithm, id: Option<&str>, kind: Kind) -> String {
+    let name = algorithm.name();
+    let mut json = if algorithm.seals() {
+        format!(r#"{{"typ":"JWT","alg":"dir","enc":"{name}""#)
+    } else {
+        format!(r#"{{"typ":"JWT","alg":"{name}""#)
+    };
+    if kind == Kind::Ticket {
+        json.push_str(&format!(r#","crit":{CRITICAL},"cr":{TICKET_VERSION}"#));
+    }
+    if let Some(id) = id {
+        // Writing a string as JSON cannot fail.
+        let id = serde_json::to_string(id).unwrap_or_default();
+        json.push_str(r#","kid":"#);
+        json.push_str(&id);
+    }
+    json.push('}');
+    URL_SAFE_NO_PAD.encode(json)
+}
+
+/// Shows which key, never its bytes.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
