@@ -16,7 +16,8 @@ RUN mkdir src benches \
 
 # Newer than what was built of the empty ones, whatever the times in the repository.
 COPY src src
-RUN touch src/lib.rs src/main.rs && deploy/build
+RUN touch src/lib.rs src/main.rs && deploy/build \
+    && deploy/licences > target/dependencies && gzip -9n target/dependencies
 
 
 FROM debian:bookworm-slim
@@ -24,6 +25,8 @@ FROM debian:bookworm-slim
 # For backends that are reached by https.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/cloakroom/
+# The licences of all that is linked into it.
+COPY --from=build /src/target/dependencies.gz /usr/share/doc/cloakroom/
 COPY --from=build /src/target/*/release/cloakroom /usr/local/bin/cloakroom
 
 # `--build-arg REVISION=$(git rev-parse HEAD)` says what it was built from.

@@ -1,5 +1,6 @@
 """How the image is built: what gets into it, and what is done again."""
 
+import gzip
 import io
 import re
 import subprocess
@@ -78,6 +79,21 @@ def is_tar(content):
 class Image(unittest.TestCase):
     def setUp(self):
         self.config = inspect(image.name)["Config"]
+
+    def test_the_licences_of_dependencies_are_in_it(self):
+        made = docker("create", image.name).strip()
+        try:
+            archive = subprocess.run(
+                ["docker", "cp", f"{made}:/usr/share/doc/cloakroom/dependencies.gz", "-"],
+                check=True, capture_output=True,
+            ).stdout
+        finally:
+            docker("rm", made)
+        with tarfile.open(fileobj=io.BytesIO(archive)) as outer:
+            text = gzip.decompress(outer.extractfile("dependencies.gz").read()).decode()
+        for crate in ["pingora-core v0.9.1, Apache-2.0", "tokio v", "rusqlite v"]:
+            self.assertIn(f"==== {crate}", text)
+        self.assertIn("Apache License", text)
 
     def test_it_is_not_root_and_says_so_by_number(self):
         user, _, group = self.config["User"].partition(":")
