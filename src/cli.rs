@@ -61,12 +61,12 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(args).map(|()| ExitCode::SUCCESS),
-        Command::Token(args) => token::run(&args).map_err(Failure::Usage),
+        Command::Token(args) => token::run(&args).map_err(Failure::usage),
         Command::Session(args) => session::run(&args),
-        Command::Keygen(args) => keygen::run(&args).map_err(Failure::Usage),
+        Command::Keygen(args) => keygen::run(&args).map_err(Failure::usage),
         Command::Key(args) => key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args).map(|()| ExitCode::SUCCESS),
-        Command::Health(args) => health::run(&args).map_err(Failure::Usage),
+        Command::Health(args) => Ok(health::run(&args)),
     };
     crate::logging::flush();
     outcome.unwrap_or_else(|failure| report(&failure))

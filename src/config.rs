@@ -7,6 +7,7 @@ use crate::fault::Fault;
 use crate::keys::bearer::Bearer;
 use crate::keys::signature::SignatureSpec;
 use crate::keys::source::{self, KeySpec};
+use crate::named_file;
 use crate::routes::{CrossSite, Routes};
 use crate::session::cookie::Transport;
 use crate::session::header::{FieldName, HeaderNames};
@@ -17,7 +18,7 @@ use crate::visit::forwarded::TrustedProxies;
 pub mod file;
 
 mod address;
-pub(crate) mod named_file;
+mod expected;
 mod nearest;
 mod reader;
 #[cfg(test)]
@@ -29,7 +30,7 @@ mod section;
 mod tests;
 mod value;
 
-pub use address::{Backend, Listen};
+pub use address::{AddressError, Backend, Listen};
 
 /// Everything an operator can set.
 #[derive(Clone, Debug)]
@@ -128,7 +129,7 @@ impl Config {
     pub fn read_admin_token(&self, file: &Path) -> Result<Option<Bearer>, Vec<Fault>> {
         let Some(TokenFile { path, line }) = &self.admin_token else { return Ok(None) };
         let secret = source::load_bearer(path);
-        secret.map(Some).map_err(|message| vec![Fault::new(file, *line, message)])
+        secret.map(Some).map_err(|error| vec![Fault::new(file, *line, error.to_string())])
     }
 
     /// Reads the sessions that stand in `session.revoked_file`.

@@ -14,6 +14,7 @@ pub mod source;
 pub use algorithm::{Algorithm, Family};
 pub use key::{Key, Kind, MANY_SEALS, NONCE_BYTES, Nonce};
 pub(crate) use key::{Signature, TAG_BYTES};
+pub use pem::PemError;
 
 /// The place of a key in the file, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -30,6 +30,7 @@ pub mod fault;
 mod html;
 pub mod logging;
 pub mod metrics;
+mod named_file;
 mod printable;
 mod random;
 pub mod time;

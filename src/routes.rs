@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+mod error;
 mod found;
 mod guard;
 mod notes;
@@ -16,6 +17,7 @@ mod reading;
 mod target;
 mod tree;
 
+pub use error::{RouteError, RouteReason};
 pub use found::Found;
 pub use guard::{CrossSite, Guard};
 pub use policy::{Access, Methods, Policy, Route};
@@ -54,14 +56,14 @@ impl Routes {
     ///
     /// # Errors
     /// The index of a route that cannot be, and what is wrong with it.
-    pub fn new(routes: Vec<Route>) -> Result<Self, Vec<(usize, String)>> {
+    pub fn new(routes: Vec<Route>) -> Result<Self, Vec<(usize, RouteError)>> {
         let mut built = Self { notes: notes::of(&routes), ..Self::default() };
         let mut faults = Vec::new();
         for (index, Route { path, methods, policy }) in routes.into_iter().enumerate() {
             let segments = match prefix::parse(&path) {
                 Ok(segments) => segments,
                 Err(reason) => {
-                    faults.push((index, reason));
+                    faults.push((index, RouteError { path, reason }));
                     continue;
                 }
             };
@@ -78,7 +80,7 @@ impl Routes {
                 built.required.push(scoped.clone());
             }
             if let Err(reason) = built.root.insert(segments, scoped) {
-                faults.push((index, format!("{path:?} {reason}")));
+                faults.push((index, RouteError { path, reason }));
             }
         }
         built.root.fold_into(&mut built.folded);

@@ -4,7 +4,6 @@
 //! pingora's services run on runtimes of our own and not in its `Server`, whose shutdown sleeps for
 //! a fixed time: here the process ends when the last connection does.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,6 +34,7 @@ use crate::store::file::{FileStore, Options};
 use crate::store::{Home, Store};
 use crate::visit::rechecking;
 
+mod cannot_start;
 mod connection;
 mod descriptors;
 mod follow;
@@ -49,6 +49,7 @@ mod services;
 mod silence;
 mod tls;
 
+pub use cannot_start::CannotStart;
 use descriptors::Room;
 use handover::Handover;
 pub use inherited::Inherited;
@@ -70,33 +71,9 @@ pub struct Server {
     room: Room,
 }
 
-/// Why a server does not start.
-#[derive(Debug)]
-pub enum CannotStart {
-    /// What the configuration names cannot be used.
-    Configuration(String),
-    /// The system does not let it.
-    Runtime(String),
-}
-
-impl From<String> for CannotStart {
-    fn from(reason: String) -> Self {
-        Self::Runtime(reason)
-    }
-}
-
-impl fmt::Display for CannotStart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration(reason) | Self::Runtime(reason) => f.write_str(reason),
-        }
-    }
-}
-
 fn open_store(config: &StoreConfig) -> Result<Store, CannotStart> {
     let options = Options { timeout: config.timeout, clock: clock::now };
-    let file = FileStore::open(&config.path, options)
-        .map_err(|error| CannotStart::Configuration(error.to_string()))?;
+    let file = FileStore::open(&config.path, options).map_err(CannotStart::Store)?;
     Ok(Store::new(Home::File(file), config.timeout))
 }
 
@@ -117,9 +94,9 @@ impl Server {
         let listeners = config
             .listeners()
             .map(|(listen, transport)| Ok((bind("listen", listen)?, transport)))
-            .collect::<Result<Vec<_>, String>>()?;
+            .collect::<Result<Vec<_>, CannotStart>>()?;
         let admin = config.admin.as_ref().map(|listen| bind("admin", listen)).transpose()?;
-        let metrics = Metrics::new().map_err(|error| format!("cannot set up metrics: {error}"))?;
+        let metrics = Metrics::new().map_err(CannotStart::Metrics)?;
         metrics.loaded(clock::now());
         let room = descriptors::make_room(config.limits.connections);
         let state = State {
@@ -171,9 +148,8 @@ impl Server {
         mut self,
         listener: std::net::TcpListener,
         app: impl ServeHttp + Send + Sync + 'static,
-    ) -> Result<Self, String> {
-        let bound = Bound::of_tcp(listener, "app".into())
-            .map_err(|error| format!("cannot listen for the app: {error}"))?;
+    ) -> Result<Self, CannotStart> {
+        let bound = Bound::of_tcp(listener, "app".into()).map_err(CannotStart::ListenForApp)?;
         self.apps.push((bound, Box::new(|bound| Box::new(bound.service("app", app)))));
         Ok(self)
     }
@@ -182,20 +158,20 @@ impl Server {
     ///
     /// # Errors
     /// Why the server could not start.
-    pub fn run(self) -> Result<(), String> {
+    pub fn run(self) -> Result<(), CannotStart> {
         let workers = self.shared.state.load().config.workers;
         let requests = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("cloakroom")
             .enable_all()
             .build()
-            .map_err(|error| format!("cannot start {workers} workers: {error}"))?;
+            .map_err(|error| CannotStart::Workers { count: workers, error })?;
         // Signals, reloads, health checks and the admin listener are on this thread: no request
         // waits for them, and their timers do not wake the workers.
         let rest = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| format!("cannot start: {error}"))?;
+            .map_err(CannotStart::Runtime)?;
         let result = rest.block_on(self.serve(requests.handle()));
         // What has not ended by now is cut.
         rest.shutdown_background();
@@ -203,14 +179,12 @@ impl Server {
         result
     }
 
-    async fn serve(mut self, workers: &Handle) -> Result<(), String> {
-        let mut signals =
-            Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    async fn serve(mut self, workers: &Handle) -> Result<(), CannotStart> {
+        let mut signals = Signals::new().map_err(CannotStart::Signals)?;
         let handover = self.handover()?;
         // Before anybody is told that there is somebody to send signals to.
         if let Some((origin, watch)) = self.origin.take() {
-            let hangup = signal(SignalKind::hangup())
-                .map_err(|error| format!("cannot wait for signals: {error}"))?;
+            let hangup = signal(SignalKind::hangup()).map_err(CannotStart::Signals)?;
             tokio::spawn(reload::keep_up(Arc::clone(&self.shared), origin, watch, hangup));
         }
         let conf = Arc::new(self.pingora_conf());
@@ -293,7 +267,7 @@ impl Server {
     }
 
     /// Where the next process can take over, if it is to be able to.
-    fn handover(&self) -> Result<Option<Handover>, String> {
+    fn handover(&self) -> Result<Option<Handover>, CannotStart> {
         let state = self.shared.state.load();
         let listeners: Vec<&Bound> =
             self.listeners.iter().map(|(bound, _)| bound).chain(&self.admin).collect();

@@ -7,6 +7,7 @@
 //! X-Session-Save, -Merge, -Delete ──read──> Directive ──close──> CookieAction ──> Set-Cookie
 //! ```
 
+mod broken;
 mod claims;
 mod closing;
 pub mod cookie;

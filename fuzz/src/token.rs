@@ -262,7 +262,8 @@ fn comes_back(verified: &VerifiedToken, policy: &Policy) {
             Err(broken) => {
                 let too_long = broken.bytes > policy.max_cookie_bytes.min(policy.max_bytes);
                 // Another reader may refuse what is accepted here.
-                let elsewhere = policy.lifetime().is_none() && broken.reason.contains("PyJWT");
+                let elsewhere =
+                    policy.lifetime().is_none() && broken.reason.to_string().contains("PyJWT");
                 assert!(too_long || elsewhere, "{}", broken.reason);
             }
         }

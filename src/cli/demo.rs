@@ -64,7 +64,7 @@ pub(super) fn run(args: DemoArgs) -> Result<(), Failure> {
     })?;
     let urls: Vec<String> = server.addresses().iter().map(|address| url(address)).collect();
     print(&format!("The cloakroom demo is at {}\nCtrl-C stops it.\n", urls.join(" and ")))?;
-    server.with_app(backend, App::new(args.store)).and_then(Server::run).map_err(Failure::Runtime)
+    server.with_app(backend, App::new(args.store)).and_then(Server::run).map_err(Failure::runtime)
 }
 
 /// What an operator would write, but for the secret in the file itself.

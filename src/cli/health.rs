@@ -1,15 +1,17 @@
 //! `cloakroom health`: whether the running sidecar is ready, for Docker's HEALTHCHECK.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use super::ConfigArgs;
 use crate::config::Listen;
 use crate::config::file::{Overrides, load};
+use crate::fault::Fault;
 
 /// Asks the running sidecar whether it is ready.
 #[derive(clap::Args, Debug)]
@@ -19,38 +21,37 @@ pub(crate) struct HealthArgs {
 }
 
 /// Docker knows 0 and 1 only, so that whatever is wrong is 1.
-pub(crate) fn run(args: &HealthArgs) -> Result<ExitCode, String> {
+pub(crate) fn run(args: &HealthArgs) -> ExitCode {
     match admin_listener(&args.config.config).and_then(|admin| ask(&admin, TIMEOUT)) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+        Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             eprintln!("cloakroom: {reason}");
-            Ok(ExitCode::FAILURE)
+            ExitCode::FAILURE
         }
     }
 }
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-fn admin_listener(file: &Path) -> Result<Listen, String> {
+fn admin_listener(file: &Path) -> Result<Listen, NotReady> {
     // The sidecar may have these from its command line instead of the file; nothing is asked of
     // them here.
     let overrides = Overrides {
         listen: vec!["127.0.0.1:8080".into()],
         backend: Some("http://127.0.0.1:5000".into()),
     };
-    let loaded = load(file, &overrides).map_err(|faults| match &faults[..] {
-        [] => format!("{}: cannot be read", file.display()),
-        [fault] => fault.to_string(),
-        [first, rest @ ..] => format!("{first} (and {} more: see `cloakroom check`)", rest.len()),
+    let loaded = load(file, &overrides).map_err(|faults| {
+        let others = faults.len().saturating_sub(1);
+        match faults.into_iter().next() {
+            Some(first) => NotReady::Configuration { first, others },
+            None => NotReady::NoConfiguration(file.to_owned()),
+        }
     })?;
-    loaded.config.admin.ok_or_else(|| {
-        let file = file.display();
-        format!("{file}: no admin listener to ask: set [admin] listen = \"127.0.0.1:9090\"")
-    })
+    loaded.config.admin.ok_or_else(|| NotReady::NobodyToAsk(file.to_owned()))
 }
 
 /// Whether `/readyz` there is 200; no step of it takes longer than `timeout`.
-fn ask(admin: &Listen, timeout: Duration) -> Result<(), String> {
+fn ask(admin: &Listen, timeout: Duration) -> Result<(), NotReady> {
     let (place, answer) = match admin {
         Listen::Tcp(address) => {
             let address = reachable(*address);
@@ -62,12 +63,53 @@ fn ask(admin: &Listen, timeout: Duration) -> Result<(), String> {
     };
     match answer {
         Ok(Answer::Ready) => Ok(()),
-        Ok(Answer::Other { status, why }) => {
-            let status = status.escape_ascii();
-            let colon = if why.is_empty() { "" } else { ": " };
-            Err(format!("not ready: {place} answers {status}{colon}{why}"))
+        Ok(Answer::Other { status, why }) => Err(NotReady::Answer { place, status, why }),
+        Err(error) => Err(NotReady::NoAnswer { place, error }),
+    }
+}
+
+/// Why the sidecar is not known to be ready.
+#[derive(Debug)]
+enum NotReady {
+    NoConfiguration(PathBuf),
+    Configuration {
+        first: Fault,
+        others: usize,
+    },
+    /// There is no admin listener.
+    NobodyToAsk(PathBuf),
+    /// It says so.
+    Answer {
+        place: String,
+        status: [u8; 3],
+        why: String,
+    },
+    NoAnswer {
+        place: String,
+        error: std::io::Error,
+    },
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoConfiguration(file) => write!(f, "{}: cannot be read", file.display()),
+            Self::Configuration { first, others: 0 } => first.fmt(f),
+            Self::Configuration { first, others } => {
+                write!(f, "{first} (and {others} more: see `cloakroom check`)")
+            }
+            Self::NobodyToAsk(file) => write!(
+                f,
+                "{}: no admin listener to ask: set [admin] listen = \"127.0.0.1:9090\"",
+                file.display()
+            ),
+            Self::Answer { place, status, why } => {
+                let status = status.escape_ascii();
+                let colon = if why.is_empty() { "" } else { ": " };
+                write!(f, "not ready: {place} answers {status}{colon}{why}")
+            }
+            Self::NoAnswer { place, error } => write!(f, "not ready: {place}: {error}"),
         }
-        Err(error) => Err(format!("not ready: {place}: {error}")),
     }
 }
 
@@ -152,7 +194,7 @@ mod tests {
     }
 
     /// Asks a server that gives this answer; what it was asked comes back as well.
-    fn ask_one_that_answers(response: &'static [u8]) -> (Result<(), String>, String) {
+    fn ask_one_that_answers(response: &'static [u8]) -> (Result<(), NotReady>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = thread::spawn(move || answer(listener.accept().unwrap().0, response));
@@ -162,7 +204,7 @@ mod tests {
     #[test]
     fn ready_is_200_on_readyz() {
         let (answer, request) = ask_one_that_answers(b"HTTP/1.1 200 OK\r\n\r\nready\n");
-        assert_eq!(answer, Ok(()));
+        assert!(answer.is_ok(), "{answer:?}");
         assert!(request.starts_with("GET /readyz HTTP/1.1\r\nHost: "), "{request}");
     }
 
@@ -179,7 +221,7 @@ mod tests {
             (b"", "failed to fill whole buffer"),
         ];
         for (response, expected) in table {
-            let reason = ask_one_that_answers(response).0.unwrap_err();
+            let reason = ask_one_that_answers(response).0.unwrap_err().to_string();
             assert!(reason.starts_with("not ready: 127.0.0.1:"), "{reason}");
             assert!(reason.contains(expected), "{reason}");
             assert_eq!(reason.lines().count(), 1);
@@ -191,9 +233,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        assert!(ask(&Listen::Tcp(address), LONG).unwrap_err().contains("refused"));
+        assert!(ask(&Listen::Tcp(address), LONG).unwrap_err().to_string().contains("refused"));
         let nowhere = Listen::Unix("/nowhere/admin.sock".into());
-        let reason = ask(&nowhere, LONG).unwrap_err();
+        let reason = ask(&nowhere, LONG).unwrap_err().to_string();
         assert!(reason.starts_with("not ready: unix:/nowhere/admin.sock: "), "{reason}");
     }
 
@@ -212,7 +254,7 @@ mod tests {
         let server = thread::spawn(move || {
             answer(listener.accept().unwrap().0, b"HTTP/1.1 200 OK\r\n\r\n");
         });
-        assert_eq!(ask(&Listen::Unix(path), LONG), Ok(()));
+        ask(&Listen::Unix(path), LONG).unwrap();
         server.join().unwrap();
     }
 

@@ -19,6 +19,7 @@ mod fresh;
 mod name;
 
 use configuration::Configuration;
+use edit::EditError;
 use fresh::{FreshKey, Old};
 use name::NewKey;
 
@@ -180,7 +181,7 @@ const RELOAD: &str = "A running sidecar takes this into use by itself within a s
 /// it is now, and the key's id.
 fn put(
     new: &NewKey,
-    edit: impl FnOnce(&str, &[(&str, &str)]) -> Result<String, String>,
+    edit: impl FnOnce(&str, &[(&str, &str)]) -> Result<String, EditError>,
     now: Timestamp,
 ) -> Result<(String, Configuration, String), Failure> {
     let configuration = Configuration::read(&new.config.config)?;
@@ -188,13 +189,13 @@ fn put(
     let algorithm = new.algorithm.or(first.map(|key| key.algorithm)).unwrap_or_default();
     let beside = first.and_then(|key| key.files().next());
     let taken = |id: &str| configuration.keys().any(|(label, ..)| label == id);
-    let (id, path) = name::of_new_key(new, first, now, taken).map_err(Failure::Usage)?;
+    let (id, path) = name::of_new_key(new, first, now, taken).map_err(Failure::usage)?;
     let as_text = path.to_str().ok_or_else(|| {
         Failure::Usage(format!("{}: a configuration can only name what is UTF-8", path.display()))
     })?;
 
     let key =
-        FreshKey::write(path.clone(), algorithm, beside.as_deref()).map_err(Failure::Runtime)?;
+        FreshKey::write(path.clone(), algorithm, beside.as_deref()).map_err(Failure::runtime)?;
     let changed = configuration.change(|text| edit(text, &key.entries(&id, as_text)))?;
     let mut report = format!("{as_text}: a new key, {id}, for {}.\n", algorithm.name());
     if let Some(public) = key.public() {

@@ -1,8 +1,9 @@
 //! `cloakroom keygen`: a new random secret, or a new key pair.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::fchown;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,7 +34,7 @@ pub(crate) struct KeygenArgs {
     out: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &KeygenArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &KeygenArgs) -> Result<ExitCode, KeygenError> {
     let key = KeyText::new(args.algorithm)?;
     match &args.out {
         Some(path) => key.write(path)?.keep(),
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &KeygenArgs) -> Result<ExitCode, String> {
             let mut out = std::io::stdout().lock();
             out.write_all(key.private.as_bytes())
                 .and_then(|()| out.write_all(key.public.unwrap_or_default().as_bytes()))
-                .map_err(|error| format!("standard output: {error}"))?;
+                .map_err(KeygenError::StandardOutput)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -57,7 +58,7 @@ pub(super) struct KeyText {
 
 impl KeyText {
     /// Makes a key.
-    pub(super) fn new(algorithm: Algorithm) -> Result<Self, String> {
+    pub(super) fn new(algorithm: Algorithm) -> Result<Self, KeygenError> {
         let (private, public) = if algorithm.takes_a_secret() {
             (secret_line(algorithm)?, None)
         } else {
@@ -68,9 +69,9 @@ impl KeyText {
 
     /// Writes it to `path`, with mode 0600, and a public half to `path` with `.pub` behind it.
     /// Neither may exist; where it fails, neither is left.
-    pub(super) fn write(&self, path: &Path) -> Result<KeyFiles, String> {
-        let failed = |error| format!("{}: {error}", path.display());
-        let (folder, name) = Folder::of(path).map_err(failed)?;
+    pub(super) fn write(&self, path: &Path) -> Result<KeyFiles, KeygenError> {
+        let (folder, name) =
+            Folder::of(path).map_err(|error| KeygenError::File { path: path.to_owned(), error })?;
         let mut files = KeyFiles { folder, files: Vec::new(), kept: false };
         files.add(path, name.clone(), self.private.as_bytes(), 0o600)?;
         if let Some(public) = &self.public {
@@ -97,19 +98,13 @@ impl KeyFiles {
         name: OsString,
         content: &[u8],
         mode: u32,
-    ) -> Result<(), String> {
-        let explain = |error: std::io::Error| match error.kind() {
-            // An overwritten key ends every session that it signed.
-            std::io::ErrorKind::AlreadyExists => {
-                format!("{} exists and is not overwritten", path.display())
-            }
-            _ => format!("{}: {error}", path.display()),
-        };
-        let mut file = self.folder.create(&name, mode).map_err(explain)?;
+    ) -> Result<(), KeygenError> {
+        let failed = |error| KeygenError::File { path: path.to_owned(), error };
+        let mut file = self.folder.create(&name, mode).map_err(failed)?;
         let written = file.write_all(content).and_then(|()| file.sync_all());
         // Half a secret must not be found by the next start: it is removed with the others.
         self.files.push((name, file));
-        written.map_err(explain)
+        written.map_err(failed)
     }
 
     /// Looks at another file of the same directory.
@@ -154,21 +149,59 @@ pub(super) fn public_path(private: &Path) -> PathBuf {
 }
 
 /// The value of an option `--algorithm`.
-pub(super) fn algorithm(name: &str) -> Result<Algorithm, String> {
-    Algorithm::from_name(name).ok_or_else(|| {
-        let known = Algorithm::ALL.map(Algorithm::name).join(", ");
-        format!("expected one of {known}")
-    })
+pub(super) fn algorithm(name: &str) -> Result<Algorithm, UnknownAlgorithm> {
+    Algorithm::from_name(name).ok_or(UnknownAlgorithm)
+}
+
+/// A name that no algorithm has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct UnknownAlgorithm;
+
+impl fmt::Display for UnknownAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected one of {}", Algorithm::ALL.map(Algorithm::name).join(", "))
+    }
+}
+
+impl std::error::Error for UnknownAlgorithm {}
+
+/// Why there is no new key.
+#[derive(Debug)]
+pub(super) enum KeygenError {
+    /// Its file cannot be written.
+    File {
+        path: PathBuf,
+        error: io::Error,
+    },
+    StandardOutput(io::Error),
+    /// The crypto library failed.
+    Pair(Algorithm),
+    NoRandomness(getrandom::Error),
+}
+
+impl fmt::Display for KeygenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // An overwritten key ends every session that it signed.
+            Self::File { path, error } if error.kind() == io::ErrorKind::AlreadyExists => {
+                write!(f, "{} exists and is not overwritten", path.display())
+            }
+            Self::File { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::StandardOutput(error) => write!(f, "standard output: {error}"),
+            Self::Pair(algorithm) => write!(f, "cannot make a key for {}", algorithm.name()),
+            Self::NoRandomness(error) => write!(f, "the system gives no random bytes: {error}"),
+        }
+    }
 }
 
 /// A private key (PKCS #8) and its public half (SubjectPublicKeyInfo), in PEM.
-fn key_pair(algorithm: Algorithm) -> Result<(Zeroizing<String>, String), String> {
-    let failed = |_| format!("cannot make a key for {}", algorithm.name());
+fn key_pair(algorithm: Algorithm) -> Result<(Zeroizing<String>, String), KeygenError> {
+    let failed = |_| KeygenError::Pair(algorithm);
     let ecdsa = |curve| {
         let pair = EcdsaKeyPair::generate(curve).map_err(failed)?;
         let private = pair.to_pkcs8v1().map_err(failed)?.as_ref().to_vec();
         let public = pair.public_key().as_der().map_err(failed)?.as_ref().to_vec();
-        Ok::<_, String>((private, public))
+        Ok::<_, KeygenError>((private, public))
     };
     let (private, public) = match algorithm {
         Algorithm::Es256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING)?,
@@ -192,10 +225,9 @@ fn key_pair(algorithm: Algorithm) -> Result<(Zeroizing<String>, String), String>
 }
 
 /// As many random bytes as the hash has or the cipher takes, base64url-encoded and so even longer, and a newline.
-fn secret_line(algorithm: Algorithm) -> Result<Zeroizing<String>, String> {
+fn secret_line(algorithm: Algorithm) -> Result<Zeroizing<String>, KeygenError> {
     let mut bytes = Zeroizing::new(vec![0; algorithm.least_secret_bytes()]);
-    getrandom::fill(&mut bytes)
-        .map_err(|error| format!("the system gives no random bytes: {error}"))?;
+    getrandom::fill(&mut bytes).map_err(KeygenError::NoRandomness)?;
     // With room for all of it, so that growing leaves no copies behind.
     let mut line = Zeroizing::new(String::with_capacity(2 * bytes.len()));
     URL_SAFE_NO_PAD.encode_string(&*bytes, &mut line);
@@ -232,7 +264,8 @@ mod tests {
 
     #[test]
     fn no_two_secrets_are_the_same() {
-        assert_ne!(secret_line(Algorithm::Hs256), secret_line(Algorithm::Hs256));
+        let line = || secret_line(Algorithm::Hs256).unwrap();
+        assert_ne!(line(), line());
     }
 
     #[test]
@@ -242,10 +275,10 @@ mod tests {
         let key = KeyText::new(Algorithm::Hs256).unwrap();
         key.write(&path).unwrap().keep();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let again = KeyText::new(Algorithm::Hs256).unwrap().write(&path).unwrap_err();
+        let again = KeyText::new(Algorithm::Hs256).unwrap().write(&path).unwrap_err().to_string();
         assert!(again.ends_with("exists and is not overwritten"), "{again}");
         assert_eq!(fs::read(&path).unwrap(), key.private.as_bytes());
-        let nowhere = key.write(&directory.path().join("no/such")).unwrap_err();
+        let nowhere = key.write(&directory.path().join("no/such")).unwrap_err().to_string();
         assert!(nowhere.contains("no/such"), "{nowhere}");
     }
 
@@ -282,7 +315,7 @@ mod tests {
         assert!(!at("renamed/key.pub").exists());
 
         symlink(at("nowhere"), at("link")).unwrap();
-        let refused = key.write(&at("link")).unwrap_err();
+        let refused = key.write(&at("link")).unwrap_err().to_string();
         assert!(refused.ends_with("link exists and is not overwritten"), "{refused}");
         assert!(!at("nowhere").exists());
     }
@@ -321,7 +354,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         fs::write(public_path(&path), "another").unwrap();
-        let refused = KeyText::new(Algorithm::EdDsa).unwrap().write(&path).unwrap_err();
+        let refused = KeyText::new(Algorithm::EdDsa).unwrap().write(&path).unwrap_err().to_string();
         assert!(refused.ends_with("key.pub exists and is not overwritten"), "{refused}");
         assert!(!path.exists());
     }
@@ -330,7 +363,7 @@ mod tests {
     fn an_unknown_algorithm_is_refused_with_those_known() {
         assert_eq!(algorithm("HS512"), Ok(Algorithm::Hs512));
         for name in ["hs256", "none", ""] {
-            assert!(algorithm(name).unwrap_err().contains("HS256, HS384, HS512"));
+            assert!(algorithm(name).unwrap_err().to_string().contains("HS256, HS384, HS512"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What comes of a subcommand: what it prints, or why it failed and the exit code of that.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use crate::fault::Fault;
@@ -13,6 +14,18 @@ pub(crate) enum Failure {
     Usage(String),
     /// Something went wrong on the way.
     Runtime(String),
+}
+
+impl Failure {
+    /// The arguments do not make sense.
+    pub(crate) fn usage(error: impl fmt::Display) -> Self {
+        Self::Usage(error.to_string())
+    }
+
+    /// Something went wrong on the way.
+    pub(crate) fn runtime(error: impl fmt::Display) -> Self {
+        Self::Runtime(error.to_string())
+    }
 }
 
 /// Says why, and with which exit code the process ends.

@@ -33,12 +33,12 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
         log::warn!("{warning}");
     }
     let inherited = match args.upgrade {
-        true => Inherited::receive(&ready.loaded.config).map_err(Failure::Runtime)?,
+        true => Inherited::receive(&ready.loaded.config).map_err(Failure::runtime)?,
         false => Inherited::default(),
     };
-    let server = Server::bind(ready, inherited).map_err(|reason| match reason {
-        CannotStart::Configuration(reason) => Failure::Usage(reason),
-        CannotStart::Runtime(reason) => Failure::Runtime(reason),
+    let server = Server::bind(ready, inherited).map_err(|error| match error {
+        CannotStart::Store(_) => Failure::usage(error),
+        _ => Failure::runtime(error),
     })?;
-    server.with_reload(origin, watch).run().map_err(Failure::Runtime)
+    server.with_reload(origin, watch).run().map_err(Failure::runtime)
 }

@@ -1,7 +1,7 @@
 //! `cloakroom session`: what an operator can see of the sessions in a store, and end, beside a sidecar
 //! that runs or without one. Never a dict: only its cookie opens it.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -74,10 +74,21 @@ struct Which {
     all: bool,
 }
 
-fn session_id(text: &str) -> Result<SessionId, String> {
-    let id = SessionId::parse(text).filter(|id| id.to_bytes().is_some());
-    id.ok_or_else(|| "expected a session id: 22 letters, digits, \"-\" and \"_\"".into())
+fn session_id(text: &str) -> Result<SessionId, NoSessionId> {
+    SessionId::parse(text).filter(|id| id.to_bytes().is_some()).ok_or(NoSessionId)
 }
+
+/// A text that is no id of a session.
+#[derive(Clone, Copy, Debug)]
+struct NoSessionId;
+
+impl fmt::Display for NoSessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected a session id: 22 letters, digits, \"-\" and \"_\"")
+    }
+}
+
+impl std::error::Error for NoSessionId {}
 
 pub(crate) fn run(args: &SessionArgs) -> Result<ExitCode, Failure> {
     let (Action::List { config, .. } | Action::Show { config, .. } | Action::Revoke { config, .. }) =

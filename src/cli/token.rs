@@ -1,6 +1,7 @@
 //! `cloakroom token`: makes and reads tokens as `Session.encode()` and `Session.decode()` of
 //! microdot do.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,12 +9,18 @@ use std::process::ExitCode;
 use super::ConfigArgs;
 use crate::clock;
 use crate::config::file::{Overrides, load};
-use crate::keys::{KeyRing, NONCE_BYTES, Nonce, source};
-use crate::session::cookie::{CookieAttributes, CookieName, CookieParts};
-use crate::session::dict::Dict;
+use crate::fault::Fault;
+use crate::keys::source::{self, KeyError};
+use crate::keys::{KeyRing, NONCE_BYTES, Nonce};
+use crate::session::cookie::{
+    CookieAttributes, CookieFault, CookieName, CookieNameError, CookieParts,
+};
+use crate::session::dict::{Dict, DictError};
+use crate::session::directive::Broken;
 use crate::session::explain;
 use crate::session::fresh::Fresh;
 use crate::session::lifetime::SessionId;
+use crate::session::token::Rejection;
 use crate::session::{self, Policy};
 use crate::time::Timestamp;
 
@@ -54,10 +61,10 @@ struct KeyArgs {
     secret_file: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &TokenArgs) -> Result<ExitCode, TokenError> {
     let print = |line: &str| {
         writeln!(std::io::stdout().lock(), "{line}")
-            .map_err(|error| format!("standard output: {error}"))
+            .map_err(|error| TokenError::Io { what: "standard output", error })
     };
     match &args.action {
         Action::Encode { json, keys } => {
@@ -91,10 +98,10 @@ pub(crate) fn run(args: &TokenArgs) -> Result<ExitCode, String> {
 }
 
 impl KeyArgs {
-    fn load(&self) -> Result<(KeyRing, Policy), String> {
+    fn load(&self) -> Result<(KeyRing, Policy), TokenError> {
         match &self.secret_file {
             Some(path) => {
-                let (keys, warning) = source::load_file(path)?;
+                let (keys, warning) = source::load_file(path).map_err(TokenError::Key)?;
                 if let Some(warning) = warning {
                     eprintln!("cloakroom: {warning}");
                 }
@@ -105,35 +112,29 @@ impl KeyArgs {
     }
 }
 
-fn load_config(file: &Path) -> Result<(KeyRing, Policy), String> {
+fn load_config(file: &Path) -> Result<(KeyRing, Policy), TokenError> {
     // The sidecar may have these from its command line instead of the file; a token has nothing
     // to do with them.
     let overrides = Overrides {
         listen: vec!["127.0.0.1:8080".into()],
         backend: Some("http://127.0.0.1:5000".into()),
     };
-    let join = |faults: Vec<crate::fault::Fault>| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        faults.join("\n")
-    };
-    let mut config = load(file, &overrides).map_err(join)?.config;
-    config.read_revoked().map_err(join)?;
-    let keys = source::load(&config.keys, file).map_err(join)?;
+    let mut config = load(file, &overrides).map_err(TokenError::Configuration)?.config;
+    config.read_revoked().map_err(TokenError::Configuration)?;
+    let keys = source::load(&config.keys, file).map_err(TokenError::Configuration)?;
     Ok((keys, config.session))
 }
 
 /// What holds where nothing is configured, which is what microdot does.
-fn default_policy() -> Result<Policy, String> {
-    let parts = CookieParts::named(CookieName::parse("session")?);
-    CookieAttributes::new(parts)
-        .map(Policy::of)
-        .map_err(|faults| faults.into_iter().map(|fault| fault.message).collect())
+fn default_policy() -> Result<Policy, TokenError> {
+    let parts = CookieParts::named(CookieName::parse("session").map_err(TokenError::CookieName)?);
+    CookieAttributes::new(parts).map(Policy::of).map_err(TokenError::Cookie)
 }
 
 /// More than any token or dict that fits into a cookie.
 const MAX_INPUT_BYTES: u64 = 1024 * 1024;
 
-fn argument(argument: Option<&str>, input: impl Read) -> Result<Vec<u8>, String> {
+fn argument(argument: Option<&str>, input: impl Read) -> Result<Vec<u8>, TokenError> {
     match argument {
         Some(text) if text != "-" => Ok(text.as_bytes().to_vec()),
         _ => {
@@ -141,7 +142,7 @@ fn argument(argument: Option<&str>, input: impl Read) -> Result<Vec<u8>, String>
             input
                 .take(MAX_INPUT_BYTES)
                 .read_to_end(&mut text)
-                .map_err(|error| format!("standard input: {error}"))?;
+                .map_err(|error| TokenError::Io { what: "standard input", error })?;
             Ok(text)
         }
     }
@@ -153,9 +154,9 @@ fn encode(
     policy: &Policy,
     now: Timestamp,
     fresh: impl Fresh,
-) -> Result<String, String> {
-    let dict = Dict::parse(json).map_err(|error| format!("not a dict: {error}"))?;
-    session::encode(&dict, keys, policy, now, fresh).map_err(|broken| broken.reason)
+) -> Result<String, TokenError> {
+    let dict = Dict::parse(json).map_err(TokenError::NoDict)?;
+    session::encode(&dict, keys, policy, now, fresh).map_err(TokenError::Broken)
 }
 
 /// What one token needs that is new: drawn before anything else, so that the reason can be told
@@ -166,11 +167,11 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn new() -> Result<Self, String> {
+    fn new() -> Result<Self, TokenError> {
         let (mut id, mut nonce) = ([0; 16], [0; NONCE_BYTES]);
         getrandom::fill(&mut id)
             .and_then(|()| getrandom::fill(&mut nonce))
-            .map_err(|error| format!("the system gives no random bytes: {error}"))?;
+            .map_err(TokenError::NoRandomness)?;
         Ok(Self { id, nonce: Some(nonce) })
     }
 }
@@ -185,11 +186,50 @@ impl Fresh for Drawn {
     }
 }
 
-fn decode(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) -> Result<Dict, String> {
+fn decode(
+    token: &[u8],
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Dict, Rejection> {
     // What is piped in ends with a newline.
-    let token = session::open_token(token.trim_ascii(), keys, policy, now)
-        .map_err(|rejection| rejection.to_string())?;
+    let token = session::open_token(token.trim_ascii(), keys, policy, now)?;
     Ok(token.dict().clone())
+}
+
+/// Why there is no token, or no keys to read one with.
+#[derive(Debug)]
+pub(super) enum TokenError {
+    Configuration(Vec<Fault>),
+    /// The file of `--secret-file`.
+    Key(KeyError),
+    CookieName(CookieNameError),
+    Cookie(Vec<CookieFault>),
+    Io {
+        what: &'static str,
+        error: std::io::Error,
+    },
+    NoDict(DictError),
+    Broken(Broken),
+    NoRandomness(getrandom::Error),
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(faults) => {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                f.write_str(&faults.join("\n"))
+            }
+            Self::Key(error) => error.fmt(f),
+            Self::CookieName(error) => error.fmt(f),
+            Self::Cookie(faults) => faults.iter().try_for_each(|fault| f.write_str(&fault.message)),
+            Self::Io { what, error } => write!(f, "{what}: {error}"),
+            Self::NoDict(error) => write!(f, "not a dict: {error}"),
+            Self::Broken(broken) => broken.reason.fmt(f),
+            Self::NoRandomness(error) => write!(f, "the system gives no random bytes: {error}"),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -213,12 +253,13 @@ mod tests {
 
     fn encode_now(json: &[u8], policy: &Policy) -> Result<String, String> {
         let id = SessionId::from_bytes([7; 16]);
-        encode(json, &keys(SECRET), policy, NOW, || id.clone())
+        let token = encode(json, &keys(SECRET), policy, NOW, || id.clone());
+        token.map_err(|error| error.to_string())
     }
 
     fn decode_at(token: &str, policy: &Policy, now: Timestamp) -> Result<String, String> {
         let dict = decode(token.as_bytes(), &keys(SECRET), policy, now);
-        dict.map(|dict| dict.as_str().to_owned())
+        dict.map(|dict| dict.as_str().to_owned()).map_err(|rejection| rejection.to_string())
     }
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -262,7 +303,8 @@ mod tests {
         let policy = default_policy().unwrap();
         let token = encode_now(b"{}", &policy).unwrap();
         let other = keys(b"another-secret-of-thirty-two-bytes");
-        assert!(decode(token.as_bytes(), &other, &policy, NOW).unwrap_err().contains("signature"));
+        let refused = decode(token.as_bytes(), &other, &policy, NOW).unwrap_err();
+        assert_eq!(refused, Rejection::BadSignature);
         for broken in ["", "x", "a.b.c"] {
             assert!(decode_at(broken, &policy, NOW).unwrap_err().contains("well-formed"));
         }

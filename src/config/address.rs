@@ -5,6 +5,65 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+/// Why a text is no address. Says what was expected instead, and does not repeat the text, which
+/// may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressError {
+    /// Nothing that can be listened on.
+    NotToListenOn,
+    /// Nothing that leads to an app.
+    NoUrl,
+    /// A URL with a user or a password.
+    Credentials,
+    /// A URL with a path.
+    Path,
+    /// `[::1`
+    OpenBracket,
+    /// Brackets around something else than an IPv6 address.
+    NoIpv6,
+    /// An IPv6 address without brackets.
+    Unbracketed,
+    /// No name and no address of a host.
+    NoHost,
+    /// A port that there is not.
+    NoPort,
+    /// A socket's path that depends on where the process was started.
+    NotAbsolute,
+    /// A socket's path that no address holds.
+    LongPath {
+        /// How long it is.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for AddressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotToListenOn => {
+                "an IP address or localhost, with a port, such as \"0.0.0.0:8080\" or \
+                 \"[::]:8080\", or \"unix:/run/cloakroom.sock\""
+            }
+            Self::NoUrl => "\"http://host:port\", \"https://host:port\" or \"unix:/run/app.sock\"",
+            Self::Credentials => "a URL without user or password",
+            Self::Path => "no path behind host and port: requests are passed on with their own",
+            Self::OpenBracket => "a bracket behind the IPv6 address",
+            Self::NoIpv6 => "an IPv6 address in the brackets",
+            Self::Unbracketed => "an IPv6 address in brackets, as in \"http://[::1]:5000\"",
+            Self::NoHost => "a host name or an IP address behind the \"://\"",
+            Self::NoPort => "a port from 1 to 65535",
+            Self::NotAbsolute => "an absolute path behind \"unix:\"",
+            Self::LongPath { bytes } => {
+                return write!(
+                    f,
+                    "a socket's path of at most {MAX_SOCKET_PATH_BYTES} bytes, not {bytes}"
+                );
+            }
+        })
+    }
+}
+
+impl std::error::Error for AddressError {}
+
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -27,9 +86,9 @@ impl Listen {
 
 /// The error is what was expected instead.
 impl FromStr for Listen {
-    type Err = String;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
             return socket_path(path).map(Self::Unix);
         }
@@ -37,11 +96,7 @@ impl FromStr for Listen {
         if let Some(port) = text.strip_prefix("localhost:").and_then(port) {
             return Ok(Self::Tcp((Ipv4Addr::LOCALHOST, port).into()));
         }
-        text.parse().map(Self::Tcp).map_err(|_| {
-            "an IP address or localhost, with a port, such as \"0.0.0.0:8080\" or \"[::]:8080\", \
-             or \"unix:/run/cloakroom.sock\""
-                .into()
-        })
+        text.parse().map(Self::Tcp).map_err(|_| AddressError::NotToListenOn)
     }
 }
 
@@ -73,28 +128,22 @@ pub enum Backend {
 
 /// The error is what was expected instead; it does not repeat the text, which may hold a password.
 impl FromStr for Backend {
-    type Err = String;
+    type Err = AddressError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, AddressError> {
         if let Some(path) = text.strip_prefix("unix:") {
             return socket_path(path).map(Self::Unix);
         }
         let (tls, authority) = match text.split_once("://") {
             Some(("http", authority)) => (false, authority),
             Some(("https", authority)) => (true, authority),
-            _ => {
-                return Err(
-                    "\"http://host:port\", \"https://host:port\" or \"unix:/run/app.sock\"".into(),
-                );
-            }
+            _ => return Err(AddressError::NoUrl),
         };
         if authority.contains('@') {
-            return Err("a URL without user or password".into());
+            return Err(AddressError::Credentials);
         }
         if authority.contains(['/', '?', '#']) {
-            return Err(
-                "no path behind host and port: requests are passed on with their own".into()
-            );
+            return Err(AddressError::Path);
         }
         let default_port = if tls { 443 } else { 80 };
         let (host, port) = host_and_port(authority, default_port)?;
@@ -139,19 +188,19 @@ impl fmt::Display for Backend {
     }
 }
 
-fn host_and_port(authority: &str, default_port: u16) -> Result<(String, u16), String> {
+fn host_and_port(authority: &str, default_port: u16) -> Result<(String, u16), AddressError> {
     let (host, port_text) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, behind) = rest.split_once(']').ok_or("a bracket behind the IPv6 address")?;
-        let host: Ipv6Addr = host.parse().map_err(|_| "an IPv6 address in the brackets")?;
+        let (host, behind) = rest.split_once(']').ok_or(AddressError::OpenBracket)?;
+        let host: Ipv6Addr = host.parse().map_err(|_| AddressError::NoIpv6)?;
         (host.to_string(), behind)
     } else {
         let colon = authority.find(':').unwrap_or(authority.len());
         let (host, behind) = authority.split_at(colon);
         if behind.matches(':').count() > 1 {
-            return Err("an IPv6 address in brackets, as in \"http://[::1]:5000\"".into());
+            return Err(AddressError::Unbracketed);
         }
         if !is_host(host) {
-            return Err("a host name or an IP address behind the \"://\"".into());
+            return Err(AddressError::NoHost);
         }
         (host.to_owned(), behind)
     };
@@ -160,7 +209,7 @@ fn host_and_port(authority: &str, default_port: u16) -> Result<(String, u16), St
     }
     match port_text.strip_prefix(':').and_then(port) {
         Some(port) if port != 0 => Ok((host, port)),
-        _ => Err("a port from 1 to 65535".into()),
+        _ => Err(AddressError::NoPort),
     }
 }
 
@@ -187,15 +236,12 @@ fn is_host(host: &str) -> bool {
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// Absolute, so that it does not depend on where the process was started.
-fn socket_path(path: &str) -> Result<PathBuf, String> {
+fn socket_path(path: &str) -> Result<PathBuf, AddressError> {
     if !Path::new(path).is_absolute() || path.ends_with('/') || path.contains('\0') {
-        return Err("an absolute path behind \"unix:\"".into());
+        return Err(AddressError::NotAbsolute);
     }
     if path.len() > MAX_SOCKET_PATH_BYTES {
-        return Err(format!(
-            "a socket's path of at most {MAX_SOCKET_PATH_BYTES} bytes, not {}",
-            path.len()
-        ));
+        return Err(AddressError::LongPath { bytes: path.len() });
     }
     Ok(path.into())
 }
@@ -295,7 +341,8 @@ mod tests {
         for (text, expected) in table {
             match text.parse::<Backend>() {
                 Ok(backend) => assert_eq!(backend.to_string(), "refused", "{text}"),
-                Err(message) => {
+                Err(error) => {
+                    let message = error.to_string();
                     assert!(message.starts_with(expected), "{text}: {message}");
                     assert!(!message.contains("hunter2"), "{message}");
                 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::reader::{Document, Place, Read, Table, line_of};
 use super::section::Store;
 use super::value::{duration, from_text, whole};
-use super::{Backend, Config, Listen, Tls, section};
+use super::{AddressError, Backend, Config, Listen, Tls, section};
 use crate::fault::Fault;
 use crate::keys::source::KeySpec;
 use crate::session::Policy;
@@ -265,11 +265,11 @@ fn backend(table: &mut Table<'_, '_>, flag: Option<&str>) -> Read<Backend> {
 
 fn override_with<T>(table: &mut Table<'_, '_>, place: &Place, flag: &str) -> Read<T>
 where
-    T: std::str::FromStr<Err = String>,
+    T: std::str::FromStr<Err = AddressError>,
 {
     let written = super::value::shown(&flag.into());
     flag.parse()
-        .map_err(|expected: String| table.document().refuse(place, Some(&written), &expected))
+        .map_err(|expected: AddressError| table.document().refuse(place, Some(&written), expected))
 }
 
 /// Refuses an address that stands twice. Port 0 is another one each time.

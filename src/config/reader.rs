@@ -2,6 +2,7 @@
 //! reader notes which keys there are, what is in force, and every fault, and goes on.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 
 use super::nearest;
@@ -57,7 +58,7 @@ impl<'a> Document<'a> {
         &mut self,
         place: &Place,
         value: Option<&str>,
-        expected: &str,
+        expected: impl fmt::Display,
     ) -> Reported {
         let message = match value {
             Some(value) if place.line == 0 => format!("{value}: expected {expected}"),

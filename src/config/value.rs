@@ -1,70 +1,85 @@
 //! Parsers for single values. Their error is what was expected, to stand behind `expected`.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use toml::Value;
 
+use super::expected::Expected;
 use crate::time::Timestamp;
 
 /// A string.
-pub(super) fn text(value: &Value) -> Result<String, String> {
-    as_str(value, "a string").map(str::to_owned)
+pub(super) fn text(value: &Value) -> Result<String, Expected> {
+    as_str(value, Expected::String).map(str::to_owned)
 }
 
 /// A string with something in it, all on one line.
-pub(super) fn word(value: &Value) -> Result<String, String> {
-    match as_str(value, "a string")? {
-        "" => {
-            Err("a string that is not empty; leave the key out where there is nothing to say"
-                .into())
-        }
-        text if text.chars().any(char::is_control) => {
-            Err("a string without control characters".into())
-        }
+pub(super) fn word(value: &Value) -> Result<String, Expected> {
+    match as_str(value, Expected::String)? {
+        "" => Err(Expected::Filled),
+        text if text.chars().any(char::is_control) => Err(Expected::NoControlCharacters),
         text => Ok(text.to_owned()),
     }
 }
 
+/// The longest name that a file can have, and the longest path.
+const MOST_NAME_BYTES: usize = 255;
+const MOST_PATH_BYTES: usize = 4095;
+
+/// The path of a file. What cannot be one is refused; read it with `Table::discreet`, so that the
+/// message does not show it.
+pub(super) fn file_path(value: &Value) -> Result<PathBuf, Expected> {
+    let text = value.as_str().ok_or(Expected::File)?;
+    let is_content = text.contains(['\n', '\r']) || text.contains("-----BEGIN");
+    let too_long =
+        text.len() > MOST_PATH_BYTES || text.split('/').any(|name| name.len() > MOST_NAME_BYTES);
+    if is_content || too_long {
+        return Err(Expected::FileNotContent);
+    }
+    Ok(PathBuf::from(word(value)?))
+}
+
 /// A boolean.
-pub(super) fn truth(value: &Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "true or false, without quotes".into())
+pub(super) fn truth(value: &Value) -> Result<bool, Expected> {
+    value.as_bool().ok_or(Expected::Boolean)
 }
 
 /// A whole number in `range`.
-pub(super) fn whole(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<usize, String> {
+pub(super) fn whole(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<usize, Expected> {
     move |value| {
         let number = value.as_integer().and_then(|number| usize::try_from(number).ok());
-        number
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| format!("a whole number from {} to {}", range.start(), range.end()))
+        number.filter(|number| range.contains(number)).ok_or_else(|| Expected::Whole(range.clone()))
     }
 }
 
 /// One of a few words.
-pub(super) fn choice<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value) -> Result<T, String> {
+pub(super) fn choice<T: Copy>(
+    words: &[(&'static str, T)],
+) -> impl Fn(&Value) -> Result<T, Expected> {
     move |value| {
         let found = value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
-        found.map(|(_, meaning)| *meaning).ok_or_else(|| alternatives(words))
+        found
+            .map(|(_, meaning)| *meaning)
+            .ok_or_else(|| Expected::OneOf(words.iter().map(|(word, _)| *word).collect()))
     }
 }
 
 /// Whatever reads itself from a string, but not from an empty one.
-pub(super) fn from_text<T: FromStr<Err = String>>(value: &Value) -> Result<T, String> {
+pub(super) fn from_text<T: FromStr<Err: Into<Expected>>>(value: &Value) -> Result<T, Expected> {
     // What is no string is refused as the empty one is, with the same words.
-    value.as_str().unwrap_or_default().parse()
+    value.as_str().unwrap_or_default().parse().map_err(Into::into)
 }
 
 /// A duration, zero included.
-pub(super) fn duration(value: &Value) -> Result<Duration, String> {
-    const EXPECTED: &str = "a duration in quotes, such as \"8s\", \"15m\" or \"14d\"";
-    let duration = humantime::parse_duration(as_str(value, EXPECTED)?).map_err(|_| EXPECTED)?;
+pub(super) fn duration(value: &Value) -> Result<Duration, Expected> {
+    let text = as_str(value, Expected::Duration)?;
+    let duration = humantime::parse_duration(text).map_err(|_| Expected::Duration)?;
     // Past this, somebody mistook the unit, and arithmetic on moments would saturate.
     if duration > MAX_DURATION {
-        return Err("a duration of at most 100 years".into());
+        return Err(Expected::ShorterDuration);
     }
     Ok(duration)
 }
@@ -72,29 +87,28 @@ pub(super) fn duration(value: &Value) -> Result<Duration, String> {
 const MAX_DURATION: Duration = Duration::from_secs(100 * 366 * 24 * 60 * 60);
 
 /// A duration longer than zero.
-pub(super) fn some_time(value: &Value) -> Result<Duration, String> {
+pub(super) fn some_time(value: &Value) -> Result<Duration, Expected> {
     match duration(value)? {
-        Duration::ZERO => Err("a duration longer than zero".into()),
+        Duration::ZERO => Err(Expected::SomeTime),
         duration => Ok(duration),
     }
 }
 
 /// A duration in whole seconds, at least one: what a token or a `Max-Age` can hold.
-pub(super) fn seconds(value: &Value) -> Result<Duration, String> {
+pub(super) fn seconds(value: &Value) -> Result<Duration, Expected> {
     match some_time(value)? {
-        duration if duration.subsec_nanos() != 0 => Err("a duration in whole seconds".into()),
+        duration if duration.subsec_nanos() != 0 => Err(Expected::WholeSeconds),
         duration => Ok(duration),
     }
 }
 
 /// A moment, as a string or as TOML's own kind of value, with its offset from UTC.
-pub(super) fn moment(value: &Value) -> Result<Timestamp, String> {
-    const EXPECTED: &str = "a moment such as \"2026-11-22T10:00:00Z\"";
+pub(super) fn moment(value: &Value) -> Result<Timestamp, Expected> {
     let text = match value {
         Value::Datetime(moment) => moment.to_string(),
-        _ => as_str(value, EXPECTED)?.to_owned(),
+        _ => as_str(value, Expected::Moment)?.to_owned(),
     };
-    rfc3339(&text).ok_or_else(|| EXPECTED.into())
+    rfc3339(&text).ok_or(Expected::Moment)
 }
 
 /// A moment of RFC 3339 in UTC.
@@ -104,23 +118,8 @@ pub(crate) fn rfc3339(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).ok()?))
 }
 
-fn as_str<'a>(value: &'a Value, expected: &str) -> Result<&'a str, String> {
-    value.as_str().ok_or_else(|| expected.to_owned())
-}
-
-/// `"a", "b" or "c"`
-pub(super) fn alternatives<T>(words: &[(&str, T)]) -> String {
-    let mut text = String::new();
-    for (index, (word, _)) in words.iter().enumerate() {
-        let between = match words.len() - index {
-            _ if index == 0 => "",
-            1 => " or ",
-            _ => ", ",
-        };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{between}{word:?}");
-    }
-    text
+fn as_str(value: &Value, expected: Expected) -> Result<&str, Expected> {
+    value.as_str().ok_or(expected)
 }
 
 /// The value for a message: one line, not too long, without the password of a URL, and nothing
@@ -160,6 +159,7 @@ fn without_password(text: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
 
@@ -177,7 +177,7 @@ mod tests {
         for (text, expected) in table {
             let read = seconds(&text.into());
             let expected = expected.map(Duration::from_secs).map_err(str::to_owned);
-            assert_eq!(read, expected, "{text}");
+            assert_eq!(read.map_err(|error| error.to_string()), expected, "{text}");
         }
         for value in ["8", "s", "", "-8s", "8 parsecs", "99999999999999999999s"] {
             assert!(duration(&value.into()).is_err(), "{value}");
@@ -186,10 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn content_is_no_path() {
+        let long = "x".repeat(256);
+        let deep = "x/".repeat(2048);
+        for text in ["a\nb", "a\r", "-----BEGIN PRIVATE KEY----- MIIE", &long, &deep] {
+            let expected = file_path(&text.into()).unwrap_err();
+            assert!(expected.to_string().contains("name the file here"), "{expected}");
+        }
+        assert_eq!(file_path(&"/run/key".into()), Ok("/run/key".into()));
+        for value in [Value::from(5), "".into(), "a\u{1b}b".into()] {
+            assert!(file_path(&value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
     fn alternatives_read_as_a_sentence() {
-        assert_eq!(alternatives(&[("a", ())]), r#""a""#);
-        assert_eq!(alternatives(&[("a", ()), ("b", ())]), r#""a" or "b""#);
-        assert_eq!(alternatives(&[("a", ()), ("b", ()), ("c", ())]), r#""a", "b" or "c""#);
+        for (words, sentence) in [
+            (&["a"][..], r#""a""#),
+            (&["a", "b"], r#""a" or "b""#),
+            (&["a", "b", "c"], r#""a", "b" or "c""#),
+        ] {
+            assert_eq!(Expected::OneOf(words.to_vec()).to_string(), sentence);
+        }
     }
 
     #[test]

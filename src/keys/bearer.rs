@@ -16,25 +16,18 @@ impl Bearer {
     /// From the secret as it is written.
     ///
     /// # Errors
-    /// Why it cannot be one. The message says nothing of it but its length.
-    pub fn new(secret: &[u8]) -> Result<Self, String> {
+    /// Why it cannot be one.
+    pub fn new(secret: &[u8]) -> Result<Self, BearerError> {
         let bytes = secret.len();
-        let least = Self::LEAST_BYTES;
         if bytes == 0 {
-            return Err("is empty: make a secret with `cloakroom keygen`".into());
+            return Err(BearerError::Empty);
         }
-        if bytes < least {
-            return Err(format!(
-                "has {bytes} bytes and needs at least {least}: make a secret with `cloakroom keygen`"
-            ));
+        if bytes < Self::LEAST_BYTES {
+            return Err(BearerError::Short { bytes });
         }
         // A header could not carry anything else.
         if !secret.iter().all(u8::is_ascii_graphic) {
-            return Err(
-                "has something in it that is no printable ASCII, such as a space or a line \
-                        end: make a secret with `cloakroom keygen`"
-                    .into(),
-            );
+            return Err(BearerError::NotPrintable);
         }
         Ok(Self::hash(secret))
     }
@@ -50,6 +43,40 @@ impl Bearer {
         Self(digest(&SHA256, text).as_ref().first_chunk().copied().unwrap_or_default())
     }
 }
+
+/// Why a secret cannot be shown in a header: the end of a sentence about it. Says nothing of it but its
+/// length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BearerError {
+    /// There is nothing.
+    Empty,
+    /// It is too short.
+    Short {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// It has something in it that no header carries.
+    NotPrintable,
+}
+
+impl fmt::Display for BearerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("is empty: make a secret with `cloakroom keygen`"),
+            Self::Short { bytes } => write!(
+                f,
+                "has {bytes} bytes and needs at least {}: make a secret with `cloakroom keygen`",
+                Bearer::LEAST_BYTES
+            ),
+            Self::NotPrintable => f.write_str(
+                "has something in it that is no printable ASCII, such as a space or a line end: \
+                 make a secret with `cloakroom keygen`",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for BearerError {}
 
 /// Shows nothing of it.
 impl fmt::Debug for Bearer {
@@ -83,7 +110,7 @@ mod tests {
             (&[b' '; 40][..], "is no printable ASCII"),
             (&[0xE4; 40][..], "is no printable ASCII"),
         ] {
-            let error = Bearer::new(secret).unwrap_err();
+            let error = Bearer::new(secret).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");
         }
         assert_eq!(format!("{:?}", Bearer::new(SECRET)), "Ok(Bearer)");

@@ -10,7 +10,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use zeroize::Zeroize as _;
 
 use super::algorithm::Algorithm;
-use super::pem;
+use super::pem::{self, PemError};
 
 /// What a seal is made with besides the key, and must never be twice with the same key.
 pub type Nonce = [u8; NONCE_BYTES];
@@ -112,7 +112,7 @@ impl Key {
     ///
     /// # Errors
     /// Why the text holds no private key for the algorithm: the end of a sentence about it.
-    pub fn private(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, String> {
+    pub fn private(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, PemError> {
         let (signing, verifying) = pem::private(pem, algorithm)?;
         Ok(Self::new(id, algorithm, Material::Pair { signing: Some(signing), verifying }))
     }
@@ -121,7 +121,7 @@ impl Key {
     ///
     /// # Errors
     /// Why the text holds no public key for the algorithm: the end of a sentence about it.
-    pub fn public(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, String> {
+    pub fn public(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, PemError> {
         let verifying = pem::public(pem, algorithm)?;
         Ok(Self::new(id, algorithm, Material::Pair { signing: None, verifying }))
     }

@@ -13,25 +13,23 @@ use zeroize::Zeroizing;
 use super::algorithm::{Algorithm, Family};
 
 mod der;
+mod error;
 mod roca;
 
-/// RFC 7518 section 3.3.
-const LEAST_RSA_BITS: usize = 2048;
-
-/// What the crypto library verifies.
-const MOST_RSA_BITS: usize = 8192;
+pub use error::PemError;
+use error::{LEAST_RSA_BITS, MOST_RSA_BITS};
 
 /// Both halves of the private key in `pem`.
 pub(super) fn private(
     pem: &[u8],
     algorithm: Algorithm,
-) -> Result<(EncodingKey, DecodingKey), String> {
+) -> Result<(EncodingKey, DecodingKey), PemError> {
     let signing = match Label::of(pem)? {
         Label::Private | Label::RsaPrivate => signing(pem, algorithm)?,
-        Label::EcPrivate => signing_of_sec1(pem, algorithm).ok_or_else(|| unfit(algorithm))?,
-        Label::Public => return Err("holds a public key; a private one is needed here".into()),
+        Label::EcPrivate => signing_of_sec1(pem, algorithm).ok_or(PemError::Unfit(algorithm))?,
+        Label::Public => return Err(PemError::Public),
     };
-    let unfit = || unfit(algorithm);
+    let unfit = || PemError::Unfit(algorithm);
     // A key of another curve, or an RSA key that is too short, has no public half here.
     let theirs = algorithm.of_jsonwebtoken().ok_or_else(unfit)?;
     let jwk = Jwk::from_encoding_key(&signing, theirs).map_err(|_| unfit())?;
@@ -40,15 +38,15 @@ pub(super) fn private(
     Ok((signing, verifying))
 }
 
-fn signing(pem: &[u8], algorithm: Algorithm) -> Result<EncodingKey, String> {
+fn signing(pem: &[u8], algorithm: Algorithm) -> Result<EncodingKey, PemError> {
     check_marks(pem, algorithm)?;
     match algorithm.family() {
         Family::Rsa => EncodingKey::from_rsa_pem(pem),
         Family::Ec => EncodingKey::from_ec_pem(pem),
         Family::Ed => EncodingKey::from_ed_pem(pem),
-        Family::Hmac | Family::Aes => return Err(unfit(algorithm)),
+        Family::Hmac | Family::Aes => return Err(PemError::Unfit(algorithm)),
     }
-    .map_err(|_| unfit(algorithm))
+    .map_err(|_| PemError::Unfit(algorithm))
 }
 
 /// An EC key in its old form (SEC 1, RFC 5915), as `openssl ecparam -genkey` writes it:
@@ -66,17 +64,13 @@ fn signing_of_sec1(pem: &[u8], algorithm: Algorithm) -> Option<EncodingKey> {
 }
 
 /// The public key in `pem`.
-pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<DecodingKey, String> {
+pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<DecodingKey, PemError> {
     match Label::of(pem)? {
         Label::Public => {}
-        Label::Private | Label::RsaPrivate | Label::EcPrivate => {
-            return Err("holds a private key, which has no place here; make the public one with \
-                 `openssl pkey -in FILE -pubout`"
-                .into());
-        }
+        Label::Private | Label::RsaPrivate | Label::EcPrivate => return Err(PemError::Private),
     }
     check_marks(pem, algorithm)?;
-    let unfit = || unfit(algorithm);
+    let unfit = || PemError::Unfit(algorithm);
     let verifying = match algorithm.family() {
         Family::Rsa => DecodingKey::from_rsa_pem(pem),
         Family::Ec => DecodingKey::from_ec_pem(pem),
@@ -98,39 +92,30 @@ const P_384: &[u8] = b"\x2b\x81\x04\x00\x22";
 
 /// Whether what a key says of itself goes with the algorithm. A point of secp256k1 is as long as
 /// one of P-256, and an RSA key that is marked for RSA-PSS is unreadable for no visible reason.
-fn check_marks(pem: &[u8], algorithm: Algorithm) -> Result<(), String> {
-    let der = pem::parse(pem).map_err(|_| unfit(algorithm))?;
+fn check_marks(pem: &[u8], algorithm: Algorithm) -> Result<(), PemError> {
+    let der = pem::parse(pem).map_err(|_| PemError::Unfit(algorithm))?;
     let marks = der::marks(der.contents());
     let is_ec = |curve| marks == Some((EC, Some(curve)));
     match algorithm {
-        Algorithm::Es256 if !is_ec(P_256) => Err(unfit(algorithm)),
-        Algorithm::Es384 if !is_ec(P_384) => Err(unfit(algorithm)),
+        Algorithm::Es256 if !is_ec(P_256) => Err(PemError::Unfit(algorithm)),
+        Algorithm::Es384 if !is_ec(P_384) => Err(PemError::Unfit(algorithm)),
         _ if algorithm.family() == Family::Rsa
             && marks.is_some_and(|(kind, _)| kind == RSA_PSS) =>
         {
-            Err(format!(
-                "is an RSA key that is marked for RSA-PSS alone; one without the mark is needed, \
-                 as `cloakroom keygen --algorithm {}` makes it",
-                algorithm.name()
-            ))
+            Err(PemError::MarkedForPss(algorithm))
         }
         _ => Ok(()),
     }
 }
 
 /// Whether a public key is one that the algorithm is used with.
-fn check(jwk: &Jwk, algorithm: Algorithm) -> Result<(), String> {
+fn check(jwk: &Jwk, algorithm: Algorithm) -> Result<(), PemError> {
     match (&jwk.algorithm, algorithm) {
         (AlgorithmParameters::RSA(rsa), _) => match bits(&rsa.n) {
-            short @ ..LEAST_RSA_BITS => {
-                Err(format!("is an RSA key of {short} bits; {LEAST_RSA_BITS} are the least"))
-            }
-            LEAST_RSA_BITS..=MOST_RSA_BITS if is_roca(&rsa.n) => {
-                Err("is an RSA key that can be factored (ROCA, CVE-2017-15361); make a new one"
-                    .into())
-            }
+            bits @ ..LEAST_RSA_BITS => Err(PemError::ShortRsa { bits }),
+            LEAST_RSA_BITS..=MOST_RSA_BITS if is_roca(&rsa.n) => Err(PemError::Roca),
             LEAST_RSA_BITS..=MOST_RSA_BITS => Ok(()),
-            long => Err(format!("is an RSA key of {long} bits; {MOST_RSA_BITS} are the most")),
+            bits => Err(PemError::LongRsa { bits }),
         },
         (AlgorithmParameters::EllipticCurve(ec), Algorithm::Es256)
             if ec.curve == EllipticCurve::P256 =>
@@ -143,7 +128,7 @@ fn check(jwk: &Jwk, algorithm: Algorithm) -> Result<(), String> {
             Ok(())
         }
         (AlgorithmParameters::OctetKeyPair(_), Algorithm::EdDsa) => Ok(()),
-        _ => Err(unfit(algorithm)),
+        _ => Err(PemError::Unfit(algorithm)),
     }
 }
 
@@ -161,17 +146,6 @@ fn bits(number: &str) -> usize {
     }
 }
 
-fn unfit(algorithm: Algorithm) -> String {
-    let needed = match algorithm {
-        Algorithm::Es256 => "an EC key on the curve P-256",
-        Algorithm::Es384 => "an EC key on the curve P-384",
-        Algorithm::EdDsa => "an Ed25519 key",
-        _ if algorithm.takes_a_secret() => "a secret, not a key pair",
-        _ => "an RSA key of 2048 bits or more",
-    };
-    format!("is no key for {}, which needs {needed}", algorithm.name())
-}
-
 /// What a PEM file says it holds.
 enum Label {
     Private,
@@ -181,8 +155,8 @@ enum Label {
 }
 
 impl Label {
-    fn of(pem: &[u8]) -> Result<Self, String> {
-        let text = str::from_utf8(pem).map_err(|_| NO_PEM.to_owned())?;
+    fn of(pem: &[u8]) -> Result<Self, PemError> {
+        let text = str::from_utf8(pem).map_err(|_| PemError::NoPem)?;
         let labels: Vec<&str> = text
             .lines()
             .filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
@@ -191,33 +165,25 @@ impl Label {
             .collect();
         let [label] = labels[..] else {
             return Err(match labels.first() {
-                None => NO_PEM.into(),
-                Some(_) => format!("holds {} PEM blocks; one key is expected", labels.len()),
+                None => PemError::NoPem,
+                Some(_) => PemError::Several { blocks: labels.len() },
             });
         };
         match label {
             "PRIVATE KEY" => Ok(Self::Private),
-            "RSA PRIVATE KEY" | SEC1 if text.contains("ENCRYPTED") => Err(ENCRYPTED.into()),
+            "RSA PRIVATE KEY" | SEC1 if text.contains("ENCRYPTED") => Err(PemError::Encrypted),
             "RSA PRIVATE KEY" => Ok(Self::RsaPrivate),
             SEC1 => Ok(Self::EcPrivate),
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Ok(Self::Public),
-            "ENCRYPTED PRIVATE KEY" => Err(ENCRYPTED.into()),
-            "CERTIFICATE" => Err("holds a certificate; take its key out with \
-                 `openssl x509 -in FILE -pubkey -noout`"
-                .into()),
-            other => {
-                Err(format!("holds a PEM block {other:?}; PRIVATE KEY or PUBLIC KEY is expected"))
-            }
+            "ENCRYPTED PRIVATE KEY" => Err(PemError::Encrypted),
+            "CERTIFICATE" => Err(PemError::Certificate),
+            other => Err(PemError::Other { label: other.to_owned() }),
         }
     }
 }
 
 /// What stands above an EC key in its old form.
 const SEC1: &str = "EC PRIVATE KEY";
-
-const NO_PEM: &str = "holds no PEM block (-----BEGIN PRIVATE KEY----- or PUBLIC KEY)";
-const ENCRYPTED: &str = "is encrypted with a passphrase, and there is nobody to type it; \
-     decrypt it with `openssl pkey -in FILE -out FILE.plain`";
 
 #[cfg(test)]
 mod tests {
@@ -318,7 +284,7 @@ mod tests {
         let pss = openssl("genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048", "");
         for pem in [&pss, &public_of(&pss)] {
             let refused = check_marks(pem.as_bytes(), Algorithm::Ps256).unwrap_err();
-            assert!(refused.contains("marked for RSA-PSS alone"), "{refused}");
+            assert_eq!(refused, PemError::MarkedForPss(Algorithm::Ps256));
         }
         let other = ec("secp256k1");
         for pem in [&other, &public_of(&other)] {
@@ -371,6 +337,7 @@ mod tests {
             ),
         ] {
             let error = Key::private(None, algorithm, private.as_bytes()).expect_err(part);
+            let error = error.to_string();
             assert!(error.contains(part) && !error.contains('\n'), "{error}");
         }
         for (algorithm, public, part) in [
@@ -383,7 +350,7 @@ mod tests {
             (Algorithm::Rs256, &public_of(&ed), "RSA"),
         ] {
             let error = Key::public(None, algorithm, public.as_bytes()).expect_err(part);
-            assert!(error.contains(part), "{error}");
+            assert!(error.to_string().contains(part), "{error}");
         }
     }
 }

@@ -3,19 +3,23 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
 use super::bearer::Bearer;
 use super::signature::{SignatureSpec, Signer};
-use super::{Algorithm, Key, KeyRing};
-use crate::config::named_file::told;
+use super::{Algorithm, Key, KeyRing, PemError};
 use crate::fault::Fault;
+
+mod encoded;
+mod error;
+
+use encoded::{decode_base64, decode_hex};
+use error::MAX_SECRET_FILE_BYTES;
+pub use error::{KeyError, SourceError};
 
 /// One `[[keys]]` table.
 #[derive(Clone, Debug)]
@@ -90,16 +94,20 @@ impl fmt::Debug for Source {
 
 impl Source {
     /// What is wrong with it, behind the key of the configuration and where that points.
-    fn told(&self, reason: &str) -> String {
+    fn fails(&self, reason: SourceError) -> KeyError {
         match self {
-            Self::File(path) => told("secret_file", path, reason),
-            Self::Env(name) => format!("secret_env {name}: {reason}"),
-            Self::Inline(_) => format!("secret: {reason}"),
-            Self::Pair { private: Some(path), .. } => told("private_key_file", path, reason),
-            Self::Pair { public: Some(path), .. } => told("public_key_file", path, reason),
-            Self::Pair { .. } => format!("key pair: {reason}"),
+            Self::File(path) => of_file("secret_file", path, reason),
+            Self::Env(name) => KeyError::Variable { name: name.clone(), reason },
+            Self::Inline(_) => KeyError::Inline(reason),
+            Self::Pair { private: Some(path), .. } => of_file("private_key_file", path, reason),
+            Self::Pair { public: Some(path), .. } => of_file("public_key_file", path, reason),
+            Self::Pair { .. } => KeyError::NoHalf,
         }
     }
+}
+
+fn of_file(key: &'static str, path: &Path, reason: SourceError) -> KeyError {
+    KeyError::File { key, path: path.to_owned(), reason }
 }
 
 /// Reads every key.
@@ -132,18 +140,12 @@ fn load_with(
             );
         }
         match read_key(spec, &environment) {
-            Ok(key) if index == 0 && !key.can_sign() => fault(
-                spec.line,
-                format!(
-                    "{name}: {}",
-                    spec.source.told(
-                        "a public key cannot sign, and the first key signs: give it its \
-                         private_key_file, or put another key first"
-                    )
-                ),
-            ),
+            Ok(key) if index == 0 && !key.can_sign() => {
+                let error = spec.source.fails(SourceError::CannotSign);
+                fault(spec.line, format!("{name}: {error}"));
+            }
             Ok(key) => keys.push(key),
-            Err(reason) => fault(spec.line, format!("{name}: {reason}")),
+            Err(error) => fault(spec.line, format!("{name}: {error}")),
         }
     }
     if specs.is_empty() {
@@ -156,29 +158,30 @@ fn load_with(
     }
 }
 
-fn read_key(spec: &KeySpec, environment: impl Fn(&str) -> Option<OsString>) -> Result<Key, String> {
+fn read_key(
+    spec: &KeySpec,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Key, KeyError> {
     let Source::Pair { private, public } = &spec.source else {
         let secret = read(&spec.source, environment).and_then(|text| secret(spec, &text));
-        let secret = secret.map_err(|reason| spec.source.told(&reason))?;
+        let secret = secret.map_err(|reason| spec.source.fails(reason))?;
         if spec.algorithm.seals() {
             return Key::sealing(spec.id.clone(), &secret)
-                .ok_or_else(|| spec.source.told(&not_of_length(&secret, spec)));
+                .ok_or_else(|| spec.source.fails(not_of_length(&secret, spec)));
         }
         return Ok(Key::hmac(spec.id.clone(), spec.algorithm, &secret));
     };
-    let read_pem = |key: &str, path: &Path, parse: fn(_, _, &[u8]) -> Result<Key, String>| {
+    let read_pem = |key, path: &Path, parse: fn(_, _, &[u8]) -> Result<Key, PemError>| {
         read_file(path)
-            .and_then(|pem| parse(spec.id.clone(), spec.algorithm, &pem))
-            .map_err(|reason| told(key, path, &reason))
+            .and_then(|pem| Ok(parse(spec.id.clone(), spec.algorithm, &pem)?))
+            .map_err(|reason| of_file(key, path, reason))
     };
     let private = private.as_deref().map(|path| read_pem("private_key_file", path, Key::private));
     let public = public.as_deref().map(|path| read_pem("public_key_file", path, Key::public));
     match (private.transpose()?, public.transpose()?) {
-        (Some(private), Some(public)) if !private.is_pair_of(&public) => {
-            Err("private_key_file and public_key_file are no pair".into())
-        }
+        (Some(private), Some(public)) if !private.is_pair_of(&public) => Err(KeyError::NotAPair),
         (Some(key), _) | (None, Some(key)) => Ok(key),
-        (None, None) => Err("has neither private_key_file nor public_key_file".into()),
+        (None, None) => Err(KeyError::NoHalf),
     }
 }
 
@@ -186,7 +189,7 @@ fn read_key(spec: &KeySpec, environment: impl Fn(&str) -> Option<OsString>) -> R
 ///
 /// # Errors
 /// Why the file holds no secret.
-pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), String> {
+pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), KeyError> {
     let spec = KeySpec {
         id: None,
         algorithm: Algorithm::Hs256,
@@ -197,7 +200,7 @@ pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), String> {
     };
     let secret = read_file(path)
         .and_then(|text| secret(&spec, &text))
-        .map_err(|reason| told("--secret-file", path, &reason))?;
+        .map_err(|reason| of_file("--secret-file", path, reason))?;
     let bytes = secret.len();
     let least = spec.algorithm.least_secret_bytes();
     let warning = (bytes < least).then(|| {
@@ -217,17 +220,13 @@ pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), String> {
 pub fn load_signer(spec: &SignatureSpec, file: &Path) -> Result<Signer, Vec<Fault>> {
     let secret = read_file(&spec.secret_file).and_then(|text| {
         if text.len() < Algorithm::Hs256.least_secret_bytes() {
-            let (bytes, least) = (text.len(), Algorithm::Hs256.least_secret_bytes());
-            return Err(format!(
-                "has {bytes} bytes, but HMAC-SHA256 needs at least {least}: make a secret with \
-                 `cloakroom keygen`"
-            ));
+            return Err(SourceError::ShortForRequests { bytes: text.len() });
         }
         Ok(text)
     });
     let secret = secret.map_err(|reason| {
-        let message = told("headers.signature.secret_file", &spec.secret_file, &reason);
-        vec![Fault { file: file.to_owned(), line: spec.line, message }]
+        let error = of_file("headers.signature.secret_file", &spec.secret_file, reason);
+        vec![Fault::new(file, spec.line, error.to_string())]
     })?;
     Ok(Signer::new(spec, &secret))
 }
@@ -236,10 +235,10 @@ pub fn load_signer(spec: &SignatureSpec, file: &Path) -> Result<Signer, Vec<Faul
 ///
 /// # Errors
 /// Why the file holds none.
-pub fn load_bearer(path: &Path) -> Result<Bearer, String> {
+pub fn load_bearer(path: &Path) -> Result<Bearer, KeyError> {
     read_file(path)
-        .and_then(|secret| Bearer::new(&secret))
-        .map_err(|reason| told("admin.token_file", path, &reason))
+        .and_then(|secret| Ok(Bearer::new(&secret)?))
+        .map_err(|reason| of_file("admin.token_file", path, reason))
 }
 
 /// What an operator should know about that file.
@@ -286,9 +285,6 @@ pub fn warnings(specs: &[KeySpec]) -> Vec<String> {
     warnings
 }
 
-/// What a secret may take up, in any encoding: past it, the file is not what was meant.
-const MAX_SECRET_FILE_BYTES: usize = 16 * 1024;
-
 /// `keys[1] (id "2026")`; counted from 1, as in metrics and logs.
 fn name(index: usize, spec: &KeySpec) -> String {
     let number = index + 1;
@@ -302,27 +298,28 @@ fn name(index: usize, spec: &KeySpec) -> String {
 fn read(
     source: &Source,
     environment: impl Fn(&str) -> Option<OsString>,
-) -> Result<Zeroizing<Vec<u8>>, String> {
+) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     match source {
         Source::File(path) => read_file(path),
         Source::Env(name) => match environment(name) {
             Some(value) => Ok(Zeroizing::new(value.into_encoded_bytes())),
-            None => Err("is not set: set this environment variable, or use secret_file".into()),
+            None => Err(SourceError::NotSet),
         },
         Source::Inline(text) => Ok(Zeroizing::new(text.as_bytes().to_vec())),
-        Source::Pair { .. } => Err("is a key pair and no secret".into()),
+        // Read where its halves are.
+        Source::Pair { .. } => Err(SourceError::Empty),
     }
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     // As large as it can become, so that growing leaves no copies behind.
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_SECRET_FILE_BYTES + 64));
     let limit = u64::try_from(MAX_SECRET_FILE_BYTES + 1).unwrap_or(u64::MAX);
     File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut text))
-        .map_err(|error| explain(&error))?;
+        .map_err(SourceError::Io)?;
     if text.len() > MAX_SECRET_FILE_BYTES {
-        return Err(format!("is larger than {MAX_SECRET_FILE_BYTES} bytes: is it the right file?"));
+        return Err(SourceError::TooLarge);
     }
     // Editors and `echo` end a file with a newline that nobody means to be part of the secret.
     if text.last() == Some(&b'\n') {
@@ -334,103 +331,33 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(text)
 }
 
-fn explain(error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => "does not exist: make it with `cloakroom keygen --out`".into(),
-        ErrorKind::PermissionDenied => {
-            "cannot be read: give the user that cloakroom runs as the right to".into()
-        }
-        ErrorKind::IsADirectory => {
-            "is a directory: container runtimes make one where the file to mount is missing".into()
-        }
-        _ => format!("cannot be read: {error}"),
-    }
-}
-
 /// The key's bytes. No message says anything of them but how many they are.
-fn secret(spec: &KeySpec, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, String> {
+fn secret(spec: &KeySpec, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     let secret = match spec.encoding {
         SecretEncoding::Utf8 => Zeroizing::new(text.to_vec()),
-        SecretEncoding::Base64 => decode_base64(text)
-            .ok_or("is not base64: secret_encoding = \"utf8\" takes the bytes as they are")?,
-        SecretEncoding::Hex => decode_hex(text)
-            .ok_or("is not hexadecimal: secret_encoding = \"utf8\" takes the bytes as they are")?,
+        SecretEncoding::Base64 => decode_base64(text).ok_or(SourceError::NotBase64)?,
+        SecretEncoding::Hex => decode_hex(text).ok_or(SourceError::NotHex)?,
     };
     let bytes = secret.len();
-    let algorithm = spec.algorithm.name();
     let least = spec.algorithm.least_secret_bytes();
     if bytes == 0 {
-        return Err("is empty: make a secret with `cloakroom keygen`".into());
+        return Err(SourceError::Empty);
     }
     if spec.algorithm.seals() {
         return if bytes == least { Ok(secret) } else { Err(not_of_length(&secret, spec)) };
     }
     if bytes < least && !spec.allow_weak_secret {
-        let option = match spec.algorithm {
-            Algorithm::Hs256 => String::new(),
-            _ => format!(" --algorithm {algorithm}"),
-        };
-        return Err(format!(
-            "has {bytes} bytes, but {algorithm} needs at least {least} (RFC 7518 section 3.2): \
-             make a secret with `cloakroom keygen{option}`, or set allow_weak_secret = true"
-        ));
+        return Err(SourceError::Short { bytes, algorithm: spec.algorithm });
     }
     Ok(secret)
 }
 
 /// For a cipher no secret is long enough: it takes one length.
-fn not_of_length(secret: &[u8], spec: &KeySpec) -> String {
-    let (bytes, algorithm) = (secret.len(), spec.algorithm.name());
+fn not_of_length(secret: &[u8], spec: &KeySpec) -> SourceError {
     let needed = spec.algorithm.least_secret_bytes();
     let is_base64 = spec.encoding == SecretEncoding::Utf8
         && decode_base64(secret).is_some_and(|decoded| decoded.len() == needed);
-    let remedy = if is_base64 {
-        "it is base64: set secret_encoding = \"base64\"".to_owned()
-    } else {
-        format!(
-            "make a secret with `cloakroom keygen --algorithm {algorithm}`, and set \
-             secret_encoding = \"base64\""
-        )
-    };
-    format!("has {bytes} bytes, but {algorithm} needs exactly {needed}: {remedy}")
-}
-
-/// Either alphabet, padded or not. `base64` and `openssl rand -base64` break long lines, so white
-/// space does not count.
-fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    const LENIENT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
-    const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
-    let text = without_white_space(text);
-    // Room for every byte from the start, so that growing leaves no copies behind.
-    let mut secret = Zeroizing::new(Vec::with_capacity(text.len()));
-    STANDARD
-        .decode_vec(&*text, &mut secret)
-        .or_else(|_| {
-            secret.clear();
-            URL_SAFE.decode_vec(&*text, &mut secret)
-        })
-        .ok()?;
-    Some(secret)
-}
-
-fn decode_hex(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let text = without_white_space(text);
-    let mut secret = Zeroizing::new(Vec::with_capacity(text.len() / 2));
-    for pair in text.chunks(2) {
-        let [high, low] = pair else { return None };
-        let digit =
-            |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-        secret.push(digit(*high)? << 4 | digit(*low)?);
-    }
-    Some(secret)
-}
-
-fn without_white_space(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
-    kept.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
-    kept
+    SourceError::OfOtherLength { bytes: secret.len(), algorithm: spec.algorithm, is_base64 }
 }
 
 fn is_world_readable(path: &Path) -> bool {

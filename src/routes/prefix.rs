@@ -1,52 +1,46 @@
 //! The `path` of a route: only what all servers read alike.
 
+use super::error::RouteReason;
 use super::reading::{Keep, decode, escaped_byte};
 
 /// The segments of a route's path, decoded.
-pub(super) fn parse(path: &str) -> Result<Vec<Box<[u8]>>, String> {
+pub(super) fn parse(path: &str) -> Result<Vec<Box<[u8]>>, RouteReason> {
     let Some(rest) = path.strip_prefix('/') else {
-        return Err(format!("a path that starts with \"/\", not {path:?}"));
+        return Err(RouteReason::Relative);
     };
     if path.contains(['?', '#']) {
-        return Err(format!("{path:?}: a path only, without query or fragment"));
+        return Err(RouteReason::NotAPathOnly);
     }
     if path.contains('*') {
-        return Err(format!(
-            "{path:?}: not a pattern but a prefix, which covers all that is below it"
-        ));
+        return Err(RouteReason::Pattern);
     }
     if path.contains([';', '\\']) {
-        return Err(format!(
-            "{path:?}: a path without \";\" and \"\\\", which servers disagree on"
-        ));
+        return Err(RouteReason::Disputed);
     }
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if rest.is_empty() {
         return if path.starts_with("//") {
-            Err(format!("{path:?}: a path without empty segments"))
+            Err(RouteReason::EmptySegment)
         } else {
             Ok(Vec::new())
         };
     }
-    let parse_segment = |segment: &str| {
-        let decoded = decode(segment.as_bytes(), Keep::Nothing);
-        match &decoded[..] {
-            b"" => Err(format!("{path:?}: a path without empty segments")),
-            b"." | b".." => Err(format!("{path:?}: a path without dot segments")),
-            bytes if bytes.iter().any(u8::is_ascii_control) => {
-                Err(format!("{path:?}: a path without control characters"))
-            }
-            bytes if bytes.iter().any(|byte| b"/\\;?#".contains(byte)) => {
-                Err(format!("{path:?}: a path without escaped delimiters"))
-            }
-            // Either it was no escape to begin with, or one within another.
-            bytes if is_ambiguous(segment.as_bytes(), bytes) => {
-                Err(format!("{path:?}: a \"%\" is written \"%25\" and must not start an escape"))
-            }
-            _ => Ok(decoded.into_boxed_slice()),
-        }
-    };
     rest.split('/').map(parse_segment).collect()
+}
+
+fn parse_segment(segment: &str) -> Result<Box<[u8]>, RouteReason> {
+    let decoded = decode(segment.as_bytes(), Keep::Nothing);
+    match &decoded[..] {
+        b"" => Err(RouteReason::EmptySegment),
+        b"." | b".." => Err(RouteReason::DotSegment),
+        bytes if bytes.iter().any(u8::is_ascii_control) => Err(RouteReason::ControlCharacter),
+        bytes if bytes.iter().any(|byte| b"/\\;?#".contains(byte)) => {
+            Err(RouteReason::EscapedDelimiter)
+        }
+        // Either it was no escape to begin with, or one within another.
+        bytes if is_ambiguous(segment.as_bytes(), bytes) => Err(RouteReason::Percent),
+        _ => Ok(decoded.into_boxed_slice()),
+    }
 }
 
 /// Whether a segment has a `%` that is no escape, or one more escape once it is decoded.

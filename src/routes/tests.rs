@@ -273,7 +273,7 @@ fn impossible_paths_are_refused() {
         let faults = Routes::new(vec![route(path, Access::Off)]).unwrap_err();
         assert_eq!(faults.len(), 1, "{path}");
         assert_eq!(faults[0].0, 0, "{path}");
-        assert!(faults[0].1.contains(expected), "{path}: {}", faults[0].1);
+        assert!(faults[0].1.to_string().contains(expected), "{path}: {}", faults[0].1);
     }
 }
 

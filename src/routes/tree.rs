@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::error::RouteReason;
 use super::policy::{Access, Methods, Policy};
 use super::reading::fold_case;
 
@@ -33,7 +34,7 @@ impl Node {
         &mut self,
         segments: Vec<Box<[u8]>>,
         scoped: Scoped,
-    ) -> Result<(), String> {
+    ) -> Result<(), RouteReason> {
         let node = segments
             .iter()
             .fold(self, |node, segment| node.children.entry(segment.clone()).or_default());
@@ -110,17 +111,15 @@ impl Node {
 }
 
 impl Stop {
-    fn insert(&mut self, scoped: Scoped) -> Result<(), String> {
+    fn insert(&mut self, scoped: Scoped) -> Result<(), RouteReason> {
         for there in &self.routes {
             match (&there.methods, &scoped.methods) {
                 (Methods::All, Methods::All) => {
-                    return Err("is a route already: one [[routes]] for each path".into());
+                    return Err(RouteReason::Taken);
                 }
                 (Methods::Only(there), Methods::Only(these)) => {
                     if let Some(method) = these.iter().find(|method| there.contains(method)) {
-                        return Err(format!(
-                            "is a route for {method} already: one [[routes]] for each path and method"
-                        ));
+                        return Err(RouteReason::TakenFor(method.clone()));
                     }
                 }
                 _ => {}

@@ -15,6 +15,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixListener;
 
+use super::cannot_start::CannotStart;
 use super::inherited::{MOST, NAME_BYTES, PATIENCE, READY};
 use super::listener::Bound;
 
@@ -35,16 +36,12 @@ impl Handover {
     ///
     /// # Errors
     /// Why that cannot be.
-    pub(super) fn bind(path: &Path, listeners: &[&Bound]) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("upgrade_socket {}: {error}", path.display());
+    pub(super) fn bind(path: &Path, listeners: &[&Bound]) -> Result<Self, CannotStart> {
+        let failed = |error| CannotStart::UpgradeSocket { path: path.to_owned(), error };
         let folder = path.parent().unwrap_or(Path::new("/"));
         let mode = std::fs::metadata(folder).map_err(failed)?.mode();
         if mode & 0o002 != 0 {
-            let shown = path.display();
-            return Err(format!(
-                "upgrade_socket {shown}: everybody can write to its folder, and so take the \
-                 listeners over: put it into one of cloakroom's own"
-            ));
+            return Err(CannotStart::OpenFolder { path: path.to_owned() });
         }
         if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
             std::fs::remove_file(path).map_err(failed)?;
@@ -59,7 +56,7 @@ impl Handover {
         }
         names.push('\n');
         if listeners.len() > MOST || names.len() > NAME_BYTES {
-            return Err(format!("upgrade_socket: at most {MOST} listeners can be handed over"));
+            return Err(CannotStart::ManyListeners { most: MOST });
         }
         let fds = listeners.iter().map(|bound| bound.fd).collect();
         Ok(Self { listener, path: path.to_owned(), inode, names, fds })

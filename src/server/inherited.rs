@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
+use super::cannot_start::CannotStart;
 use crate::config::Config;
 
 /// What the new process says when it serves.
@@ -65,13 +66,11 @@ impl Inherited {
     ///
     /// # Errors
     /// Nobody is there, or gives nothing.
-    pub fn receive(config: &Config) -> Result<Self, String> {
+    pub fn receive(config: &Config) -> Result<Self, CannotStart> {
         let Some(path) = &config.upgrade_socket else {
-            return Err("--upgrade needs upgrade_socket in the configuration".into());
+            return Err(CannotStart::NoUpgradeSocket);
         };
-        let failed = |error: std::io::Error| {
-            format!("upgrade_socket {}: {error}: is the old process running?", path.display())
-        };
+        let failed = |error| CannotStart::NoOldProcess { path: path.clone(), error };
         let mut giver = UnixStream::connect(path).map_err(failed)?;
         giver.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
         let listeners = receive(&mut giver).map_err(failed)?;

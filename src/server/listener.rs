@@ -10,6 +10,7 @@ use pingora_core::apps::http_app::{HttpServer, ServeHttp};
 use pingora_core::listeners::{L4BufferSettings, ListenerConfig};
 use pingora_core::services::listening::Service;
 
+use super::cannot_start::CannotStart;
 use super::inherited::{Descriptor, Inherited, Listener};
 use crate::config::Listen;
 
@@ -38,8 +39,8 @@ impl Bound {
         listen: &Listen,
         mode: u32,
         inherited: &mut Inherited,
-    ) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
+    ) -> Result<Self, CannotStart> {
+        let failed = |error| CannotStart::Listen { listen: listen.clone(), error };
         let configured = format!("{role} {listen}");
         let before = inherited.take(&configured);
         match (listen, before) {

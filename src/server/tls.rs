@@ -1,6 +1,7 @@
 //! TLS towards clients: certificates read and read again, and connections that can be rewound as
 //! those in the clear can.
 
+use std::fmt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,8 +23,9 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::{Config, TlsFiles, named_file};
+use crate::config::{Config, TlsFiles};
 use crate::fault::Fault;
+use crate::named_file;
 
 /// RFC 9113 section 3.1, the name in ALPN.
 const HTTP_2: &[u8] = b"h2";
@@ -38,10 +40,10 @@ pub(crate) fn load(
 ) -> Result<Arc<ServerConfig>, Vec<Fault>> {
     let fault = |message: String| Fault::new(configuration, files.line, message);
     let chain = certificates(&files.cert)
-        .and_then(|chain| if chain.is_empty() { Err(NO_CERTIFICATE.into()) } else { Ok(chain) })
-        .map_err(|reason| fault(named_file::told("tls.cert", &files.cert, &reason)));
+        .and_then(|chain| if chain.is_empty() { Err(Unusable::Empty) } else { Ok(chain) })
+        .map_err(|reason| fault(named_file::told("tls.cert", &files.cert, reason)));
     let private = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|error| fault(named_file::told("tls.key", &files.key, &told(&error))));
+        .map_err(|error| fault(named_file::told("tls.key", &files.key, Unusable::from(error))));
     let (chain, private) = match (chain, private) {
         (Ok(chain), Ok(private)) => (chain, private),
         (chain, private) => return Err(chain.err().into_iter().chain(private.err()).collect()),
@@ -78,17 +80,17 @@ pub(super) fn check_authorities(config: &Config, path: &Path) -> Result<(), Vec<
         None => (
             pingora_core::tls::load_native_certs()
                 .map(|found| found.is_empty())
-                .map_err(|error| format!("cannot be read: {error}")),
+                .map_err(Unusable::Io),
             None,
         ),
     };
     let reason = match is_empty {
         Ok(false) => return Ok(()),
-        Ok(true) => NO_CERTIFICATE.into(),
+        Ok(true) => Unusable::Empty,
         Err(reason) => reason,
     };
     let message = match file {
-        Some(file) => named_file::told("backend_tls.ca_file", file, &reason),
+        Some(file) => named_file::told("backend_tls.ca_file", file, reason),
         None => format!(
             "the system's certificates, for an https backend (install ca-certificates, or set \
              backend_tls.ca_file): {reason}"
@@ -97,23 +99,43 @@ pub(super) fn check_authorities(config: &Config, path: &Path) -> Result<(), Vec<
     Err(vec![Fault::new(path, backend.line, message)])
 }
 
-const NO_CERTIFICATE: &str = "has no certificate in PEM";
-
 /// Every certificate in a file.
 ///
 /// # Errors
 /// Why it cannot be read.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    certificates.map_err(|error| told(&error))
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
+    Ok(CertificateDer::pem_file_iter(path).and_then(Iterator::collect)?)
+}
+
+/// Why a file is of no use to TLS: the end of a sentence about it.
+#[derive(Debug)]
+enum Unusable {
+    Io(std::io::Error),
+    /// There is no certificate in it.
+    Empty,
+    NoKey,
+    NotPem,
 }
 
 /// The parser's error can quote the file.
-fn told(error: &PemError) -> String {
-    match error {
-        PemError::Io(error) => format!("cannot be read: {error}"),
-        PemError::NoItemsFound => "has no key in PEM that is not encrypted".into(),
-        _ => "is not PEM".into(),
+impl From<PemError> for Unusable {
+    fn from(error: PemError) -> Self {
+        match error {
+            PemError::Io(error) => Self::Io(error),
+            PemError::NoItemsFound => Self::NoKey,
+            _ => Self::NotPem,
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "cannot be read: {error}"),
+            Self::Empty => f.write_str("has no certificate in PEM"),
+            Self::NoKey => f.write_str("has no key in PEM that is not encrypted"),
+            Self::NotPem => f.write_str("is not PEM"),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The registered claims of RFC 7519 section 4.1 that count, and which of them are the sidecar's
 //! own and thus no part of the dict.
 
+use std::fmt;
+
 use super::Policy;
 use super::dict::{Dict, elements, unescape};
 use super::lifetime::Managed;
@@ -99,15 +101,15 @@ pub(super) fn check_save(
     policy: &Policy,
     managed: bool,
     now: Timestamp,
-) -> Result<(), String> {
+) -> Result<(), Unsavable> {
     let own = Own { lifetime: managed, policy };
     if let Some((key, _)) = dict.members().find(|(key, _)| own.contains(key)) {
         let key = String::from_utf8_lossy(&unescape(key)).into_owned();
-        return Err(format!("the key {key:?} is the sidecar's own here"));
+        return Err(Unsavable::OwnKey(key));
     }
     let claims = Claims::of(dict);
     if !managed && claims.managed().is_some() {
-        return Err("the keys \"iat\", \"exp\" and \"cr\" together are the sidecar's own".into());
+        return Err(Unsavable::OwnKeys);
     }
     let reason = match check_times(&claims, policy, now) {
         Err(Rejection::Expired) => "exp is past",
@@ -120,12 +122,42 @@ pub(super) fn check_save(
         Ok(()) if managed => return Ok(()),
         Ok(()) => return check_exchange(&claims, policy, now),
     };
-    Err(format!("it would not verify when it comes back: {reason}"))
+    Err(Unsavable::WouldNotVerify(reason))
+}
+
+/// Why a dict cannot be saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsavable {
+    /// A key that the sidecar writes itself.
+    OwnKey(String),
+    /// Keys that make a token one of the sidecar's.
+    OwnKeys,
+    /// Its token would not verify, for this reason.
+    WouldNotVerify(&'static str),
+    /// Nobody else would take its token, for this reason.
+    NotForPyJwt(&'static str),
+}
+
+impl fmt::Display for Unsavable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OwnKey(key) => write!(f, "the key {key:?} is the sidecar's own here"),
+            Self::OwnKeys => {
+                f.write_str("the keys \"iat\", \"exp\" and \"cr\" together are the sidecar's own")
+            }
+            Self::WouldNotVerify(reason) => {
+                write!(f, "it would not verify when it comes back: {reason}")
+            }
+            Self::NotForPyJwt(reason) => {
+                write!(f, "PyJWT and microdot would not accept the token: {reason}")
+            }
+        }
+    }
 }
 
 /// What PyJWT, and with it microdot, refuses besides: the token would be read here and be nobody's
 /// session there. Where the sidecar manages a lifetime nobody else makes such tokens.
-fn check_exchange(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(), String> {
+fn check_exchange(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(), Unsavable> {
     let is_string = |claim: Option<&str>| claim.is_none_or(|json| json.starts_with('"'));
     // PyJWT compares whole seconds.
     let exp = claims.exp.and_then(|exp| numeric_date(exp).ok()).map(f64::trunc);
@@ -137,7 +169,7 @@ fn check_exchange(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Resul
         Ok(_) if !is_string(claims.jti) => "jti is no string",
         Ok(_) => return Ok(()),
     };
-    Err(format!("PyJWT and microdot would not accept the token: {reason}"))
+    Err(Unsavable::NotForPyJwt(reason))
 }
 
 /// The keys that are no part of the dict.

@@ -1,7 +1,8 @@
 //! What an answer does to the cookie: the way out of the pure core.
 
+use super::broken::{Broken, BrokenReason};
 use super::dict::Dict;
-use super::directive::{Broken, Directive};
+use super::directive::Directive;
 use super::fresh::Fresh;
 use super::lifetime::{Managed, SessionId};
 use super::stamp::Stamp;
@@ -215,10 +216,10 @@ fn sign(
     now: Timestamp,
     nonce: impl FnOnce() -> Option<Nonce>,
 ) -> Result<String, Broken> {
-    let broken = |reason: String, bytes: usize| Broken { reason, bytes };
+    let broken = |reason, bytes| Broken { reason, bytes };
     let size = dict.as_str().len();
     claims::check_save(dict, policy, stamp.is_some(), now)
-        .map_err(|reason| broken(format!("the dict cannot be saved: {reason}"), size))?;
+        .map_err(|reason| broken(BrokenReason::Unsavable(reason), size))?;
     let added: Vec<(&str, String)> =
         claims::names(policy).chain(stamp.into_iter().flat_map(Stamp::claims)).collect();
     let payload = if added.is_empty() {
@@ -229,14 +230,11 @@ fn sign(
     };
     let payload = payload.as_ref().unwrap_or(dict);
     let token = jose::write(Kind::Session, payload.as_str(), keys.signing(), nonce)
-        .map_err(|unwritten| broken(unwritten.to_string(), size))?;
+        .map_err(|unwritten| broken(BrokenReason::Unwritten(unwritten), size))?;
     let bytes = policy.cookie.bytes_with(token.as_bytes());
     if bytes > policy.max_cookie_bytes {
         let limit = policy.max_cookie_bytes;
-        return Err(broken(
-            format!("the cookie would be longer than session.max_cookie_bytes = {limit}"),
-            bytes,
-        ));
+        return Err(broken(BrokenReason::LongCookie { limit }, bytes));
     }
     Ok(token)
 }
@@ -248,9 +246,5 @@ pub(super) fn check_header(dict: &Dict, policy: &Policy) -> Result<(), Broken> {
     if bytes <= policy.max_bytes {
         return Ok(());
     }
-    let reason = format!(
-        "in the request header the dict would be longer than session.max_bytes = {}",
-        policy.max_bytes
-    );
-    Err(Broken { reason, bytes })
+    Err(Broken { reason: BrokenReason::LongHeader { limit: policy.max_bytes }, bytes })
 }

@@ -3,82 +3,13 @@
 //!
 //! Works on bytes: a byte above 0x7F in somebody else's cookie must not hide ours.
 
-use std::fmt;
-
 mod attributes;
+mod name;
 
 pub use attributes::{CookieAttributes, CookieFault, CookieParts, SameSite, Secure, Transport};
-
-/// A cookie name that may stand in a `Set-Cookie`: a token of RFC 9110 section 5.6.2.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookieName(String);
-
-impl CookieName {
-    /// Checks that `name` is a token.
-    ///
-    /// # Errors
-    /// Says what is wrong with the name.
-    pub fn parse(name: &str) -> Result<Self, String> {
-        if name.is_empty() {
-            return Err("a cookie name, in quotes and not empty".into());
-        }
-        match name.chars().find(|&c| !is_token_char(c)) {
-            Some(c) => {
-                Err(format!("a token (letters, digits and !#$%&'*+-.^_`|~), but it contains {c:?}"))
-            }
-            None => Ok(Self(name.to_owned())),
-        }
-    }
-
-    /// The name as it is sent.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-pub(super) fn is_token_char(c: char) -> bool {
-    u8::try_from(c).is_ok_and(is_token_byte)
-}
-
-/// RFC 9110 section 5.6.2, `tchar`.
-pub(crate) fn is_token_byte(byte: u8) -> bool {
-    TOKEN[byte as usize]
-}
-
-/// As a table, since every byte of every field name is looked up.
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'!' | b'#'
-                    | b'$'
-                    | b'%'
-                    | b'&'
-                    | b'\''
-                    | b'*'
-                    | b'+'
-                    | b'-'
-                    | b'.'
-                    | b'^'
-                    | b'_'
-                    | b'`'
-                    | b'|'
-                    | b'~'
-            );
-        byte += 1;
-    }
-    table
-};
-
-impl fmt::Display for CookieName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+pub(crate) use name::is_token_byte;
+pub(super) use name::is_token_char;
+pub use name::{CookieName, CookieNameError};
 
 /// How many cookies of our name are looked at: a client may send as many as it likes, and each
 /// costs a signature check.
@@ -253,10 +184,10 @@ enum Whose {
 
 fn whose<'a>(piece: &'a [u8], names: Names<'_>) -> Option<(Whose, &'a [u8])> {
     let (name, value) = name_and_value(piece)?;
-    if name == names.own.0.as_bytes() {
+    if name == names.own.as_str().as_bytes() {
         return Some((Whose::Own, value));
     }
-    let index = names.old.iter().position(|old| name == old.0.as_bytes())?;
+    let index = names.old.iter().position(|old| name == old.as_str().as_bytes())?;
     Some((Whose::Old(index), value))
 }
 

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+pub use super::broken::{Broken, BrokenReason};
 use super::dict::Dict;
 use super::header::Encoding;
 use super::lifetime::LONGEST;
@@ -130,7 +131,7 @@ impl Directive {
             let Some(dict) = dict else { continue };
             if !dict.members().all(|(key, _)| view.shows(key)) {
                 return Self::Broken(Broken {
-                    reason: format!("the {what} header has a key that is not in the route's keys"),
+                    reason: BrokenReason::HiddenKey(what),
                     bytes: dict.as_str().len(),
                 });
             }
@@ -173,22 +174,13 @@ impl Save {
     }
 }
 
-/// Why a save cannot be carried out. Says what and how long, never the data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// The reason.
-    pub reason: String,
-    /// The bytes of the control header, or of the cookie that it would have made.
-    pub bytes: usize,
-}
-
 /// Reads the control headers of an answer.
 #[must_use]
 pub fn read(control: &Control<'_>, encoding: Encoding) -> Directive {
     let saves = control.save.is_present() || control.merge.is_present();
     let delete = control.delete;
     if delete.is_contradiction() {
-        let reason = "the delete header stands twice and contradicts itself".into();
+        let reason = BrokenReason::Contradiction;
         return Directive::Broken(Broken { reason, bytes: 0 });
     }
     if delete.this || delete.all {
@@ -216,32 +208,32 @@ fn read_save(control: &Control<'_>, encoding: Encoding) -> Result<Save, Broken> 
     })
 }
 
-fn single<'a>(what: &str, field: Field<'a>) -> Result<Option<&'a [u8]>, Broken> {
+fn single<'a>(what: &'static str, field: Field<'a>) -> Result<Option<&'a [u8]>, Broken> {
     match field {
         Field::Absent => Ok(None),
         Field::Value(value) => Ok(Some(value)),
-        Field::Differing(first) => Err(Broken {
-            reason: format!("the {what} header stands twice with differing values"),
-            bytes: first.len(),
-        }),
+        Field::Differing(first) => {
+            Err(Broken { reason: BrokenReason::Twice(what), bytes: first.len() })
+        }
     }
 }
 
-fn read_dict(what: &str, field: Field<'_>, encoding: Encoding) -> Result<Option<Dict>, Broken> {
+fn read_dict(
+    what: &'static str,
+    field: Field<'_>,
+    encoding: Encoding,
+) -> Result<Option<Dict>, Broken> {
     let Some(value) = single(what, field)? else {
         return Ok(None);
     };
-    let broken = |reason: String| Broken {
-        reason: format!("the {what} header is {reason}"),
-        bytes: value.len(),
-    };
+    let broken = |reason| Broken { reason, bytes: value.len() };
     let json = match encoding {
         Encoding::Json => value.to_vec(),
         Encoding::Base64Url => {
-            URL_SAFE_NO_PAD.decode(value).map_err(|_| broken("not unpadded base64url".into()))?
+            URL_SAFE_NO_PAD.decode(value).map_err(|_| broken(BrokenReason::NotBase64Url(what)))?
         }
     };
-    Dict::from_vec(json).map(Some).map_err(|error| broken(error.to_string()))
+    Dict::from_vec(json).map(Some).map_err(|error| broken(BrokenReason::NotADict(what, error)))
 }
 
 fn read_max_age(field: Field<'_>) -> Result<Option<u64>, Broken> {
@@ -249,10 +241,7 @@ fn read_max_age(field: Field<'_>) -> Result<Option<u64>, Broken> {
         return Ok(None);
     };
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Broken {
-            reason: "the max-age header is not a whole number of seconds".into(),
-            bytes: value.len(),
-        });
+        return Err(Broken { reason: BrokenReason::NotSeconds, bytes: value.len() });
     }
     // Digits only: what does not fit is too long, not wrong.
     let seconds =

@@ -1,13 +1,13 @@
 //! Everything about a token, and exactly why it fails: for `cloakroom token decode --explain` and
 //! `POST /tokens/explain`.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::dict::Dict;
+use super::dict::{Dict, DictError};
 use super::lifetime::{Managed, SessionId};
 use super::token::Rejection;
 use super::{Outcome, Policy};
@@ -177,7 +177,7 @@ impl<'a> Parts<'a> {
 fn payload(
     parts: Option<&Parts<'_>>,
     read: &Result<(Vec<u8>, KeyIndex), Rejection>,
-) -> Option<Result<Dict, String>> {
+) -> Option<Result<Dict, PartError>> {
     match (parts?, read) {
         (Parts::Signed { payload, .. }, _) => Some(part(payload)),
         (Parts::Sealed { .. }, Ok((payload, _))) => Some(object(payload.clone())),
@@ -186,23 +186,39 @@ fn payload(
     }
 }
 
+/// What is wrong with a part of a token: the end of a sentence about it.
+#[derive(Clone, Debug)]
+enum PartError {
+    NotBase64Url(base64::DecodeError),
+    NotADict(DictError),
+}
+
+impl fmt::Display for PartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBase64Url(error) => {
+                write!(f, "is not canonical base64url without padding ({error})")
+            }
+            Self::NotADict(error) => write!(f, "is no object: {error}"),
+        }
+    }
+}
+
 /// What stands in a part, or what is wrong with it.
-fn part(encoded: &str) -> Result<Dict, String> {
-    let json = URL_SAFE_NO_PAD
-        .decode(encoded)
-        .map_err(|error| format!("is not canonical base64url without padding ({error})"))?;
+fn part(encoded: &str) -> Result<Dict, PartError> {
+    let json = URL_SAFE_NO_PAD.decode(encoded).map_err(PartError::NotBase64Url)?;
     object(json)
 }
 
-fn object(json: Vec<u8>) -> Result<Dict, String> {
-    Dict::from_vec(json).map_err(|error| format!("is no object: {error}"))
+fn object(json: Vec<u8>) -> Result<Dict, PartError> {
+    Dict::from_vec(json).map_err(PartError::NotADict)
 }
 
 /// Why a token is malformed.
 fn malformed(
     parts: Option<Parts<'_>>,
-    header: Option<Result<Dict, String>>,
-    payload: Option<Result<Dict, String>>,
+    header: Option<Result<Dict, PartError>>,
+    payload: Option<Result<Dict, PartError>>,
 ) -> String {
     let (Some(parts), Some(header)) = (parts, header) else {
         return "a token has three parts with a dot between them, or five where it is sealed"
@@ -247,12 +263,12 @@ fn malformed(
 fn reason(
     rejection: Rejection,
     parts: Option<Parts<'_>>,
-    header: Option<Result<Dict, String>>,
-    payload: Option<Result<Dict, String>>,
+    header: Option<Result<Dict, PartError>>,
+    payload: Option<Result<Dict, PartError>>,
     keys: &KeyRing,
     policy: &Policy,
 ) -> String {
-    let said = |dict: &Option<Result<Dict, String>>, claim: &str| {
+    let said = |dict: &Option<Result<Dict, PartError>>, claim: &str| {
         let value = dict.as_ref()?.as_ref().ok()?.get(&[claim])?;
         Some(value.to_owned())
     };

@@ -9,8 +9,8 @@ mod claim;
 mod field_name;
 
 pub use claim::{Claim, ClaimEncoding, ClaimValue};
-pub use field_name::FieldName;
 use field_name::fold;
+pub use field_name::{FieldName, FieldNameError};
 pub(crate) use field_name::{folds_to, starts_with_folded};
 
 /// How the dict is written in the request header, and read from the response's.

@@ -7,10 +7,11 @@
 //! Directive ──plan──> Write ~~apply~~> Applied ──done, conflict, gone──> cookie, another Write, an end
 //! ```
 
+use super::broken::{Broken, BrokenReason};
 use super::closing::{Asked, CookieAction, IssueKind, Issued, Successor, check_header};
 use super::cookie::Transport;
 use super::dict::Dict;
-use super::directive::{Broken, Directive, Save};
+use super::directive::{Directive, Save};
 use super::lifetime::{Managed, SessionId};
 use super::policy::{OnConflict, Policy};
 use super::stamp::Stamp;
@@ -260,8 +261,10 @@ impl Write {
         if intent.tries >= TRIES || (is_replaced && on_conflict == OnConflict::Fail) {
             return Ok(Retry::Refused);
         }
-        let current = record::open(theirs.data.clone(), key, token.id(), theirs.rev)
-            .map_err(|error| Broken { reason: error.to_string(), bytes: theirs.data.len() })?;
+        let current =
+            record::open(theirs.data.clone(), key, token.id(), theirs.rev).map_err(|error| {
+                Broken { reason: BrokenReason::Record(error), bytes: theirs.data.len() }
+            })?;
         let (dict, settled) = match (is_replaced, on_conflict) {
             (false, _) => (intent.save.apply(&current), Settled::Merged),
             // What the app does not see stays as others have left it.
@@ -310,10 +313,8 @@ fn write(
 ) -> Result<Write, Broken> {
     let Issuer { policy, now, .. } = issuer;
     let size = dict.as_str().len();
-    claims::check_save(&dict, policy, true, now).map_err(|reason| Broken {
-        reason: format!("the dict cannot be saved: {reason}"),
-        bytes: size,
-    })?;
+    claims::check_save(&dict, policy, true, now)
+        .map_err(|reason| Broken { reason: BrokenReason::Unsavable(reason), bytes: size })?;
     check_header(&dict, policy)?;
     let kind = match (&intent.save.dict, &intent.save.patch) {
         (Some(_), _) => IssueKind::Saved,
@@ -390,7 +391,7 @@ fn stamp(
 ) -> Result<Stamp, Broken> {
     // The configuration sees to it that sessions in a store have a lifetime.
     Stamp::new(policy, previous, max_age, now, || id.clone())
-        .ok_or_else(|| Broken { reason: "session.ttl is not set".into(), bytes: 0 })
+        .ok_or(Broken { reason: BrokenReason::NoLifetime, bytes: 0 })
 }
 
 fn row(
@@ -402,10 +403,8 @@ fn row(
     policy: &Policy,
 ) -> Result<Row, Broken> {
     let id = &stamp.managed.id;
-    let data = record::seal(dict, key, id, rev, nonce).ok_or_else(|| Broken {
-        reason: "the dict could not be sealed".into(),
-        bytes: dict.as_str().len(),
-    })?;
+    let data = record::seal(dict, key, id, rev, nonce)
+        .ok_or_else(|| Broken { reason: BrokenReason::Unsealed, bytes: dict.as_str().len() })?;
     let subject = policy.subject.as_ref().and_then(|path| SubjectHash::of(dict, path));
     let (start, seen) = (stamp.managed.start, stamp.managed.issued);
     Ok(Row { rev, start, seen, exp: stamp.expires, subject, data })
@@ -423,11 +422,11 @@ fn issue(
 ) -> Result<Issued, Broken> {
     let Issuer { keys, policy, now } = issuer;
     let ticket = ticket::issue(stamp, key, keys, policy, Some(seal))
-        .map_err(|unwritten| Broken { reason: unwritten.to_string(), bytes: 0 })?;
+        .map_err(|unwritten| Broken { reason: BrokenReason::Unwritten(unwritten), bytes: 0 })?;
     let bytes = policy.cookie.bytes_with(ticket.as_bytes());
     if bytes > policy.max_cookie_bytes {
         let limit = policy.max_cookie_bytes;
-        let reason = format!("the cookie would be longer than session.max_cookie_bytes = {limit}");
+        let reason = BrokenReason::LongCookie { limit };
         return Err(Broken { reason, bytes });
     }
     Ok(Issued {

@@ -1,6 +1,7 @@
 //! Requests that a page of another site has made a browser send (CSRF): told by what browsers say of
 //! them.
 
+use std::fmt;
 use std::str::FromStr;
 
 use http::{HeaderName, Method};
@@ -19,15 +20,26 @@ pub struct Origin {
     port: Option<u16>,
 }
 
-impl FromStr for Origin {
-    type Err = String;
+/// A text that is no origin. Says what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoOrigin;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        parse(text).ok_or_else(|| {
-            "an origin as browsers send it, such as \"https://pay.example\": scheme, host and port, \
-             without a path"
-                .into()
-        })
+impl fmt::Display for NoOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "an origin as browsers send it, such as \"https://pay.example\": scheme, host and \
+             port, without a path",
+        )
+    }
+}
+
+impl std::error::Error for NoOrigin {}
+
+impl FromStr for Origin {
+    type Err = NoOrigin;
+
+    fn from_str(text: &str) -> Result<Self, NoOrigin> {
+        parse(text).ok_or(NoOrigin)
     }
 }
 

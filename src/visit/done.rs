@@ -126,7 +126,7 @@ pub(super) fn bad_save(
 ) -> Result<Done, AnswerFault> {
     shared.metrics.session_written(Action::Rejected);
     log::error!(
-        reason = broken.reason.as_str(), bytes = broken.bytes,
+        reason:% = broken.reason, bytes = broken.bytes,
         path = access::path(request).as_str(), request_id = id;
         "the session could not be saved"
     );

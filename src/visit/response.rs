@@ -313,7 +313,7 @@ fn refresh(
         Ok(action) => carry_out(shared, state, opened, action, now, opened.token()),
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.
         Err(broken) => {
-            log::warn!(reason = broken.reason.as_str(), bytes = broken.bytes; "the session could not be refreshed");
+            log::warn!(reason:% = broken.reason, bytes = broken.bytes; "the session could not be refreshed");
             Done::default()
         }
     }

@@ -9,7 +9,7 @@ use super::fields::RequestHead;
 use crate::clock;
 use crate::config::{Config, OnBadSave, OnOutage};
 use crate::metrics::{Action, Conflict};
-use crate::session::directive::{Broken, Directive, Save};
+use crate::session::directive::{Broken, BrokenReason, Directive, Save};
 use crate::session::lifetime::{LONGEST, SessionId};
 use crate::session::stored::{self, Issuer, Plan, Randomness, Retry, Settled, Write};
 use crate::session::{CookieAction, OnConflict, Opened, Outcome};
@@ -150,7 +150,7 @@ pub(super) async fn refresh(
             Done::default()
         }
         Err(Broken { reason, bytes }) => {
-            log::warn!(reason = reason.as_str(), bytes; "the session could not be refreshed");
+            log::warn!(reason:% = reason, bytes; "the session could not be refreshed");
             Done::default()
         }
     }
@@ -266,10 +266,8 @@ impl Ends {
 fn fresh() -> Result<Randomness, Broken> {
     let mut bytes = [0; 72];
     // Two records sealed with one nonce would open each other.
-    getrandom::fill(&mut bytes).map_err(|error| Broken {
-        reason: format!("no randomness for a session: {error}"),
-        bytes: 0,
-    })?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Broken { reason: BrokenReason::NoRandomness(error), bytes: 0 })?;
     let mut id = [0; 16];
     let mut key = [0; 32];
     let mut nonce = [0; 12];

@@ -59,6 +59,49 @@ fn room(name: &str) -> Vec<PathBuf> {
     files
 }
 
+/// Who gets an error can tell what it is, and its words stand in one place.
+#[test]
+fn errors_are_types() {
+    let mut found = Vec::new();
+    for file in every_file() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if gives_a_sentence(line) {
+                found.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(found.len() <= 5, "String as an error:\n{}", found.join("\n"));
+}
+
+#[test]
+fn an_error_that_is_a_sentence_is_seen() {
+    for (line, expected) in [
+        ("fn f() -> Result<(), String> {", true),
+        (") -> Option<Result<Vec<(u8, u8)>, String>> {", true),
+        ("type Err = String;", true),
+        ("fn f() -> Result<String, Error> {", false),
+        ("fn f() -> io::Result<String> {", false),
+        ("fn f() -> Result<(), Vec<(usize, Error)>> {", false),
+    ] {
+        assert_eq!(gives_a_sentence(line), expected, "{line}");
+    }
+}
+
+fn gives_a_sentence(line: &str) -> bool {
+    let error = |after: &str| {
+        let mut depth = 1;
+        let end = after.find(|c| {
+            depth += i32::from("<([".contains(c)) - i32::from(">)]".contains(c));
+            depth == 0
+        });
+        let (_, error) = after[..end.unwrap_or(after.len())].rsplit_once(", ")?;
+        Some(error == "String")
+    };
+    let results = line.split("Result<").skip(1);
+    line.contains("Err = String") || results.filter_map(error).any(|is_string| is_string)
+}
+
 #[test]
 fn visit_names_no_proxy_framework() {
     let files = room("visit");

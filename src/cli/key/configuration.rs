@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
+use super::edit::EditError;
 use crate::cli::Failure;
 use crate::cli::key_folder::Folder;
 use crate::config::Config;
@@ -72,13 +73,13 @@ impl Configuration {
     /// Changes the text. Nothing is written unless the result is sound again.
     pub(super) fn change(
         &self,
-        edit: impl FnOnce(&str) -> Result<String, String>,
+        edit: impl FnOnce(&str) -> Result<String, EditError>,
     ) -> Result<Self, Failure> {
-        let named = |reason| format!("{}: {reason}", self.path.display());
-        let text = edit(&self.text).map_err(|reason| Failure::Usage(named(reason)))?;
+        let path = self.path.display();
+        let text = edit(&self.text).map_err(|error| Failure::Usage(format!("{path}: {error}")))?;
         let changed = Self::parse(text, &self.path)?;
         self.replace(&changed.text)
-            .map_err(|error| Failure::Runtime(named(format!("not changed: {error}"))))?;
+            .map_err(|error| Failure::Runtime(format!("{path}: not changed: {error}")))?;
         Ok(changed)
     }
 

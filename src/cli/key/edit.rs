@@ -6,13 +6,56 @@
 //!
 //! `toml_edit` would write the whole file anew, with other line ends where they are those of DOS.
 
+use std::fmt;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// Why a text is not changed: the end of a sentence about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum EditError {
+    NotToml {
+        /// What the parser says.
+        message: String,
+    },
+    /// There is none of this number, from 1.
+    NoKey {
+        number: usize,
+    },
+    NoKeys,
+    /// `keys = [...]`
+    OddKeys,
+    /// `session` in a form that nobody thought of.
+    OddSession,
+}
+
+impl EditError {
+    fn not_toml(error: &toml::de::Error) -> Self {
+        Self::NotToml { message: error.message().to_owned() }
+    }
+}
+
+impl fmt::Display for EditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotToml { message } => write!(f, "not TOML: {message}"),
+            Self::NoKey { number } => write!(f, "has no keys[{number}]"),
+            Self::NoKeys => f.write_str("has no [[keys]]"),
+            Self::OddKeys => f.write_str(
+                "keys = [...] is nothing that this command can edit: give each key a table of its \
+                 own under [[keys]]",
+            ),
+            Self::OddSession => f.write_str(
+                "session is written in a way that this command cannot edit: give it a table of \
+                 its own, [session]",
+            ),
+        }
+    }
+}
+
 /// Puts a table with these entries above all `[[keys]]`.
-pub(super) fn put_first(text: &str, entries: &[(&str, &str)]) -> Result<String, String> {
+pub(super) fn put_first(text: &str, entries: &[(&str, &str)]) -> Result<String, EditError> {
     let (first, _) = first_and_last(text)?;
     let line_end = line_end(text);
     let (before, after) = text.split_at(first.lines.start);
@@ -20,7 +63,7 @@ pub(super) fn put_first(text: &str, entries: &[(&str, &str)]) -> Result<String, 
 }
 
 /// Puts a table with these entries below all `[[keys]]`.
-pub(super) fn put_last(text: &str, entries: &[(&str, &str)]) -> Result<String, String> {
+pub(super) fn put_last(text: &str, entries: &[(&str, &str)]) -> Result<String, EditError> {
     let (_, last) = first_and_last(text)?;
     let line_end = line_end(text);
     let (before, after) = text.split_at(last.lines.end);
@@ -29,7 +72,7 @@ pub(super) fn put_last(text: &str, entries: &[(&str, &str)]) -> Result<String, S
 }
 
 /// Moves a table, counted from 0, above all other `[[keys]]`.
-pub(super) fn move_first(text: &str, index: usize) -> Result<String, String> {
+pub(super) fn move_first(text: &str, index: usize) -> Result<String, EditError> {
     let (first, _) = first_and_last(text)?;
     let moved = nth(text, index)?;
     if index == 0 {
@@ -44,13 +87,13 @@ pub(super) fn move_first(text: &str, index: usize) -> Result<String, String> {
 }
 
 /// Takes out a table, counted from 0.
-pub(super) fn remove(text: &str, index: usize) -> Result<String, String> {
+pub(super) fn remove(text: &str, index: usize) -> Result<String, EditError> {
     nth(text, index).map(|table| without(text, &table))
 }
 
 /// Sets `session.not_before`, in whatever way `[session]` is written.
-pub(super) fn set_not_before(text: &str, moment: &str) -> Result<String, String> {
-    let tree = DeTable::parse(text).map_err(|error| format!("not TOML: {}", error.message()))?;
+pub(super) fn set_not_before(text: &str, moment: &str) -> Result<String, EditError> {
+    let tree = DeTable::parse(text).map_err(|error| EditError::not_toml(&error))?;
     let line_end = line_end(text);
     let value = toml::Value::from(moment).to_string();
     let session = tree.get_ref().get_key_value("session");
@@ -89,16 +132,13 @@ pub(super) fn set_not_before(text: &str, moment: &str) -> Result<String, String>
     if before.0 == after.0 && after.1 == Some(moment.into()) {
         Ok(changed)
     } else {
-        Err("session is written in a way that this command cannot edit: give it a table of its \
-             own, [session]"
-            .into())
+        Err(EditError::OddSession)
     }
 }
 
 /// What a text says besides `session.not_before`, and that.
-fn apart_from_not_before(text: &str) -> Result<(toml::Table, Option<toml::Value>), String> {
-    let mut tree: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| format!("not TOML: {}", error.message()))?;
+fn apart_from_not_before(text: &str) -> Result<(toml::Table, Option<toml::Value>), EditError> {
+    let mut tree: toml::Table = text.parse().map_err(|error| EditError::not_toml(&error))?;
     let session = tree.get_mut("session").and_then(toml::Value::as_table_mut);
     let not_before = session.and_then(|session| session.remove("not_before"));
     if tree.get("session").and_then(toml::Value::as_table).is_some_and(toml::Table::is_empty) {
@@ -109,25 +149,25 @@ fn apart_from_not_before(text: &str) -> Result<(toml::Table, Option<toml::Value>
 
 /// Where a table stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct Lines {
     /// From the comment directly above it to the one directly below it, with the line end.
     lines: Range<usize>,
     /// Where the blank lines below it end.
     next: usize,
 }
 
-fn nth(text: &str, index: usize) -> Result<Place, String> {
-    places(text)?.into_iter().nth(index).ok_or_else(|| format!("has no keys[{}]", index + 1))
+fn nth(text: &str, index: usize) -> Result<Lines, EditError> {
+    places(text)?.into_iter().nth(index).ok_or(EditError::NoKey { number: index + 1 })
 }
 
-fn first_and_last(text: &str) -> Result<(Place, Place), String> {
+fn first_and_last(text: &str) -> Result<(Lines, Lines), EditError> {
     let places = places(text)?;
     let (first, last) = (places.first().cloned(), places.last().cloned());
-    first.zip(last).ok_or_else(|| "has no [[keys]]".into())
+    first.zip(last).ok_or(EditError::NoKeys)
 }
 
-fn places(text: &str) -> Result<Vec<Place>, String> {
-    let tree = DeTable::parse(text).map_err(|error| format!("not TOML: {}", error.message()))?;
+fn places(text: &str) -> Result<Vec<Lines>, EditError> {
+    let tree = DeTable::parse(text).map_err(|error| EditError::not_toml(&error))?;
     let mut ends = Vec::new();
     tree.get_ref().values().for_each(|value| note_ends(value, &mut ends));
     let keys = tree.get_ref().get("keys").and_then(|keys| keys.get_ref().as_array());
@@ -144,14 +184,10 @@ fn note_ends(value: &Spanned<DeValue<'_>>, ends: &mut Vec<usize>) {
     }
 }
 
-fn place(text: &str, key: &Spanned<DeValue<'_>>, ends: &[usize]) -> Result<Place, String> {
+fn place(text: &str, key: &Spanned<DeValue<'_>>, ends: &[usize]) -> Result<Lines, EditError> {
     let header = key.span();
     if !text[header.clone()].starts_with("[[") {
-        return Err(
-            "keys = [...] is nothing that this command can edit: give each key a table of \
-                    its own under [[keys]]"
-                .into(),
-        );
+        return Err(EditError::OddKeys);
     }
     let mut own = Vec::new();
     note_ends(key, &mut own);
@@ -165,7 +201,7 @@ fn place(text: &str, key: &Spanned<DeValue<'_>>, ends: &[usize]) -> Result<Place
         Some(end) => end + line(&text[*end..]).len(),
         None => text.len() - text.trim_start_matches('\u{feff}').len(),
     };
-    Ok(Place { lines: header.start - comment_above(&text[above..header.start])..end, next })
+    Ok(Lines { lines: header.start - comment_above(&text[above..header.start])..end, next })
 }
 
 /// How many bytes the comment at the end of `text` takes up, and the indent of what follows it.
@@ -193,7 +229,7 @@ fn line(text: &str) -> &str {
 
 /// The text without a table, and without the blank lines that parted it from the next one or, at
 /// the end, from the one before.
-fn without(text: &str, table: &Place) -> String {
+fn without(text: &str, table: &Lines) -> String {
     let (before, after) = (&text[..table.lines.start], &text[table.next..]);
     if !after.is_empty() {
         return format!("{before}{after}");

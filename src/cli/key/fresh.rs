@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::key_folder::Folder;
-use crate::cli::keygen::{KeyFiles, KeyText, encoding, public_path};
+use crate::cli::keygen::{KeyFiles, KeyText, KeygenError, encoding, public_path};
 use crate::keys::Algorithm;
 use crate::keys::source::SecretEncoding;
 
@@ -35,7 +35,7 @@ impl FreshKey {
         path: PathBuf,
         algorithm: Algorithm,
         old: Option<&Path>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, KeygenError> {
         let files = KeyText::new(algorithm)?.write(&path)?;
         let found = old.and_then(|old| {
             if old.parent() == path.parent() {

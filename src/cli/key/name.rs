@@ -1,5 +1,6 @@
 //! What a new key and its file are called.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -31,30 +32,24 @@ pub(super) fn of_new_key(
     first: Option<&KeySpec>,
     now: Timestamp,
     taken: impl Fn(&str) -> bool,
-) -> Result<(String, PathBuf), String> {
+) -> Result<(String, PathBuf), NameError> {
     let old = first.and_then(|key| key.files().next());
     let directory = match (&new.dir, old.as_deref().and_then(Path::parent)) {
         // As a sidecar with another working directory finds it, too.
         (Some(directory), _) => std::path::absolute(directory)
-            .map_err(|error| format!("--dir {}: {error}", directory.display()))?,
+            .map_err(|error| NameError::Directory { path: directory.clone(), error })?,
         (None, Some(directory)) => directory.to_owned(),
         (None, None) => {
             let source = first.map(|key| &key.source);
-            let source = if matches!(source, Some(Source::Env(_))) {
-                "an environment variable"
-            } else {
-                "the configuration"
-            };
-            return Err(format!(
-                "the first key is in {source}: say with --dir DIRECTORY where to put the new \
-                 one's file"
-            ));
+            return Err(NameError::NoDirectory {
+                is_variable: matches!(source, Some(Source::Env(_))),
+            });
         }
     };
     let old_id = first.and_then(|key| key.id.as_deref());
     let file = |id: &str| directory.join(file_name(old.as_deref(), old_id, id));
     let id = match &new.id {
-        Some(id) if taken(id) => return Err(format!("--id {id}: there is a key of this name")),
+        Some(id) if taken(id) => return Err(NameError::Taken { id: id.clone() }),
         Some(id) => id.clone(),
         None => {
             let exists = |path: &Path| path.symlink_metadata().is_ok();
@@ -65,7 +60,7 @@ pub(super) fn of_new_key(
             let date = now.to_rfc3339()[..DATE].to_owned();
             let numbered = (2..1000).map(|number| format!("{date}-{number}"));
             let mut ids = [date.clone()].into_iter().chain(numbered);
-            ids.find(free).ok_or_else(|| format!("too many keys of {date}: give one with --id"))?
+            ids.find(free).ok_or(NameError::ManyOf { date })?
         }
     };
     let path = file(&id);
@@ -97,12 +92,59 @@ fn file_name(old: Option<&Path>, old_id: Option<&str>, id: &str) -> String {
 }
 
 /// An id that can stand in a file's name.
-pub(super) fn id(text: &str) -> Result<String, String> {
+pub(super) fn id(text: &str) -> Result<String, NoId> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
         Ok(text.to_owned())
     } else {
-        Err("expected up to 64 letters, digits, \"-\", \"_\" and \".\"".into())
+        Err(NoId)
+    }
+}
+
+/// A text that cannot be an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NoId;
+
+impl fmt::Display for NoId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected up to 64 letters, digits, \"-\", \"_\" and \".\"")
+    }
+}
+
+impl std::error::Error for NoId {}
+
+/// Why a new key has no name or no place.
+#[derive(Debug)]
+pub(super) enum NameError {
+    /// `--dir` is relative, and to what is not known.
+    Directory { path: PathBuf, error: std::io::Error },
+    /// There is no old file to put it beside.
+    NoDirectory {
+        /// The first key is in an environment variable, and not in the configuration.
+        is_variable: bool,
+    },
+    /// Another key has the `--id`.
+    Taken { id: String },
+    /// Keys have been made all day.
+    ManyOf { date: String },
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory { path, error } => write!(f, "--dir {}: {error}", path.display()),
+            Self::NoDirectory { is_variable } => {
+                let source =
+                    if *is_variable { "an environment variable" } else { "the configuration" };
+                write!(
+                    f,
+                    "the first key is in {source}: say with --dir DIRECTORY where to put the new \
+                     one's file"
+                )
+            }
+            Self::Taken { id } => write!(f, "--id {id}: there is a key of this name"),
+            Self::ManyOf { date } => write!(f, "too many keys of {date}: give one with --id"),
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use toml::{Spanned, Value};
 use zeroize::Zeroizing;
 
 use super::place::{Place, join, numberless};
-use super::plain::{judge, plain};
+use super::plain::{TooLarge, judge, plain};
 use super::{Document, Read, Reported, Unknown};
+use crate::config::expected::Expected;
 
 mod nested;
 
@@ -72,7 +73,7 @@ impl<'t, 'a> Table<'t, 'a> {
     pub(in crate::config) fn optional<T>(
         &mut self,
         key: &'static str,
-        parse: impl FnOnce(&Value) -> Result<T, String>,
+        parse: impl FnOnce(&Value) -> Result<T, Expected>,
     ) -> Read<Option<T>> {
         let Some((place, given)) = self.take(key) else {
             return Ok(None);
@@ -86,7 +87,7 @@ impl<'t, 'a> Table<'t, 'a> {
     pub(in crate::config) fn discreet<T>(
         &mut self,
         key: &'static str,
-        parse: impl FnOnce(&Value) -> Result<T, String>,
+        parse: impl FnOnce(&Value) -> Result<T, Expected>,
     ) -> Read<Option<T>> {
         let Some((place, given)) = self.take(key) else {
             return Ok(None);
@@ -105,7 +106,7 @@ impl<'t, 'a> Table<'t, 'a> {
         &mut self,
         key: &'static str,
         default: impl Into<Value>,
-        parse: impl FnOnce(&Value) -> Result<T, String>,
+        parse: impl FnOnce(&Value) -> Result<T, Expected>,
     ) -> Read<T> {
         let (place, value) = match self.take(key) {
             Some((place, given)) => (place, plain(given)),
@@ -119,7 +120,7 @@ impl<'t, 'a> Table<'t, 'a> {
         &mut self,
         key: &'static str,
         example: &str,
-        parse: impl FnOnce(&Value) -> Result<T, String>,
+        parse: impl FnOnce(&Value) -> Result<T, Expected>,
     ) -> Read<T> {
         self.optional(key, parse)?.ok_or_else(|| self.missing(key, example))
     }
@@ -193,8 +194,8 @@ impl<'t, 'a> Table<'t, 'a> {
         &mut self,
         key: &str,
         place: &Place,
-        value: Result<Value, String>,
-        parse: impl FnOnce(&Value) -> Result<T, String>,
+        value: Result<Value, TooLarge>,
+        parse: impl FnOnce(&Value) -> Result<T, Expected>,
     ) -> Read<T> {
         match judge(value, parse) {
             Ok((parsed, value)) => {

@@ -2,6 +2,7 @@
 
 use toml::Value;
 
+use crate::config::expected::Expected;
 use crate::config::reader::{Read, Table};
 use crate::config::value::{choice, text, truth};
 use crate::session::cookie::{
@@ -63,21 +64,20 @@ pub(in crate::config) fn cookie(table: &mut Table<'_, '_>) -> Read<Cookie> {
     Ok(Cookie { attributes, secure: secure?, accept_names })
 }
 
-fn secure(value: &Value) -> Result<Secure, String> {
+fn secure(value: &Value) -> Result<Secure, Expected> {
     match (value.as_bool(), value.as_str()) {
         (Some(true), _) => Ok(Secure::Always),
         (Some(false), _) => Ok(Secure::Never),
         (None, Some("auto")) => Ok(Secure::Auto),
-        _ => Err("true, false or \"auto\"".into()),
+        _ => Err(Expected::Secure),
     }
 }
 
-fn cookie_names(value: &Value) -> Result<Vec<CookieName>, String> {
-    let expected = || format!("an array of at most {MAX_OLD_NAMES} cookie names");
+fn cookie_names(value: &Value) -> Result<Vec<CookieName>, Expected> {
     let names = value.as_array().filter(|names| names.len() <= MAX_OLD_NAMES);
-    names.ok_or_else(expected)?.iter().map(cookie_name).collect()
+    names.ok_or(Expected::CookieNames)?.iter().map(cookie_name).collect()
 }
 
-fn cookie_name(value: &Value) -> Result<CookieName, String> {
-    CookieName::parse(value.as_str().unwrap_or_default())
+fn cookie_name(value: &Value) -> Result<CookieName, Expected> {
+    Ok(CookieName::parse(value.as_str().unwrap_or_default())?)
 }

@@ -2,9 +2,9 @@
 
 use toml::Value;
 
-use crate::config::named_file::file_path;
+use crate::config::expected::Expected;
 use crate::config::reader::{Place, Read, Table};
-use crate::config::value::{choice, seconds, word};
+use crate::config::value::{choice, file_path, seconds, word};
 use crate::keys::signature::SignatureSpec;
 use crate::session::header::{Claim, ClaimEncoding, Encoding, FieldName, HeaderNames};
 
@@ -134,75 +134,73 @@ fn signature(table: &mut Table<'_, '_>) -> Read<Option<SignatureSpec>> {
 }
 
 /// What can stand between quotes (RFC 9651 section 3.3.3).
-fn key_id(value: &Value) -> Result<String, String> {
+fn key_id(value: &Value) -> Result<String, Expected> {
     let id = word(value)?;
     match id.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\".contains(&byte)) {
         true => Ok(id),
-        false => Err("printable ASCII without quotes and backslashes".into()),
+        false => Err(Expected::KeyId),
     }
 }
 
-fn field_name(value: &Value) -> Result<FieldName, String> {
+fn field_name(value: &Value) -> Result<FieldName, Expected> {
     let field = FieldName::parse(value.as_str().unwrap_or_default())?;
     match RESERVED.iter().find(|name| field.is_alias(name.as_bytes())) {
-        Some(name) => Err(format!("a header of its own: {name} means something else")),
+        Some(name) => Err(Expected::UntakenField(name)),
         None => Ok(field),
     }
 }
 
 /// The path alone, or a table with the path and how its value is written.
-fn claim(name: &str, value: &Value) -> Result<Claim, String> {
+fn claim(name: &str, value: &Value) -> Result<Claim, Expected> {
     let field = field_name(&name.into())?;
     let Value::Table(table) = value else {
         let path = dotted_path(value).map_err(|reason| match value {
             Value::String(_) => reason,
-            _ => format!("{A_PATH}, or a table {A_TABLE}"),
+            _ => Expected::DictPathOrTable,
         })?;
         return Ok(Claim { field, path, join: None, encoding: ClaimEncoding::Plain });
     };
     if let Some(key) = table.keys().find(|key| !["path", "join", "encoding"].contains(&&***key)) {
-        return Err(format!("a table {A_TABLE}; it has nothing named {key:?}"));
+        return Err(Expected::ClaimTableWithout(key.clone()));
     }
     let path = match table.get("path") {
         Some(Value::Array(keys)) => keys.iter().map(word).collect::<Result<Vec<_>, _>>(),
         Some(path) => dotted_path(path),
-        None => return Err(format!("a table {A_TABLE}: path is missing")),
+        None => return Err(Expected::ClaimTableWithPath),
     };
-    let path = path.map_err(|expected| format!("as path {expected}"))?;
+    let of = |part| move |expected| Expected::As(part, Box::new(expected));
+    let path = path.map_err(of("path"))?;
     if path.is_empty() {
-        return Err("as path an array of at least one key".into());
+        return Err(of("path")(Expected::SomeKeys));
     }
     let encodings = [("percent", ClaimEncoding::Percent), ("base64url", ClaimEncoding::Base64Url)];
     let encoding = table.get("encoding").map(choice(&encodings)).transpose();
-    let encoding = encoding.map_err(|expected| format!("as encoding {expected}"))?;
+    let encoding = encoding.map_err(of("encoding"))?;
     let encoding = encoding.unwrap_or_default();
     let join = table.get("join").map(|join| separator(join, encoding)).transpose();
-    let join = join.map_err(|expected| format!("as join {expected}"))?;
+    let join = join.map_err(of("join"))?;
     Ok(Claim { field, path, join, encoding })
 }
 
-const A_PATH: &str = "a path into the dict, such as \"user.name\"";
-const A_TABLE: &str = "such as { path = \"roles\", join = \",\", encoding = \"percent\" }";
-
 /// `"user.name"`
-pub(super) fn dotted_path(path: &Value) -> Result<Vec<String>, String> {
-    let path = word(path).map_err(|_| A_PATH)?;
+pub(super) fn dotted_path(path: &Value) -> Result<Vec<String>, Expected> {
+    let path = word(path).map_err(|_| Expected::DictPath)?;
     let path: Vec<String> = path.split('.').map(str::to_owned).collect();
     if path.iter().any(String::is_empty) {
-        return Err(format!("{A_PATH}, with a key on each side of a dot"));
+        return Err(Expected::DictPathWithoutGaps);
     }
     Ok(path)
 }
 
 /// What can stand between elements, and not be taken for a part of one.
-fn separator(value: &Value, encoding: ClaimEncoding) -> Result<String, String> {
+fn separator(value: &Value, encoding: ClaimEncoding) -> Result<String, Expected> {
     let separator = word(value)?;
     if !separator.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err("printable ASCII, such as \",\"".into());
+        return Err(Expected::Separator);
     }
     let in_encoded = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
     if encoding == ClaimEncoding::Percent && separator.bytes().any(in_encoded) {
-        return Err("something that is not in percent-encoded text, such as \",\"".into());
+        return Err(Expected::SeparatorOfEncoded);
     }
     Ok(separator)
 }

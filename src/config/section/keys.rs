@@ -3,9 +3,9 @@
 use toml::Value;
 use zeroize::Zeroizing;
 
-use crate::config::named_file::file_path;
+use crate::config::expected::Expected;
 use crate::config::reader::{Place, Read, Table};
-use crate::config::value::{alternatives, choice, truth, word};
+use crate::config::value::{choice, file_path, truth, word};
 use crate::keys::Algorithm;
 use crate::keys::source::{KeySpec, SecretEncoding, Source};
 
@@ -103,10 +103,10 @@ fn own_id(
     }
 }
 
-fn algorithm(value: &Value) -> Result<Algorithm, String> {
+fn algorithm(value: &Value) -> Result<Algorithm, Expected> {
     let name = value.as_str().unwrap_or_default();
     Algorithm::from_name(name)
-        .ok_or_else(|| alternatives(&Algorithm::ALL.map(|algorithm| (algorithm.name(), ()))))
+        .ok_or_else(|| Expected::OneOf(Algorithm::ALL.map(Algorithm::name).to_vec()))
 }
 
 const SECRETS: [&str; 3] = ["secret_file", "secret_env", "secret"];
@@ -167,12 +167,8 @@ fn fitting(
     Err(table.document().fault(&place, message))
 }
 
-fn variable(value: &Value) -> Result<String, String> {
+fn variable(value: &Value) -> Result<String, Expected> {
     let name = word(value)?;
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if name.bytes().all(fits) {
-        Ok(name)
-    } else {
-        Err("the name of an environment variable".into())
-    }
+    if name.bytes().all(fits) { Ok(name) } else { Err(Expected::Variable) }
 }

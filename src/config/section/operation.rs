@@ -2,9 +2,9 @@
 
 use log::LevelFilter;
 
-use crate::config::named_file::file_path;
+use crate::config::expected::Expected;
 use crate::config::reader::{Place, Read, Table};
-use crate::config::value::{choice, from_text, seconds, some_time, text, truth, whole};
+use crate::config::value::{choice, file_path, from_text, seconds, some_time, text, truth, whole};
 use crate::config::{Limits, Listen, Log, LogFormat, OddNames, Timeouts, TokenFile};
 use crate::session::header::FieldName;
 use crate::visit::forwarded::TrustedProxies;
@@ -42,7 +42,7 @@ pub(in crate::config) fn strip(table: &mut Table<'_, '_>) -> Read<Vec<FieldName>
     let name = |value: &toml::Value| {
         let field = FieldName::parse(value.as_str().unwrap_or_default())?;
         match NEEDED.iter().find(|name| field.is_alias(name.as_bytes())) {
-            Some(name) => Err(format!("a header that requests can do without, and not {name}")),
+            Some(name) => Err(Expected::NeedlessField(name)),
             None => Ok(field),
         }
     };

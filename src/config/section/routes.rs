@@ -5,6 +5,7 @@ use toml::Value;
 use super::headers::dotted_path;
 use super::session::CROSS_SITES;
 use crate::config::Backend;
+use crate::config::expected::Expected;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, from_text, text, truth};
 use crate::routes::{Access, Guard, Methods, Policy, Route, Routes};
@@ -94,27 +95,24 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
 }
 
 /// Keys at the top of the dict.
-fn keys(value: &Value) -> Result<View, String> {
+fn keys(value: &Value) -> Result<View, Expected> {
     let keys = value.as_array().and_then(|keys| {
         keys.iter().map(|key| key.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
     });
-    keys.map(View::new).ok_or_else(|| "an array of keys of the dict, such as [\"user\"]".into())
+    keys.map(View::new).ok_or(Expected::DictKeys)
 }
 
 /// Names of methods, which are in capitals: RFC 9110 section 9.1.
-fn methods(value: &Value) -> Result<Vec<String>, String> {
-    const EXPECTED: &str = "an array of methods such as \"GET\"";
-    let named = value.as_array().ok_or(EXPECTED)?;
+fn methods(value: &Value) -> Result<Vec<String>, Expected> {
+    let named = value.as_array().ok_or(Expected::Methods)?;
     let method = |value: &Value| match value.as_str() {
-        Some("TRACE" | "TRACK" | "CONNECT") => {
-            Err("methods that are passed on, and not TRACE, TRACK or CONNECT".to_owned())
-        }
+        Some("TRACE" | "TRACK" | "CONNECT") => Err(Expected::PassedOnMethods),
         Some(name) if is_method(name) => Ok(name.to_owned()),
-        _ => Err(format!("{EXPECTED}, in capitals")),
+        _ => Err(Expected::MethodsInCapitals),
     };
     let methods: Vec<String> = named.iter().map(method).collect::<Result<_, _>>()?;
     if methods.is_empty() {
-        return Err(format!("{EXPECTED}, at least one; remove the key for all methods"));
+        return Err(Expected::SomeMethods);
     }
     Ok(methods)
 }
@@ -125,62 +123,56 @@ fn is_method(name: &str) -> bool {
 }
 
 /// None: no session is required. Otherwise what it must have in it.
-fn require(value: &Value) -> Result<Option<Vec<Demand>>, String> {
-    const EXPECTED: &str =
-        "true, false, or a table such as { \"user.role\" = [\"admin\", \"owner\"] }";
+fn require(value: &Value) -> Result<Option<Vec<Demand>>, Expected> {
     match value {
         Value::Boolean(required) => Ok(required.then(Vec::new)),
-        Value::Table(table) if table.is_empty() => Err(EXPECTED.into()),
+        Value::Table(table) if table.is_empty() => Err(Expected::Require),
         Value::Table(table) => {
             let demand = |(path, values): (&String, &Value)| {
-                let told = |expected: String| format!("for {path:?} {expected}");
+                let told = |expected| Expected::For(path.clone(), Box::new(expected));
                 let values = wanted(values).map_err(told)?;
                 let path = dotted_path(&path.as_str().into()).map_err(told)?;
                 Ok(Demand { path, values })
             };
             table.iter().map(demand).collect::<Result<_, _>>().map(Some)
         }
-        _ => Err(EXPECTED.into()),
+        _ => Err(Expected::Require),
     }
 }
 
 /// One value, or several of which one will do.
-fn wanted(value: &Value) -> Result<Vec<Scalar>, String> {
+fn wanted(value: &Value) -> Result<Vec<Scalar>, Expected> {
     match value {
-        Value::Array(values) if values.is_empty() => Err("at least one value".into()),
+        Value::Array(values) if values.is_empty() => Err(Expected::SomeValues),
         Value::Array(values) => values.iter().map(scalar).collect(),
-        Value::Table(_) => {
-            Err("a value or an array of them; a path with dots stands in quotes, as in \
-                 \"user.role\""
-                .into())
-        }
+        Value::Table(_) => Err(Expected::ValueOrArray),
         value => Ok(vec![scalar(value)?]),
     }
 }
 
-fn scalar(value: &Value) -> Result<Scalar, String> {
+fn scalar(value: &Value) -> Result<Scalar, Expected> {
     match value {
         Value::String(text) => Ok(Scalar::Text(text.clone())),
         Value::Boolean(truth) => Ok(Scalar::Truth(*truth)),
         Value::Integer(number) => Ok(Scalar::Number(number.to_string())),
         Value::Float(number) if number.is_finite() => Ok(Scalar::Number(number.to_string())),
-        _ => Err("strings, numbers and booleans only".into()),
+        _ => Err(Expected::Scalars),
     }
 }
 
-fn path(value: &Value) -> Result<String, String> {
+fn path(value: &Value) -> Result<String, Expected> {
     let path = text(value)?;
-    if path.starts_with('/') { Ok(path) } else { Err("a path that starts with \"/\"".into()) }
+    if path.starts_with('/') { Ok(path) } else { Err(Expected::RoutePath) }
 }
 
 /// On this host: a browser takes `//other` and `/\other` for another.
-fn login_path(value: &Value) -> Result<String, String> {
+fn login_path(value: &Value) -> Result<String, Expected> {
     let path = path(value)?;
     if path.starts_with("//") || path.contains('\\') {
-        return Err("a path on this host, such as \"/login\"".into());
+        return Err(Expected::LocalPath);
     }
     if path.contains('#') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("a path as it stands in a URL: printable ASCII, all else as %XX".into());
+        return Err(Expected::UrlPath);
     }
     Ok(path)
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use toml::Value;
 
 use crate::config::OnBadSave;
-use crate::config::named_file::file_path;
+use crate::config::expected::Expected;
 use crate::config::reader::{Read, Table};
 use crate::config::value::{
-    choice, duration, from_text, moment, seconds, some_time, truth, whole, word,
+    choice, duration, file_path, from_text, moment, seconds, some_time, truth, whole, word,
 };
 use crate::routes::CrossSite;
 use crate::session::OnConflict;
@@ -125,21 +125,20 @@ fn lifetime(table: &mut Table<'_, '_>) -> Read<Lifetime> {
 }
 
 /// None: never.
-fn recheck(value: &Value) -> Result<Option<Duration>, String> {
+fn recheck(value: &Value) -> Result<Option<Duration>, Expected> {
     match value.as_str() {
         Some("off") => Ok(None),
-        _ => some_time(value).map(Some).map_err(|expected| format!("{expected}, or \"off\"")),
+        _ => some_time(value).map(Some).map_err(|expected| Expected::OrOff(Box::new(expected))),
     }
 }
 
 /// Keys with dots between them, or an array of keys, which may have dots in them.
-fn path_into_dict(value: &Value) -> Result<Vec<String>, String> {
-    const EXPECTED: &str = "a path into the dict, such as \"user.id\", or an array of its keys";
+fn path_into_dict(value: &Value) -> Result<Vec<String>, Expected> {
     let path: Option<Vec<String>> = match value {
         Value::String(path) => Some(path.split('.').map(str::to_owned).collect()),
         Value::Array(keys) => keys.iter().map(|key| key.as_str().map(str::to_owned)).collect(),
         _ => None,
     };
     let path = path.filter(|path| !path.is_empty() && path.iter().all(|key| !key.is_empty()));
-    path.ok_or_else(|| EXPECTED.into())
+    path.ok_or(Expected::DictPathOrKeys)
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use toml::Value;
 
+use crate::config::expected::Expected;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, some_time, word};
 use crate::config::{Config, OnOutage, StoreConfig};
@@ -67,29 +68,28 @@ pub(in crate::config) fn store(table: &mut Table<'_, '_>) -> Read<Option<Store>>
 }
 
 /// `file:` and a path, as it is: nothing in it is an escape.
-fn file(value: &Value) -> Result<PathBuf, String> {
-    const EXPECTED: &str = "a file, such as \"file:/var/lib/cloakroom/sessions.db\"";
+fn file(value: &Value) -> Result<PathBuf, Expected> {
     let is_server = |value: &Value| {
         let scheme = value.as_str().and_then(|text| text.split_once(':'));
         scheme.is_some_and(|(scheme, _)| SERVERS.contains(&scheme))
     };
     let urls = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     if urls.iter().any(is_server) {
-        return Err(format!("{EXPECTED}: this version cannot use Redis or Valkey"));
+        return Err(Expected::StoreFileNotServer);
     }
-    let text = word(value).map_err(|_| EXPECTED)?;
-    let path = text.strip_prefix("file:").ok_or(EXPECTED)?;
+    let text = word(value).map_err(|_| Expected::StoreFile)?;
+    let path = text.strip_prefix("file:").ok_or(Expected::StoreFile)?;
     let path = match path.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
-        Some(_) => return Err(format!("{EXPECTED}, without a host")),
+        Some(_) => return Err(Expected::StoreFileWithoutHost),
         None => path,
     };
     if path.is_empty() || path.ends_with('/') {
-        return Err(EXPECTED.into());
+        return Err(Expected::StoreFile);
     }
     // Who writes these means a query or an escape.
     if path.contains(['?', '#', '%']) {
-        return Err(format!("{EXPECTED}, without ?, # and %"));
+        return Err(Expected::StoreFileWithoutEscapes);
     }
     Ok(PathBuf::from(path))
 }

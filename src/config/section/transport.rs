@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use crate::config::named_file::file_path;
+use crate::config::expected::Expected;
 use crate::config::reader::{Place, Read, Table};
-use crate::config::value::{from_text, some_time, whole, word};
+use crate::config::value::{file_path, from_text, some_time, whole, word};
 use crate::config::{BackendTls, HealthCheck, Listen, TlsFiles};
 
 /// `[tls]`, with the place of each listener.
@@ -48,39 +48,39 @@ pub(in crate::config) fn health_check(table: &mut Table<'_, '_>) -> Read<Option<
 }
 
 /// `"0660"`: digits of a mode, as chmod takes them.
-pub(in crate::config) fn socket_mode(value: &Value) -> Result<u32, String> {
+pub(in crate::config) fn socket_mode(value: &Value) -> Result<u32, Expected> {
     let digits = value.as_str().filter(|text| matches!(text.len(), 3 | 4));
     digits
         .filter(|text| text.bytes().all(|byte| (b'0'..=b'7').contains(&byte)))
         .and_then(|text| u32::from_str_radix(text, 8).ok())
         .filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| "the mode of a file in quotes, such as \"0660\"".into())
+        .ok_or(Expected::SocketMode)
 }
 
 /// Absolute, so that it does not depend on where a process was started.
-pub(in crate::config) fn absolute_path(value: &Value) -> Result<PathBuf, String> {
+pub(in crate::config) fn absolute_path(value: &Value) -> Result<PathBuf, Expected> {
     let path = path(value)?;
     // What a socket's address holds.
     let fits = path.is_absolute() && path.as_os_str().len() <= 107;
-    if fits { Ok(path) } else { Err("an absolute path of at most 107 bytes".into()) }
+    if fits { Ok(path) } else { Err(Expected::SocketPath) }
 }
 
-fn path(value: &Value) -> Result<PathBuf, String> {
+fn path(value: &Value) -> Result<PathBuf, Expected> {
     word(value).map(PathBuf::from)
 }
 
 /// A name or an address, as certificates are made out to.
-fn server_name(value: &Value) -> Result<String, String> {
+fn server_name(value: &Value) -> Result<String, Expected> {
     let name = word(value)?;
     match tokio_rustls::rustls::pki_types::ServerName::try_from(name.as_str()) {
         Ok(_) => Ok(name),
-        Err(_) => Err("a host name or an IP address, without a port".into()),
+        Err(_) => Err(Expected::ServerName),
     }
 }
 
 /// A path with or without a query (RFC 9112 section 3.2.1).
-fn target(value: &Value) -> Result<String, String> {
+fn target(value: &Value) -> Result<String, Expected> {
     let target = word(value)?;
     let fits = target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic());
-    if fits { Ok(target) } else { Err("a path such as \"/healthz\"".into()) }
+    if fits { Ok(target) } else { Err(Expected::Target) }
 }

@@ -86,7 +86,7 @@ fn of_one_path_the_route_that_names_the_method_counts() {
     };
     assert_eq!(
         twice(&["PUT", "GET"]).unwrap_err(),
-        [(1, "\"/a/\" is a route for GET already: one [[routes]] for each path and method".into())]
+        [(1, RouteError { path: "/a/".into(), reason: RouteReason::TakenFor("GET".into()) })]
     );
     assert!(twice(&["PUT"]).is_ok());
 }

@@ -1,5 +1,7 @@
 //! Names of header fields, and what servers take for the same.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::HeaderName;
 
@@ -18,16 +20,16 @@ impl FieldName {
     /// Checks that `name` is a field name (RFC 9110 section 5.1).
     ///
     /// # Errors
-    /// Says what is wrong with the name.
-    pub fn parse(name: &str) -> Result<Self, String> {
+    /// What is wrong with the name.
+    pub fn parse(name: &str) -> Result<Self, FieldNameError> {
         if name.is_empty() {
-            return Err("a header name, in quotes and not empty".into());
+            return Err(FieldNameError::Empty);
         }
         if let Some(c) = name.chars().find(|&c| !is_token_char(c)) {
-            return Err(format!("a header name, but it contains {c:?}"));
+            return Err(FieldNameError::NoToken(c));
         }
-        let parsed = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| "a header name, but it is too long".to_owned())?;
+        let parsed =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| FieldNameError::TooLong)?;
         Ok(Self {
             sent: name.to_owned(),
             wire: Bytes::copy_from_slice(name.as_bytes()),
@@ -61,6 +63,29 @@ impl FieldName {
         folds_to(name, &self.folded)
     }
 }
+
+/// Why a text is no name of a header field. Says what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldNameError {
+    /// There is nothing.
+    Empty,
+    /// This is in it.
+    NoToken(char),
+    /// It is longer than names can be.
+    TooLong,
+}
+
+impl fmt::Display for FieldNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("a header name, in quotes and not empty"),
+            Self::NoToken(c) => write!(f, "a header name, but it contains {c:?}"),
+            Self::TooLong => f.write_str("a header name, but it is too long"),
+        }
+    }
+}
+
+impl std::error::Error for FieldNameError {}
 
 /// Whether a server may read `name` as `folded`, which is in lower case.
 pub(crate) fn folds_to(name: &[u8], folded: &str) -> bool {

@@ -4,6 +4,7 @@ use toml::de::DeValue;
 use toml::{Spanned, Value};
 
 use super::Table;
+use crate::config::expected::Expected;
 use crate::config::reader::plain::{judge, plain};
 use crate::config::reader::{Place, Read, Reported};
 use crate::config::value::shown;
@@ -17,7 +18,7 @@ impl<'a> Table<'_, 'a> {
         &mut self,
         key: &'static str,
         expected: &str,
-        parse: impl Fn(&Value) -> Result<T, String>,
+        parse: impl Fn(&Value) -> Result<T, Expected>,
     ) -> Read<Elements<T>> {
         let Some((place, given)) = self.take(key) else {
             self.effective.insert(key.into(), Value::Array(Vec::new()));
@@ -37,7 +38,7 @@ impl<'a> Table<'_, 'a> {
     pub(in crate::config) fn one_or_more<T>(
         &mut self,
         key: &'static str,
-        parse: impl Fn(&Value) -> Result<T, String>,
+        parse: impl Fn(&Value) -> Result<T, Expected>,
     ) -> Read<Option<Elements<T>>> {
         let Some((place, given)) = self.take(key) else {
             return Ok(None);
@@ -114,7 +115,7 @@ impl<'a> Table<'_, 'a> {
     /// Every key of a table in which any may stand, in the order of the file.
     pub(in crate::config) fn entries<T>(
         &mut self,
-        parse: impl Fn(&str, &Value) -> Result<T, String>,
+        parse: impl Fn(&str, &Value) -> Result<T, Expected>,
     ) -> Read<Elements<T>> {
         self.open = true;
         let mut given: Vec<_> = self.given.into_iter().flatten().collect();
@@ -136,7 +137,7 @@ impl<'a> Table<'_, 'a> {
         &mut self,
         place: &Place,
         elements: &[Spanned<DeValue<'a>>],
-        parse: impl Fn(&Value) -> Result<T, String>,
+        parse: impl Fn(&Value) -> Result<T, Expected>,
     ) -> Read<(Elements<T>, Vec<Value>)> {
         let mut all = Vec::new();
         let mut values = Vec::new();
@@ -164,7 +165,7 @@ impl<'a> Table<'_, 'a> {
     ) -> Reported {
         let written = match plain(given) {
             Ok(value) => shown(&value),
-            Err(written) => written,
+            Err(number) => number.shown(),
         };
         self.document.refuse(place, Some(&written), expected)
     }

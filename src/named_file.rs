@@ -1,36 +1,12 @@
 //! Files that the configuration names. Who pastes a secret or a PEM where the name of its file
 //! belongs must not find it in the log: what may be no name is not shown.
 
-use std::path::{Component, Path, PathBuf};
-
-use toml::Value;
-
-use super::value::word;
-
-/// The longest name that a file can have, and the longest path.
-const MOST_NAME_BYTES: usize = 255;
-const MOST_PATH_BYTES: usize = 4095;
-
-/// The path of a file. What cannot be one is refused; read it with `Table::discreet`, so that the
-/// message does not show it.
-pub(super) fn file_path(value: &Value) -> Result<PathBuf, String> {
-    const EXPECTED: &str = "the path of a file";
-    let text = value.as_str().ok_or(EXPECTED)?;
-    let is_content = text.contains(['\n', '\r']) || text.contains("-----BEGIN");
-    let too_long =
-        text.len() > MOST_PATH_BYTES || text.split('/').any(|name| name.len() > MOST_NAME_BYTES);
-    if is_content || too_long {
-        return Err(format!(
-            "{EXPECTED}, found what seems to be its content: put that into a file and name the \
-             file here"
-        ));
-    }
-    Ok(PathBuf::from(word(value)?))
-}
+use std::fmt;
+use std::path::{Component, Path};
 
 /// What is wrong with a file that `key` names: `key path: reason`. Where the file is not there and
 /// its name may be a secret, that is said in the place of both.
-pub(crate) fn told(key: &str, path: &Path, reason: &str) -> String {
+pub(crate) fn told(key: &str, path: &Path, reason: impl fmt::Display) -> String {
     if may_be_shown(path) {
         format!("{key} {}: {reason}", path.display())
     } else {
@@ -129,20 +105,6 @@ mod tests {
             assert!(!may_be_shown(Path::new(secret)), "{secret}");
             let told = told("secret_file", Path::new(secret), "is odd");
             assert!(secret.is_empty() || !told.contains(secret), "{told}");
-        }
-    }
-
-    #[test]
-    fn content_is_no_path() {
-        let long = "x".repeat(256);
-        let deep = "x/".repeat(2048);
-        for text in ["a\nb", "a\r", "-----BEGIN PRIVATE KEY----- MIIE", &long, &deep] {
-            let expected = file_path(&text.into()).unwrap_err();
-            assert!(expected.contains("name the file here"), "{expected}");
-        }
-        assert_eq!(file_path(&"/run/key".into()), Ok("/run/key".into()));
-        for value in [Value::from(5), "".into(), "a\u{1b}b".into()] {
-            assert!(file_path(&value).is_err(), "{value}");
         }
     }
 

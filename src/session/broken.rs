@@ -1,0 +1,88 @@
+//! Why a save cannot be carried out.
+
+use std::fmt;
+
+use super::claims::Unsavable;
+use super::dict::DictError;
+use crate::keys::jose::Unwritten;
+use crate::store::record::RecordError;
+
+/// A save that cannot be carried out. Says why and how long, never the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The reason.
+    pub reason: BrokenReason,
+    /// The bytes of the control header, or of the cookie that it would have made.
+    pub bytes: usize,
+}
+
+/// Why a save cannot be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokenReason {
+    /// Two delete headers want different things.
+    Contradiction,
+    /// This control header stands twice, with different values.
+    Twice(&'static str),
+    /// This control header has a key that the route hides from the app.
+    HiddenKey(&'static str),
+    /// This control header is not encoded as it should be.
+    NotBase64Url(&'static str),
+    /// This control header has no dict in it.
+    NotADict(&'static str, DictError),
+    /// The lifetime is no number.
+    NotSeconds,
+    /// The dict would not come back.
+    Unsavable(Unsavable),
+    /// There is no token.
+    Unwritten(Unwritten),
+    /// The cookie would be too long.
+    LongCookie {
+        /// `session.max_cookie_bytes`
+        limit: usize,
+    },
+    /// The app's request header would be too long.
+    LongHeader {
+        /// `session.max_bytes`
+        limit: usize,
+    },
+    /// A session in a store has to end some time.
+    NoLifetime,
+    /// What the store has cannot be read.
+    Record(RecordError),
+    /// The dict could not be sealed for the store.
+    Unsealed,
+    /// The system gives no random bytes.
+    NoRandomness(getrandom::Error),
+}
+
+impl fmt::Display for BrokenReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contradiction => {
+                f.write_str("the delete header stands twice and contradicts itself")
+            }
+            Self::Twice(what) => {
+                write!(f, "the {what} header stands twice with differing values")
+            }
+            Self::HiddenKey(what) => {
+                write!(f, "the {what} header has a key that is not in the route's keys")
+            }
+            Self::NotBase64Url(what) => write!(f, "the {what} header is not unpadded base64url"),
+            Self::NotADict(what, error) => write!(f, "the {what} header is {error}"),
+            Self::NotSeconds => f.write_str("the max-age header is not a whole number of seconds"),
+            Self::Unsavable(reason) => write!(f, "the dict cannot be saved: {reason}"),
+            Self::Unwritten(reason) => reason.fmt(f),
+            Self::LongCookie { limit } => {
+                write!(f, "the cookie would be longer than session.max_cookie_bytes = {limit}")
+            }
+            Self::LongHeader { limit } => write!(
+                f,
+                "in the request header the dict would be longer than session.max_bytes = {limit}"
+            ),
+            Self::NoLifetime => f.write_str("session.ttl is not set"),
+            Self::Record(error) => error.fmt(f),
+            Self::Unsealed => f.write_str("the dict could not be sealed"),
+            Self::NoRandomness(error) => write!(f, "no randomness for a session: {error}"),
+        }
+    }
+}
