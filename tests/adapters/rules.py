@@ -12,7 +12,9 @@ The app of each language (in apps/) answers to these, and is otherwise as its fr
 """
 
 import json
+import random
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 from support import Client, Folder, Recorder, Sidecar, store
 
@@ -23,6 +25,8 @@ class Rules:
     # What comes back from the app as the same JSON text; where a language cannot, its suite says so.
     tells_empty_objects = True
     keeps_big_integers_apart = True
+    # Of what is tried at random; another one with each run, and in each message.
+    seed = random.randrange(2**32)
     # The keys that the framework has in the session for itself; they are left out of what is compared.
     own_keys = ()
 
@@ -117,6 +121,54 @@ class Rules:
                 self.assertIn(f'"old":{text}', self.kept())
                 self.put("new", text)
                 self.assertEqual(json.loads(self.kept())["new"], json.loads(text))
+
+    def test_whatever_json_there_is_comes_back(self):
+        dice = random.Random(self.seed)
+        for _ in range(15):
+            old, new = (json.dumps(self.thing(dice), separators=(",", ":")) for _ in range(2))
+            with self.subTest(seed=self.seed, old=old, new=new):
+                self.with_session(f'{{"old":{old}}}')
+                self.put("new", new)
+                came = self.kept()
+                self.assertIn(f'"old":{old}', came)
+                self.assertEqual(self.told_apart(json.loads(came)["new"]), self.told_apart(json.loads(new)))
+
+    def thing(self, dice, depth=0):
+        kind = dice.randrange(4 if depth < 3 else 3)
+        if kind == 0:
+            return dice.choice([None, True, False, 0, -1, 2**31, -(2**63), 2**63 - 1, 0.5, -1e-7, 1.5e300])
+        if kind < 3:
+            return self.text(dice)
+        if dice.random() < 0.5:
+            return [self.thing(dice, depth + 1) for _ in range(dice.randrange(4))]
+        return {self.text(dice): self.thing(dice, depth + 1) for _ in range(dice.randrange(4))}
+
+    @staticmethod
+    def text(dice):
+        return "".join(dice.choices("az09 \"\\/<&\0\n\x1f\x7f\u00e9\u2028\u6c49\U0001f600", k=dice.randrange(12)))
+
+    def told_apart(self, value):
+        """The value, as far as the language can tell what it is."""
+        if isinstance(value, dict) and not self.tells_empty_objects:
+            numbered = {str(at) for at in range(len(value))}
+            if list(value) == sorted(numbered, key=int):
+                return [self.told_apart(item) for item in value.values()]
+        if isinstance(value, dict):
+            return {key: self.told_apart(item) for key, item in value.items()}
+        return [self.told_apart(item) for item in value] if isinstance(value, list) else value
+
+    def test_requests_at_the_same_time_have_each_its_own_session(self):
+        tokens = [self.sidecar.token(f'{{"who":{who}}}') for who in range(4)]
+
+        def ask(who):
+            browser = Client(self.sidecar.port, {"session": tokens[who]})
+            browser.post("/set?key=mine", str(who))
+            return self.show(browser)
+
+        with ThreadPoolExecutor(8) as pool:
+            asked = list(range(4)) * 5
+            for who, shown in zip(asked, pool.map(ask, asked)):
+                self.assertEqual(shown, {"who": who, "mine": who})
 
     def test_empty_arrays_and_objects_keep_their_kind(self):
         self.put("empty", '[[],"x"]')

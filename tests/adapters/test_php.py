@@ -233,6 +233,22 @@ class Traps(unittest.TestCase):
         self.assertEqual(said, {})
         self.assertEqual(self.session(), {"n": 11})
 
+    def test_an_app_that_asks_for_phps_cookie_finds_it_where_there_is_a_session(self):
+        direct = Client(self.app.port)
+        for came, name, text in [
+            ("{}", "", "none none other"),
+            ('{"user":"Ann"}', "", "cookie cookie same"),
+            ('{"user":"Ann"}', "&name=own", "cookie cookie same"),
+        ]:
+            with self.subTest(came=came, name=name):
+                answer = direct.get(f"/traps.php?case=lazy{name}", headers={"X-Session": came})
+                self.assertEqual((answer.text, answer.session_headers()), (text, {}))
+                self.assertNotIn("Set-Cookie", answer.headers)
+        # One from the time before is no session, and harms none.
+        old = {"Cookie": "PHPSESSID=0123456789abcdef0123456789abcdef"}
+        answer = direct.get("/traps.php?case=lazy", headers={"X-Session": '{"user":"Ann"}', **old})
+        self.assertEqual(answer.text, "cookie cookie same")
+
     def test_inside_of_a_changed_value_kinds_and_long_integers_stay(self):
         for before, name, after in [
             ('{"n":1,"items":{},"list":[]}', "cart", '{"n":2,"items":{},"list":[]}'),

@@ -356,6 +356,12 @@ class DjangoDetails(Particular, unittest.TestCase):
         other.post("/login?name=Ben")
         self.assertEqual(other.get("/kept").text, "Ben")
 
+    def test_an_app_that_looks_for_djangos_cookie_finds_it_where_there_is_a_session(self):
+        self.assertEqual(self.browser.get("/cookie").text, "False")
+        self.browser.post("/login?name=Ann")
+        self.assertEqual(self.browser.get("/cookie").text, "True")
+        self.assertNotIn("sessionid", self.browser.cookies)
+
     def test_the_asynchronous_interface_works(self):
         self.assertEqual([self.browser.get("/asynchronous").text for _ in range(2)], ["1", "2"])
         self.assertEqual(self.recorder.last(), {"Save": '{"n":2}', "Renew": "1"})

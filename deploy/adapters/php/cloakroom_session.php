@@ -22,14 +22,13 @@ final class CloakroomSession implements
     private $kinds;         // the same, with {} told from [], and with long integers as floats
     private $now;           // what the session holds since the last write or destroy
     private $said = [];     // what the sidecar is told so far
-    private $id;            // the id that came, or the first that was made
+    private $id;            // the id that came, or one that is made for this request
     private $lastId, $name, $lifetime, $failed = false, $open = false, $ended = false;
 
     public function __construct(string $header, ?string $json)
     {
         $this->header = $header;
-        $this->missing = $json === null;
-        $json = $json ?? '{}';
+        $json = ($this->missing = $json === null) ? '{}' : $json;
         $this->came = json_decode($json, true, 512, JSON_BIGINT_AS_STRING);
         // A key that begins with NUL can be no property of an object.
         $this->kinds = (array) json_decode(str_replace('"\u0000', '"?\u0000', $json));
@@ -45,7 +44,7 @@ final class CloakroomSession implements
                 . 'it (headers.encoding = "json"), of Unicode text: ' . json_last_error_msg() . '.');
         }
         $id = $this->came[self::ID] ?? null;
-        $this->id = is_string($id) && preg_match('/^[-,a-zA-Z0-9]{16,128}$/D', $id) ? $id : null;
+        $this->id = is_string($id) && preg_match('/^[-,a-zA-Z0-9]{16,128}$/D', $id) ? $id : bin2hex(random_bytes(16));
         unset($this->came[self::ID]);
         $this->now = $this->came;
     }
@@ -53,17 +52,17 @@ final class CloakroomSession implements
     public function open($path, $name): bool
     {
         $this->missing && $this->refuse();
-        if ($this->name !== null && $this->name !== $name) {
+        if (($this->name = $this->name ?? $name) !== $name) {
             throw new CloakroomSessionError("The app has two sessions, $this->name and $name; here is only one.");
         }
-        $this->name = $name;
+        $this->came !== [] && $_COOKIE[$name] = $this->id;
         return $this->open = true;
     }
 
     public function create_sid(): string
     {
         // The first is for session_start(), others are for session_regenerate_id().
-        return $this->lastId === null && $this->id !== null ? $this->id : bin2hex(random_bytes(16));
+        return $this->lastId === null ? $this->id : bin2hex(random_bytes(16));
     }
 
     public function validateId($id): bool { return $id === ($this->lastId ?? $this->id); }
@@ -76,7 +75,6 @@ final class CloakroomSession implements
         if (ini_get('session.serialize_handler') !== 'php_serialize') {
             throw new CloakroomSessionError('session.serialize_handler has to be php_serialize; the app changed it.');
         }
-        $this->id = $this->id ?? $id;
         $this->lastId = $id;
         return $this->now === [] ? '' : serialize($this->now);
     }
@@ -234,6 +232,8 @@ final class CloakroomSession implements
                 'serialize_handler' => 'php_serialize', 'gc_probability' => 0] as $name => $value) {
                 ini_set("session.$name", $value);
             }
+            // Apps look for PHP's cookie before they start a session, or to see whether the browser takes any.
+            $session->came !== [] && $_COOKIE[session_name()] = $session->id;
             // The answer is held back, up to a megabyte, so that the session can be saved at the end.
             ob_start([$session, 'beforeOutput'], 1 << 20);
             header_register_callback([$session, 'beforeOutput']);

@@ -220,8 +220,9 @@ class SessionMiddleware(DjangosSessionMiddleware):
         if not (text is None and request.path.startswith(self.sessionless)):
             request.session.received
         if text not in (None, "{}"):
-            # The sidecar keeps the session's cookie. Caches within Django that tell users apart by Cookie need another.
-            cookies = [request.META.get("HTTP_COOKIE"), f"{KEY}={hashlib.sha256(text.encode()).hexdigest()}"]
+            # The sidecar keeps the session's cookie. Caches within Django tell users apart by Cookie, and apps look for it.
+            key = hashlib.sha256(text.encode()).hexdigest()
+            cookies = [request.META.get("HTTP_COOKIE"), f"{settings.SESSION_COOKIE_NAME}={key}"]
             request.META["HTTP_COOKIE"] = "; ".join(filter(None, cookies))
 
     def process_response(self, request, response):

@@ -133,6 +133,10 @@ def new_key(request):
     return HttpResponse(str(request.session.session_key))
 
 
+def cookie(request):
+    return HttpResponse(str(settings.SESSION_COOKIE_NAME in request.COOKIES))
+
+
 def test_cookie(request):
     if request.session.test_cookie_worked():
         request.session.delete_test_cookie()
@@ -200,8 +204,8 @@ def health(request):
     return HttpResponse(request.session.get("user") if "ask" in request.GET else "well")
 
 
-views = [show, read, put, drop, login, logout, bad, who, expiry, key, made_key, new_key, test_cookie, message,
-         read_messages, nested, broken, broken_log_out, late, cached, kept, asynchronous, asynchronous_end]
+views = [show, read, put, drop, login, logout, bad, who, expiry, key, made_key, new_key, cookie, test_cookie,
+         message, read_messages, nested, broken, broken_log_out, late, cached, kept, asynchronous, asynchronous_end]
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health),

@@ -10,6 +10,14 @@ if ($case === 'own_cookies') {
     ini_set('session.use_cookies', 1);
     ini_set('session.use_only_cookies', 1);
 }
+if ($case === 'lazy') {
+    // As many apps: no session for whoever has no cookie of it.
+    echo isset($_COOKIE[session_name()]) ? 'cookie ' : 'none ';
+    session_name($_GET['name'] ?? 'PHPSESSID');
+    session_start();
+    echo isset($_COOKIE[session_name()]) ? 'cookie ' : 'none ', $_COOKIE[session_name()] === session_id() ? 'same' : 'other';
+    exit;
+}
 if ($case === 'remember_params') {
     session_set_cookie_params(3600);
 }
