@@ -1,8 +1,11 @@
 """Tomcat as operators have it, with its own examples, unmodified, and the adapter in its lib and conf: README.md's "all apps"."""
 
+import base64
+import json
 import re
 import shutil
 import unittest
+from http.client import HTTPException
 
 import needs
 import test_java
@@ -15,7 +18,8 @@ PROTECTED = "/jsp/security/protected/index.jsp"
 SERVER = """<Server port="-1"><Service name="Catalina">
 <Connector port="${port}" address="127.0.0.1" maxHttpHeaderSize="32768"/>
 <Engine name="Catalina" defaultHost="localhost"><Realm className="org.apache.catalina.realm.MemoryRealm"/>
-<Host name="localhost" appBase="webapps"><Context path="" docBase="/usr/share/tomcat10-examples/examples"/></Host>
+<Host name="localhost" appBase="webapps"><Context path="" docBase="/usr/share/tomcat10-examples/examples"/>
+<Context path="/own" docBase="${catalina.base}/own"/></Host>
 </Engine></Service></Server>"""
 USERS = f"""<tomcat-users><user username="ann" password="{PASSWORD}" roles="tomcat"/>
 <user username="ben" password="{PASSWORD}" roles="role1"/></tomcat-users>"""
@@ -24,6 +28,21 @@ WEB = """<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="6.0">{fil
 <servlet><servlet-name>jsp</servlet-name><servlet-class>org.apache.jasper.servlet.JspServlet</servlet-class></servlet>
 <servlet-mapping><servlet-name>default</servlet-name><url-pattern>/</url-pattern></servlet-mapping>
 <servlet-mapping><servlet-name>jsp</servlet-name><url-pattern>*.jsp</url-pattern></servlet-mapping></web-app>"""
+
+
+# An app that logs in by itself, and has a page with BASIC.
+OWN = {
+    "login.jsp": """<% session.setAttribute("n", 1); request.login(request.getParameter("name"), request.getParameter("password")); %>in""",
+    "logout.jsp": "<% request.logout(); %>out",
+    "who.jsp": "<%= request.getRemoteUser() %>",
+    "basic/who.jsp": "<%= request.getRemoteUser() %>",
+    "late.jsp": """<% response.flushBuffer(); request.login("ann", request.getParameter("password")); %>""",
+    "WEB-INF/web.xml": """<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="6.0">
+<security-constraint><web-resource-collection><web-resource-name>basic</web-resource-name>
+<url-pattern>/basic/*</url-pattern></web-resource-collection><auth-constraint><role-name>tomcat</role-name></auth-constraint>
+</security-constraint><login-config><auth-method>BASIC</auth-method></login-config>
+<security-role><role-name>tomcat</role-name></security-role></web-app>""",
+}
 
 
 def setUpModule():
@@ -45,6 +64,9 @@ def tomcat(folder):
         "context.xml": f"<Context>{lines[1]}</Context>",
     }.items():
         (base / "conf" / name).write_text(text, encoding="utf-8")
+    for name, text in OWN.items():
+        (base / "own" / name).parent.mkdir(parents=True, exist_ok=True)
+        (base / "own" / name).write_text(text, encoding="utf-8")
     return served(
         f"{test_java.JAVA} -cp {HOME}/bin/bootstrap.jar:{HOME}/bin/tomcat-juli.jar -Dport=$PORT -Dcatalina.home={HOME} "
         f"-Dcatalina.base={base} org.apache.catalina.startup.Bootstrap start", base)
@@ -148,6 +170,30 @@ class Examples(unittest.TestCase):
                 self.browser.cookies["session"] = self.sidecars[0].token(f'{{"_java_user":{user}}}')
                 answer = self.browser.get(PROTECTED)
                 self.assertEqual(answer.status, 500, answer)
+
+    def test_an_app_may_log_in_and_out_by_itself(self):
+        self.assertEqual(self.browser.get("/own/who.jsp").text, "null")
+        answer = self.browser.post("/own/login.jsp", {"name": "ann", "password": PASSWORD})
+        self.assertEqual((answer.status, self.said()["Renew"]), (200, "1"))
+        there = self.browser.other(self.sidecars[1].port)
+        self.assertEqual(there.get("/own/who.jsp").text, "ann")
+        self.assertEqual(self.said(1), {})
+        self.assertEqual(there.get("/own/logout.jsp").text, "out")
+        self.assertEqual(self.said(1), {"Merge": '{"_java_user":null}', "Renew": "1"})
+        self.assertEqual(self.browser.get("/own/who.jsp").text, "null")
+        self.assertEqual(json.loads(self.recorders[0].exchanges[-1]["in"]), {"n": 1})
+
+    def test_a_password_with_each_request_makes_no_session(self):
+        basic = {"Authorization": "Basic " + base64.b64encode(f"ann:{PASSWORD}".encode()).decode()}
+        self.assertEqual(self.browser.get("/own/basic/who.jsp").status, 401)
+        answer = self.browser.get("/own/basic/who.jsp", headers=basic)
+        self.assertEqual((answer.text, self.said(), self.browser.cookies), ("ann", {}, {}))
+        self.assertEqual(self.browser.get("/own/basic/who.jsp").status, 401)
+
+    def test_a_log_in_after_the_head_is_an_error_in_the_log(self):
+        with self.assertRaises(HTTPException):  # Tomcat breaks off what had begun
+            Client(self.apps[0].port).post("/own/late.jsp", {"password": PASSWORD}, headers={"X-Session": "{}"})
+        self.apps[0].find("the head of the answer had gone before the log-in")
 
     def test_without_the_header_nobody_logs_in(self):
         direct = Client(self.apps[0].port)

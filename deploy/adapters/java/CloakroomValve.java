@@ -12,8 +12,8 @@ import org.apache.catalina.realm.GenericPrincipal;
 import org.apache.catalina.valves.ValveBase;
 
 /**
- * Log-in by Tomcat itself (FORM and BASIC of web.xml, request.login()) behind cloakroom: name and roles of the user are in
- * the session that X-Session brings, and nowhere else. Beside the filter, for it stands before the log-in, as no filter can:
+ * Log-in by Tomcat itself (FORM of web.xml, request.login()) behind cloakroom: name and roles of the user are in the session
+ * that X-Session brings, and nowhere else. Beside the filter, for it stands before the log-in, as no filter can:
  * {@code <Valve className="cloakroom.CloakroomValve"/>} in conf/context.xml.
  */
 public class CloakroomValve extends ValveBase {
@@ -34,12 +34,15 @@ public class CloakroomValve extends ValveBase {
             own.setPrincipal(null);
             own.setAuthType(null);
         }
-        if (known != null) {
+        boolean given = request.getUserPrincipal() != null; // by the server in front, over AJP
+        if (known != null && !given) {
             request.setUserPrincipal(known);
             request.setAuthType("FORM");
         }
         getNext().invoke(request, response);
 
+        // A password or a certificate that comes with each request (BASIC, DIGEST, CLIENT-CERT) makes no session.
+        if (given || request.getHeader("Authorization") != null || "CLIENT_CERT".equals(request.getAuthType())) return;
         Principal now = request.getUserPrincipal();
         if (now == null) {
             own = request.getSessionInternal(false); // where FORM has just left one, and sent the browser back to its page
