@@ -7,6 +7,7 @@ pub mod bearer;
 pub mod jose;
 mod key;
 mod pem;
+mod private_key;
 pub mod reload;
 pub mod signature;
 pub mod source;

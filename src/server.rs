@@ -17,7 +17,7 @@ use pingora_core::server::configuration::ServerConf;
 use sd_notify::NotifyState;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::admin::{Admin, Listening};
 use crate::clock;
@@ -99,6 +99,7 @@ impl Server {
         let metrics = Metrics::new().map_err(CannotStart::Metrics)?;
         metrics.loaded(clock::now());
         let room = descriptors::make_room(config.limits.connections);
+        let workers = config.workers;
         let state = State {
             key_uses: Arc::new(metrics.key_uses(&keys)),
             signer: signer.map(Arc::new),
@@ -120,6 +121,7 @@ impl Server {
             open_answers: Arc::default(),
             refresh_left: Notify::new(),
             drain: Drain::default(),
+            signing: Semaphore::new(workers),
             last_fault: Mutex::default(),
             room: room.connections,
         });

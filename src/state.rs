@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::config::Config;
@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,
     pub(crate) drain: Drain,
+    /// One for each worker: who signs with a slow key waits for one.
+    pub(crate) signing: Semaphore,
     /// What was wrong with the configuration at the last reload, and when; None where it was well.
     pub(crate) last_fault: Mutex<Option<(Timestamp, Vec<String>)>>,
     /// The most client connections that there are descriptors for.

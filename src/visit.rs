@@ -26,6 +26,7 @@ mod reply;
 pub(crate) mod request;
 pub(crate) mod request_id;
 pub(crate) mod response;
+mod signing;
 mod storing;
 pub(crate) mod trace;
 

@@ -6,11 +6,12 @@ use aws_lc_rs::aead::{self, Aad, LessSafeKey, UnboundKey};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::DecodingKey;
 use zeroize::Zeroize as _;
 
-use super::algorithm::Algorithm;
+use super::algorithm::{Algorithm, Family};
 use super::pem::{self, PemError};
+use super::private_key::PrivateKey;
 
 /// What a seal is made with besides the key, and must never be twice with the same key.
 pub type Nonce = [u8; NONCE_BYTES];
@@ -81,7 +82,7 @@ enum Material {
     Hmac(Box<hmac::Key>),
     Pair {
         /// None for a key that only verifies.
-        signing: Option<EncodingKey>,
+        signing: Option<PrivateKey>,
         verifying: DecodingKey,
     },
     /// A secret that seals.
@@ -150,6 +151,12 @@ impl Key {
         !matches!(self.material, Material::Pair { signing: None, .. })
     }
 
+    /// Whether making a token takes longer than another request should wait for it: more than 0.1 ms.
+    #[must_use]
+    pub fn is_slow(&self) -> bool {
+        self.algorithm.family() == Family::Rsa
+    }
+
     /// Whether the two are halves of one pair, or one secret: what one signs, the other verifies.
     #[must_use]
     pub fn is_pair_of(&self, public: &Self) -> bool {
@@ -182,10 +189,7 @@ impl Key {
     pub(crate) fn sign(&self, message: &[u8]) -> Option<String> {
         match &self.material {
             Material::Hmac(key) => Some(URL_SAFE_NO_PAD.encode(hmac::sign(key, message))),
-            Material::Pair { signing, .. } => {
-                let algorithm = self.algorithm.of_jsonwebtoken()?;
-                jsonwebtoken::crypto::sign(message, signing.as_ref()?, algorithm).ok()
-            }
+            Material::Pair { signing, .. } => signing.as_ref()?.sign(message),
             Material::Aes(_) => None,
         }
     }

@@ -11,6 +11,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use zeroize::Zeroizing;
 
 use super::algorithm::{Algorithm, Family};
+use super::private_key::PrivateKey;
 
 mod der;
 mod error;
@@ -23,7 +24,7 @@ use error::{LEAST_RSA_BITS, MOST_RSA_BITS};
 pub(super) fn private(
     pem: &[u8],
     algorithm: Algorithm,
-) -> Result<(EncodingKey, DecodingKey), PemError> {
+) -> Result<(PrivateKey, DecodingKey), PemError> {
     let signing = match Label::of(pem)? {
         Label::Private | Label::RsaPrivate => signing(pem, algorithm)?,
         Label::EcPrivate => signing_of_sec1(pem, algorithm).ok_or(PemError::Unfit(algorithm))?,
@@ -35,6 +36,7 @@ pub(super) fn private(
     let jwk = Jwk::from_encoding_key(&signing, theirs).map_err(|_| unfit())?;
     let verifying = DecodingKey::from_jwk(&jwk).map_err(|_| unfit())?;
     check(&jwk, algorithm)?;
+    let signing = PrivateKey::new(algorithm, &signing).ok_or_else(unfit)?;
     Ok((signing, verifying))
 }
 

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue};
 pub(crate) use super::done::AnswerFault;
 use super::done::{Done, bad_save, carry_out, skipped};
 use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
+use super::signing::signing;
 use super::storing::Ends;
 use super::{Visit, access, caching, storing};
 use crate::clock;
@@ -188,7 +189,7 @@ async fn decide(
                 return Ok(Done::default());
             }
             if !is_stored {
-                return Ok(refresh(shared, &current, &policy, opened, visit.begun, now));
+                return Ok(refresh(shared, &current, &policy, opened, visit.begun, now).await);
             }
             if is_overtaken(shared, opened, visit.begun, now) {
                 return Ok(skipped(shared));
@@ -217,7 +218,9 @@ async fn decide(
                     .await;
             }
             let ends = Ends::of(&directive);
-            match session::close(opened, directive, &current.keys, &policy, now, System) {
+            let keys = &current.keys;
+            let close = || session::close(opened, directive, keys, &policy, now, System);
+            match signing(shared, keys, close).await {
                 Ok(action) if policy.store == Some(Holds::Revocations) => {
                     let told = (request, visit.id());
                     ends.write(shared, opened, &action, issuer, told).await?;
@@ -297,7 +300,7 @@ fn read(response: &impl Fields, config: &Config) -> Directive {
 }
 
 /// Renews a token that is due, unless a newer write of the same session would be undone.
-fn refresh(
+async fn refresh(
     shared: &Arc<Shared>,
     state: &State,
     policy: &Policy,
@@ -308,7 +311,8 @@ fn refresh(
     if is_overtaken(shared, opened, begun, now) {
         return skipped(shared);
     }
-    match session::refresh(opened, &state.keys, policy, now, System) {
+    let refresh = || session::refresh(opened, &state.keys, policy, now, System);
+    match signing(shared, &state.keys, refresh).await {
         // Signing takes a while: whether the session was written is asked for once more.
         Ok(action) => carry_out(shared, state, opened, action, now, opened.token()),
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::access;
 use super::done::{AnswerFault, Done, bad_save, carry_out, skipped};
 use super::fields::RequestHead;
+use super::signing::signing;
 use crate::clock;
 use crate::config::{Config, OnBadSave, OnOutage};
 use crate::metrics::{Action, Conflict};
@@ -69,7 +70,9 @@ pub(super) async fn close(
     (config, id): (&Config, &str),
 ) -> Result<Done, AnswerFault> {
     let is_end = matches!(directive, Directive::Delete { .. } | Directive::EndOthers);
-    let end = match plan(opened, directive, issuer) {
+    let planned =
+        signing(shared, issuer.keys, || stored::plan(opened, directive, issuer, &mut fresh)).await;
+    let end = match planned {
         // Nothing is known of the session: nothing can be put on top of it, and nothing ended.
         Ok(_) if opened.outcome() == Outcome::Unavailable => Ok(End::Away(Outage::Connect)),
         Ok(Plan::Cookie(action)) => Ok(End::Done(action, None)),
@@ -134,7 +137,8 @@ pub(super) async fn refresh(
     issuer: Issuer<'_>,
     opened: &Opened,
 ) -> Done {
-    let planned = stored::refresh(opened, issuer, &mut fresh);
+    let planned =
+        signing(shared, issuer.keys, || stored::refresh(opened, issuer, &mut fresh)).await;
     let applied = match planned {
         Ok(Plan::Cookie(action)) => Ok(End::Done(action, None)),
         Ok(Plan::Write(write)) => apply(shared, opened, issuer, *write).await,
@@ -156,10 +160,6 @@ pub(super) async fn refresh(
     }
 }
 
-fn plan(opened: &Opened, directive: Directive, issuer: Issuer<'_>) -> Result<Plan, Broken> {
-    stored::plan(opened, directive, issuer, &mut fresh)
-}
-
 /// Has the store carry out a write, on top of what others have written where it comes to that.
 async fn apply(
     shared: &Shared,
@@ -175,7 +175,8 @@ async fn apply(
             Ok(applied) => applied,
             Err(outage) => return Ok(End::Away(outage)),
         };
-        match write.retry(&applied, opened, issuer, &mut fresh)? {
+        let retried = || write.retry(&applied, opened, issuer, &mut fresh);
+        match signing(shared, issuer.keys, retried).await? {
             None => break,
             Some(Retry::Again(again)) => write = *again,
             Some(Retry::Refused) => return Ok(End::Refused),
