@@ -10,7 +10,7 @@ use cloakroom::session::dict::Dict;
 use cloakroom::session::directive::{Directive, Save};
 use cloakroom::session::header::{self, Encoding};
 use cloakroom::session::lifetime::SessionId;
-use cloakroom::session::{self, Opened, Policy};
+use cloakroom::session::{self, Issuer, Opened, Policy};
 use cloakroom::time::Timestamp;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -32,7 +32,7 @@ impl Site {
     }
 
     fn token(&self, dict: &Dict) -> String {
-        session::encode(dict, &self.keys, &self.policy, NOW, no_id).unwrap()
+        session::encode(dict, Issuer::new(&self.keys, &self.policy, NOW), no_id).unwrap()
     }
 
     fn find<'a>(&self, field: &'a [u8]) -> Found<'a> {
@@ -86,7 +86,8 @@ fn all(criterion: &mut Criterion) {
                 let dict = Some(Dict::parse(black_box(dict.as_str().as_bytes())).unwrap());
                 let save =
                     Directive::Save(Save { dict, patch: None, max_age: None, ..Save::default() });
-                session::close(&opened, save, &site.keys, &site.policy, NOW, no_id).unwrap()
+                session::close(&opened, save, Issuer::new(&site.keys, &site.policy, NOW), no_id)
+                    .unwrap()
             });
         });
         group.finish();

@@ -20,8 +20,8 @@ mod tree;
 pub use error::{RouteError, RouteReason};
 pub use found::Found;
 pub use guard::{CrossSite, Guard};
-pub use policy::{Access, Methods, Policy, Route};
 use policy::{Level, NO_ROUTE};
+pub use policy::{Methods, Route, RoutePolicy, SessionRule};
 use reading::{
     Keep, STEPS, decode, fold_case, has_case, has_stray_percent, is_plain, is_text, merge_slashes,
     resolve_dots, segments,
@@ -30,7 +30,7 @@ pub use target::login_location;
 pub(crate) use target::path_of;
 use tree::{Node, Scoped};
 
-/// Every route; what none of them covers is [`Access::Open`].
+/// Every route; what none of them covers is [`SessionRule::Open`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Routes {
     root: Node,
@@ -69,14 +69,14 @@ impl Routes {
             };
             built.has_case |= segments.iter().any(|segment| has_case(segment));
             built.has_methods |= methods != Methods::All;
-            built.has_demands |= !policy.access.demands().is_empty();
+            built.has_demands |= !policy.session.demands().is_empty();
             built.has_backends |= policy.backend.is_some();
             built.has_silence |= !policy.log;
             built.has_guards |= policy.guard != Guard::NONE;
-            built.strictest = built.strictest.max(policy.access.level());
+            built.strictest = built.strictest.max(policy.session.level());
             let scoped = Scoped { methods, policy };
             let is_guard = scoped.policy.guard != Guard::NONE;
-            if is_guard || scoped.policy.access.level() == Level::Required {
+            if is_guard || scoped.policy.session.level() == Level::Required {
                 built.required.push(scoped.clone());
             }
             if let Err(reason) = built.root.insert(segments, scoped) {
@@ -163,7 +163,7 @@ impl Routes {
     }
 
     /// The longest prefix of one reading of a path.
-    fn exact(&self, method: &str, path: &[u8]) -> &Policy {
+    fn exact(&self, method: &str, path: &[u8]) -> &RoutePolicy {
         self.root.find(method, segments(path)).unwrap_or(&NO_ROUTE)
     }
 

@@ -17,6 +17,7 @@ pub mod directive;
 pub mod explain;
 pub mod fresh;
 pub mod header;
+mod issuer;
 pub mod lifetime;
 mod merge;
 mod policy;
@@ -35,6 +36,7 @@ use std::sync::Arc;
 pub use closing::{CookieAction, IssueKind, Issued, close, encode, refresh};
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
+pub use issuer::Issuer;
 use lifetime::{Managed, SessionId};
 pub use policy::{Holds, OnConflict, Policy};
 

@@ -8,7 +8,7 @@ use cloakroom::session::dict::Dict;
 use cloakroom::session::directive::{Control, Directive, Save, read};
 use cloakroom::session::header::Encoding;
 use cloakroom::session::lifetime::{LONGEST, SessionId};
-use cloakroom::session::{self, CookieAction, IssueKind, Issued, Opened, Policy};
+use cloakroom::session::{self, CookieAction, IssueKind, Issued, Issuer, Opened, Policy};
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -70,7 +70,7 @@ pub fn directive(data: &[u8]) {
     let known_as = opened.token().and_then(|token| token.managed().map(|_| token.id().clone()));
     let wanted = directive.clone();
     let fresh_id = || SessionId::from_bytes([7; 16]);
-    let action = session::close(&opened, directive, &RING, &policy, NOW, fresh_id);
+    let action = session::close(&opened, directive, Issuer::new(&RING, &policy, NOW), fresh_id);
     match (wanted, action) {
         // Without a store nobody knows of other sessions.
         (Directive::Keep | Directive::EndOthers, Ok(CookieAction::Keep)) => {}
@@ -234,7 +234,7 @@ fn somebody(policy: &Policy) -> Opened {
     // Without a lifetime a token of this policy can have none to require.
     let policy = &Policy { require_exp: false, ..policy.clone() };
     let fresh_id = || SessionId::from_bytes([3; 16]);
-    let token = session::encode(&dict, &RING, policy, NOW, fresh_id).expect("a token");
+    let token = session::encode(&dict, Issuer::new(&RING, policy, NOW), fresh_id).expect("a token");
     let opened = open(&format!("session={token}"), policy);
     assert!(opened.token().is_some());
     opened

@@ -11,7 +11,7 @@ use cloakroom::session::directive::{Control, Directive, read};
 use cloakroom::session::header::{Encoding, encode};
 use cloakroom::session::lifetime::LONGEST;
 use cloakroom::session::token::Rejection;
-use cloakroom::session::{self, CookieAction, Opened, Outcome, Policy};
+use cloakroom::session::{self, CookieAction, Issuer, Opened, Outcome, Policy};
 use cloakroom::time::Timestamp;
 
 use crate::keys::{Number, RING, ROTATED, SEALED};
@@ -74,21 +74,35 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
             0 => (
                 None,
                 None,
-                session::close(&opened, Directive::Keep, keys, &policy, now, Number(step)),
+                session::close(
+                    &opened,
+                    Directive::Keep,
+                    Issuer::new(keys, &policy, now),
+                    Number(step),
+                ),
             ),
             1 => {
                 let mut control = Control::default();
                 control.delete.add(b"1");
                 control.save.add(b"{\"not\":\"saved\"}");
                 let directive = read(&control, encoding);
-                let action = session::close(&opened, directive, keys, &policy, now, Number(step));
+                let action = session::close(
+                    &opened,
+                    directive,
+                    Issuer::new(keys, &policy, now),
+                    Number(step),
+                );
                 assert!(matches!(action, Ok(CookieAction::Expire { .. })), "{action:?}");
                 jar = None;
                 continue;
             }
             2 if is_due => {
                 let dict = alive.as_ref().map(|jar| jar.dict.clone());
-                (dict, None, session::refresh(&opened, keys, &policy, now, Number(step)))
+                (
+                    dict,
+                    None,
+                    session::refresh(&opened, Issuer::new(keys, &policy, now), Number(step)),
+                )
             }
             what => {
                 let before = alive.as_ref().map(|jar| jar.dict.clone()).unwrap_or_default();
@@ -108,7 +122,12 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
                 digits.iter().for_each(|digits| control.max_age.add(digits.as_bytes()));
                 let directive = read(&control, encoding);
                 assert!(matches!(directive, Directive::Save(_)), "{directive:?}");
-                let action = session::close(&opened, directive, keys, &policy, now, Number(step));
+                let action = session::close(
+                    &opened,
+                    directive,
+                    Issuer::new(keys, &policy, now),
+                    Number(step),
+                );
                 let mut dict = saved.unwrap_or(before);
                 patch.iter().for_each(|patch| dict.merge(patch));
                 (Some(dict), max_age.map(u64::from), action)

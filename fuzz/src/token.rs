@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloakroom::session::dict::Dict;
 use cloakroom::session::token::Rejection;
-use cloakroom::session::{self, Policy, VerifiedToken};
+use cloakroom::session::{self, Issuer, Policy, VerifiedToken};
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
@@ -253,7 +253,7 @@ fn comes_back(verified: &VerifiedToken, policy: &Policy) {
     // A token of a managed session need not say when it ends once nobody manages it any more.
     let policy = &Policy { require_exp: false, ..policy.clone() };
     for ring in [&RING, &SEALED] {
-        match session::encode(dict, ring, policy, NOW, Number(7)) {
+        match session::encode(dict, Issuer::new(ring, policy, NOW), Number(7)) {
             Ok(token) => {
                 let again = session::open_token(token.as_bytes(), &RING, policy, NOW);
                 let again = again.expect("what is signed now verifies now");

@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 
 use super::{ConfigArgs, Failure, print};
-use crate::config::file::{self, Loaded, Overrides, Reading};
+use crate::config::file::{self, FileRead, Loaded, Overrides};
 use crate::fault::Fault;
 use crate::keys::source;
 use crate::server;
@@ -31,7 +31,7 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
 }
 
 fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
-    let Reading { mut loaded, keys } = file::read_file(path, &Overrides::default());
+    let FileRead { mut loaded, keys } = file::read_file(path, &Overrides::default());
     let mut faults = match keys.as_slice() {
         // That there are none is a fault already.
         [] => Vec::new(),

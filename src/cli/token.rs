@@ -21,7 +21,7 @@ use crate::session::explain;
 use crate::session::fresh::Fresh;
 use crate::session::lifetime::SessionId;
 use crate::session::token::Rejection;
-use crate::session::{self, Policy};
+use crate::session::{self, Issuer, Policy};
 use crate::time::Timestamp;
 
 /// Makes and reads tokens.
@@ -70,7 +70,7 @@ pub(super) fn run(args: &TokenArgs) -> Result<ExitCode, TokenError> {
         Action::Encode { json, keys } => {
             let (keys, policy) = keys.load()?;
             let json = argument(json.as_deref(), std::io::stdin().lock())?;
-            print(&encode(&json, &keys, &policy, clock::now(), Drawn::new()?)?)?;
+            print(&encode(&json, Issuer::new(&keys, &policy, clock::now()), Drawn::new()?)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Action::Decode { token, explain, keys } => {
@@ -148,15 +148,9 @@ fn argument(argument: Option<&str>, input: impl Read) -> Result<Vec<u8>, TokenEr
     }
 }
 
-fn encode(
-    json: &[u8],
-    keys: &KeyRing,
-    policy: &Policy,
-    now: Timestamp,
-    fresh: impl Fresh,
-) -> Result<String, TokenError> {
+fn encode(json: &[u8], issuer: Issuer<'_>, fresh: impl Fresh) -> Result<String, TokenError> {
     let dict = Dict::parse(json).map_err(TokenError::NoDict)?;
-    session::encode(&dict, keys, policy, now, fresh).map_err(TokenError::Broken)
+    session::encode(&dict, issuer, fresh).map_err(TokenError::Broken)
 }
 
 /// What one token needs that is new: drawn before anything else, so that the reason can be told
@@ -253,7 +247,7 @@ mod tests {
 
     fn encode_now(json: &[u8], policy: &Policy) -> Result<String, String> {
         let id = SessionId::from_bytes([7; 16]);
-        let token = encode(json, &keys(SECRET), policy, NOW, || id.clone());
+        let token = encode(json, Issuer::new(&keys(SECRET), policy, NOW), || id.clone());
         token.map_err(|error| error.to_string())
     }
 

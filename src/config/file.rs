@@ -54,7 +54,7 @@ pub fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Loaded, V
 
 /// What was made of a file, with faults or without.
 #[derive(Debug)]
-pub(crate) struct Reading {
+pub(crate) struct FileRead {
     pub(crate) loaded: Result<Loaded, Vec<Fault>>,
     /// A spec for each `[[keys]]`, in order, to look whether there is a secret behind it. In the
     /// place of what is faulty stands something that adds no fault. Not to sign with.
@@ -62,8 +62,8 @@ pub(crate) struct Reading {
 }
 
 /// Reads the file at `path`, and its keys even where there are faults.
-pub(crate) fn read_file(path: &Path, overrides: &Overrides) -> Reading {
-    let unreadable = |line, message: String| Reading {
+pub(crate) fn read_file(path: &Path, overrides: &Overrides) -> FileRead {
+    let unreadable = |line, message: String| FileRead {
         loaded: Err(vec![Fault::new(path, line, message)]),
         keys: Vec::new(),
     };
@@ -81,13 +81,13 @@ pub(crate) fn read_file(path: &Path, overrides: &Overrides) -> Reading {
     }
 }
 
-fn read(text: &str, path: &Path, overrides: &Overrides) -> Reading {
+fn read(text: &str, path: &Path, overrides: &Overrides) -> FileRead {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let syntax = syntax_faults(&errors, text, path);
     // An array without its end swallows the rest of the file.
     if errors.iter().any(|error| error.message().starts_with("unclosed")) {
         let first = syntax.into_iter().take(1).collect();
-        return Reading { loaded: Err(first), keys: Vec::new() };
+        return FileRead { loaded: Err(first), keys: Vec::new() };
     }
     let mut document = Document::new(path, text);
     let ((parts, keys), effective) =
@@ -97,7 +97,7 @@ fn read(text: &str, path: &Path, overrides: &Overrides) -> Reading {
         Ok((config, warnings)) if faults.is_empty() => Ok(Loaded { config, effective, warnings }),
         _ => Err(faults),
     };
-    Reading { loaded, keys }
+    FileRead { loaded, keys }
 }
 
 /// One fault a line: what follows from the first is no help. The parser's messages are its own

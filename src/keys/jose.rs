@@ -15,8 +15,8 @@ use super::{Key, KeyRing, Kind, Nonce, Signature};
 mod candidates;
 mod jwe;
 
-pub use candidates::Fault;
 pub(crate) use candidates::Read;
+pub use candidates::TokenFault;
 
 use candidates::{Candidates, Form};
 
@@ -65,20 +65,20 @@ fn sign(kind: Kind, payload: &str, key: &Key) -> Option<String> {
 }
 
 /// Verifies the signature of a token, or opens its seal.
-pub(crate) fn read(token: &[u8], ring: &KeyRing) -> Result<Read, Fault> {
-    let token = str::from_utf8(token).map_err(|_| Fault::Malformed)?;
-    let (message, signature) = token.rsplit_once('.').ok_or(Fault::Malformed)?;
-    let (header, payload) = message.split_once('.').ok_or(Fault::Malformed)?;
+pub(crate) fn read(token: &[u8], ring: &KeyRing) -> Result<Read, TokenFault> {
+    let token = str::from_utf8(token).map_err(|_| TokenFault::Malformed)?;
+    let (message, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
+    let (header, payload) = message.split_once('.').ok_or(TokenFault::Malformed)?;
     if payload.contains('.') {
         return jwe::open(header, payload, signature, ring);
     }
     // Canonical base64url only: no padding, no white space, no stray trailing bits.
-    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| Fault::Malformed)?;
-    let signature = Signature::parse(signature).ok_or(Fault::Malformed)?;
+    let payload = URL_SAFE_NO_PAD.decode(payload).map_err(|_| TokenFault::Malformed)?;
+    let signature = Signature::parse(signature).ok_or(TokenFault::Malformed)?;
     let candidates = Candidates::of(header, Form::Signed, ring)?;
     let verified =
         candidates.among(ring).find(|(_, key)| key.verify(message.as_bytes(), &signature));
     let (key, _) = verified.ok_or(candidates.none_fits())?;
-    let mark = *signature.bytes().first_chunk().ok_or(Fault::BadSignature)?;
+    let mark = *signature.bytes().first_chunk().ok_or(TokenFault::BadSignature)?;
     Ok(Read { payload, kind: candidates.kind, key, mark })
 }

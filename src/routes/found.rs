@@ -2,7 +2,7 @@
 //! session.
 
 use super::guard::{CrossSite, Guarded};
-use super::policy::{Access, Level, Policy};
+use super::policy::{Level, RoutePolicy, SessionRule};
 use crate::session::demand::Demand;
 use crate::session::dict::Dict;
 use crate::session::view::View;
@@ -11,7 +11,7 @@ use crate::session::view::View;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
     /// That of the documented reading.
-    policy: &'a Policy,
+    policy: &'a RoutePolicy,
     level: Level,
     login: Option<&'a str>,
     demands: &'a [Demand],
@@ -22,7 +22,7 @@ pub struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    pub(super) fn of(policy: &'a Policy) -> Self {
+    pub(super) fn of(policy: &'a RoutePolicy) -> Self {
         let mut found = Self {
             policy,
             level: Level::Off,
@@ -33,34 +33,34 @@ impl<'a> Found<'a> {
             guard: Guarded::default(),
         };
         found.guard.meet(&policy.guard);
-        found.meet(&policy.access);
+        found.meet(&policy.session);
         found
     }
 
     /// Another reading falls under this.
-    pub(super) fn take(&mut self, policy: &'a Policy) {
+    pub(super) fn take(&mut self, policy: &'a RoutePolicy) {
         self.log |= policy.log;
         self.guard.meet(&policy.guard);
-        self.meet(&policy.access);
+        self.meet(&policy.session);
     }
 
     /// What is strict in this holds as well.
-    pub(super) fn meet_strict(&mut self, policy: &'a Policy) {
+    pub(super) fn meet_strict(&mut self, policy: &'a RoutePolicy) {
         self.guard.meet(&policy.guard);
-        if policy.access.level() == Level::Required {
-            self.meet(&policy.access);
+        if policy.session.level() == Level::Required {
+            self.meet(&policy.session);
         }
     }
 
     /// This holds as well.
-    fn meet(&mut self, access: &'a Access) {
-        if let Access::Required { login, demands } = access {
+    fn meet(&mut self, rule: &'a SessionRule) {
+        if let SessionRule::Required { login, demands } = rule {
             if self.level < Level::Required {
                 self.login = login.as_deref();
             }
             self.demand(demands);
         }
-        self.level = self.level.max(access.level());
+        self.level = self.level.max(rule.level());
     }
 
     /// All that holds for another reading of the method holds as well.
@@ -141,11 +141,11 @@ impl<'a> Found<'a> {
 
     /// Everything that is demanded, for tests.
     #[cfg(test)]
-    pub(super) fn access(&self) -> Access {
+    pub(super) fn rule(&self) -> SessionRule {
         match self.level {
-            Level::Off => Access::Off,
-            Level::Open => Access::Open,
-            Level::Required => Access::Required {
+            Level::Off => SessionRule::Off,
+            Level::Open => SessionRule::Open,
+            Level::Required => SessionRule::Required {
                 login: self.login.map(str::to_owned),
                 demands: [self.demands]
                     .iter()

@@ -73,11 +73,11 @@ impl Guarded {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
-    use super::super::{Methods, Policy, Route, Routes};
+    use super::super::{Methods, Route, RoutePolicy, Routes};
     use super::*;
 
-    fn of(guard: Guard) -> Policy {
-        Policy { guard, ..Policy::default() }
+    fn of(guard: Guard) -> RoutePolicy {
+        RoutePolicy { guard, ..RoutePolicy::default() }
     }
 
     fn routes(table: &[(&str, Option<CrossSite>)]) -> Routes {

@@ -11,7 +11,7 @@ pub(super) fn of(routes: &[Route]) -> Vec<String> {
         Methods::Only(methods) => methods.iter().any(|named| named == method),
     };
     for route in routes {
-        let is_guard = route.policy.access.level() == Level::Required;
+        let is_guard = route.policy.session.level() == Level::Required;
         let is_covered = || {
             let mut others = routes.iter().filter(|other| other.path == route.path);
             others.any(|other| has(other, "HEAD"))

@@ -5,7 +5,7 @@ use crate::session::demand::Demand;
 
 /// What holds for the requests of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum Access {
+pub enum SessionRule {
     /// `session = "off"`: the sidecar says nothing of sessions.
     Off,
     /// The ordinary case: whoever comes gets a dict.
@@ -20,7 +20,7 @@ pub enum Access {
     },
 }
 
-/// How strict an access is; of two that are required both hold.
+/// How strict a rule is; of two that are required both hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Level {
     Off,
@@ -29,7 +29,7 @@ pub(super) enum Level {
     Required,
 }
 
-impl Access {
+impl SessionRule {
     pub(super) fn level(&self) -> Level {
         match self {
             Self::Off => Level::Off,
@@ -58,9 +58,9 @@ pub enum Methods {
 
 /// What a route says of its requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct RoutePolicy {
     /// Who may come.
-    pub access: Access,
+    pub session: SessionRule,
     /// Which app they go to, as a number in [`crate::config::Config::backends`]. None: the first,
     /// as nothing else was said.
     pub backend: Option<usize>,
@@ -71,10 +71,10 @@ pub struct Policy {
 }
 
 /// What holds where there is no route.
-pub(super) static NO_ROUTE: Policy =
-    Policy { access: Access::Open, backend: None, log: true, guard: Guard::NONE };
+pub(super) static NO_ROUTE: RoutePolicy =
+    RoutePolicy { session: SessionRule::Open, backend: None, log: true, guard: Guard::NONE };
 
-impl Default for Policy {
+impl Default for RoutePolicy {
     fn default() -> Self {
         NO_ROUTE.clone()
     }
@@ -88,5 +88,5 @@ pub struct Route {
     /// Which requests below it are meant.
     pub methods: Methods,
     /// What holds for them.
-    pub policy: Policy,
+    pub policy: RoutePolicy,
 }

@@ -7,52 +7,52 @@ use super::reading::{backslashes_to_slashes, strip_authority, strip_parameters, 
 use super::*;
 use proptest::prelude::*;
 
-fn required(login: &str) -> Access {
-    Access::Required { login: Some(login.to_owned()), demands: Vec::new() }
+fn required(login: &str) -> SessionRule {
+    SessionRule::Required { login: Some(login.to_owned()), demands: Vec::new() }
 }
 
-fn route(path: &str, access: Access) -> Route {
+fn route(path: &str, rule: SessionRule) -> Route {
     Route {
         path: path.to_owned(),
         methods: Methods::All,
-        policy: Policy { access, ..Policy::default() },
+        policy: RoutePolicy { session: rule, ..RoutePolicy::default() },
     }
 }
 
 impl Routes {
-    fn access(&self, target: &[u8]) -> Access {
-        self.find("GET", target).access()
+    fn rule(&self, target: &[u8]) -> SessionRule {
+        self.find("GET", target).rule()
     }
 }
 
-fn routes(table: &[(&str, Access)]) -> Routes {
-    let table = table.iter().map(|(path, access)| route(path, access.clone()));
+fn routes(table: &[(&str, SessionRule)]) -> Routes {
+    let table = table.iter().map(|(path, rule)| route(path, rule.clone()));
     Routes::new(table.collect()).unwrap()
 }
 
 /// A public site with static files, an area for users and one public page in it.
 fn site() -> Routes {
     routes(&[
-        ("/static/", Access::Off),
+        ("/static/", SessionRule::Off),
         ("/admin/", required("/login")),
-        ("/admin/help", Access::Open),
+        ("/admin/help", SessionRule::Open),
         ("/admin/root/", required("/root-login")),
-        ("/caf\u{e9} 1/", Access::Off),
+        ("/caf\u{e9} 1/", SessionRule::Off),
     ])
 }
 
 #[track_caller]
-fn assert_all(routes: &Routes, expected: &Access, targets: &[&str]) {
+fn assert_all(routes: &Routes, expected: &SessionRule, targets: &[&str]) {
     for target in targets {
-        assert_eq!(routes.access(target.as_bytes()), *expected, "{target}");
+        assert_eq!(routes.rule(target.as_bytes()), *expected, "{target}");
     }
 }
 
 #[test]
 fn without_routes_every_path_is_open() {
     let targets = ["", "*", "/", "/a", "/%2e%2e;/\\", "http://host/a"];
-    assert_all(&Routes::new(Vec::new()).unwrap(), &Access::Open, &targets);
-    assert_all(&Routes::default(), &Access::Open, &targets);
+    assert_all(&Routes::new(Vec::new()).unwrap(), &SessionRule::Open, &targets);
+    assert_all(&Routes::default(), &SessionRule::Open, &targets);
 }
 
 #[test]
@@ -68,11 +68,11 @@ fn the_longest_prefix_wins_on_whole_segments() {
     let admin = required("/login");
     assert_all(&site, &admin, &["/admin", "/admin/", "/admin/x", "/admin/x/y?q=/static"]);
     assert_all(&site, &admin, &["/admin?x", "/admin/?x", "/admin/helpers", "/admin/roo"]);
-    assert_all(&site, &Access::Open, &["/admin/help", "/admin/help/", "/admin/help/x?/y"]);
+    assert_all(&site, &SessionRule::Open, &["/admin/help", "/admin/help/", "/admin/help/x?/y"]);
     assert_all(&site, &required("/root-login"), &["/admin/root", "/admin/root/x"]);
-    assert_all(&site, &Access::Off, &["/static", "/static/", "/static/a/b.css?v=1"]);
+    assert_all(&site, &SessionRule::Off, &["/static", "/static/", "/static/a/b.css?v=1"]);
     let elsewhere = ["/", "", "*", "/x", "/administrator", "/admi", "/x/admin", "/statics"];
-    assert_all(&site, &Access::Open, &elsewhere);
+    assert_all(&site, &SessionRule::Open, &elsewhere);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_trailing_slash_in_the_configuration_makes_no_difference() {
     for path in ["/admin", "/admin/"] {
         let one = routes(&[(path, required("/login"))]);
         assert_all(&one, &required("/login"), &["/admin", "/admin/", "/admin/x"]);
-        assert_all(&one, &Access::Open, &["/administrator", "/admi"]);
+        assert_all(&one, &SessionRule::Open, &["/administrator", "/admi"]);
     }
 }
 
@@ -90,8 +90,8 @@ fn absolute_targets_are_matched_by_their_path() {
     let admin = ["http://host/admin", "https://u@host:1/admin/x?q", "HTTP://[::1]:1/admin"];
     assert_all(&site, &required("/login"), &admin);
     assert_all(&site, &required("/login"), &["http://host\\admin", "http://host/static/../admin"]);
-    assert_all(&site, &Access::Off, &["http://host/static/x?http://host/admin"]);
-    assert_all(&site, &Access::Open, &["http://host", "http://host?/admin", "http://admin/"]);
+    assert_all(&site, &SessionRule::Off, &["http://host/static/x?http://host/admin"]);
+    assert_all(&site, &SessionRule::Open, &["http://host", "http://host?/admin", "http://admin/"]);
 }
 
 #[test]
@@ -114,9 +114,9 @@ fn escapes_are_decoded_and_slashes_merged_and_dots_resolved() {
     ];
     assert_all(&site(), &required("/login"), &admin);
     let cafe = ["/caf%C3%A9%201/x", "/caf%c3%a9 1", "/caf\u{e9}%201/"];
-    assert_all(&site(), &Access::Off, &cafe);
-    assert_all(&site(), &Access::Off, &["/static/x%20y.css", "/static/.well-known/x"]);
-    assert_all(&site(), &Access::Off, &["/static/a//b", "/static/./a", "/static/a%2fb;v=1"]);
+    assert_all(&site(), &SessionRule::Off, &cafe);
+    assert_all(&site(), &SessionRule::Off, &["/static/x%20y.css", "/static/.well-known/x"]);
+    assert_all(&site(), &SessionRule::Off, &["/static/a//b", "/static/./a", "/static/a%2fb;v=1"]);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn where_raw_and_resolved_path_differ_the_stricter_holds() {
     // Raw: open; resolved: off. Raw: off; resolved: open.
     assert_all(
         &site,
-        &Access::Open,
+        &SessionRule::Open,
         &["/x/../static/y", "/static/../y", "//static/y", "/st%61tic/y"],
     );
 }
@@ -217,10 +217,10 @@ fn a_path_with_a_stray_percent_falls_under_the_strictest_route() {
     ];
     assert_all(&site(), &required("/login"), &targets);
     // Behind a decoding nobody has read it like that, and such a path is an ordinary one.
-    assert_all(&site(), &Access::Off, &["/static/100%25", "/static/x?100%"]);
-    assert_all(&site(), &Access::Open, &["/admin%25"]);
-    assert_eq!(site().access(b"/admin/\xff%ff"), required("/login"));
-    assert_eq!(site().access(b"/\xff/admin"), required("/login"));
+    assert_all(&site(), &SessionRule::Off, &["/static/100%25", "/static/x?100%"]);
+    assert_all(&site(), &SessionRule::Open, &["/admin%25"]);
+    assert_eq!(site().rule(b"/admin/\xff%ff"), required("/login"));
+    assert_eq!(site().rule(b"/\xff/admin"), required("/login"));
 }
 
 #[test]
@@ -235,12 +235,15 @@ fn a_path_past_the_limits_falls_under_the_strictest_route() {
     let hostile = "/%25255c;a/..;/./%252f//%253bx".repeat(40);
     let long = format!("/static/{}", ";a".repeat(MAX_READ_BYTES));
     for target in [hostile, long] {
-        assert_eq!(routes(&[("/static", Access::Off)]).access(target.as_bytes()), Access::Open);
-        assert!(matches!(site().access(target.as_bytes()), Access::Required { .. }));
+        assert_eq!(
+            routes(&[("/static", SessionRule::Off)]).rule(target.as_bytes()),
+            SessionRule::Open
+        );
+        assert!(matches!(site().rule(target.as_bytes()), SessionRule::Required { .. }));
     }
     // What a long address in another script looks like is not past them.
     let long = format!("/static/{}?q", "%E4%BD%A0".repeat(2000));
-    assert_all(&site(), &Access::Off, &[&long]);
+    assert_all(&site(), &SessionRule::Off, &[&long]);
 }
 
 #[test]
@@ -270,7 +273,7 @@ fn impossible_paths_are_refused() {
         ("/%2541", "%25"),
     ];
     for (path, expected) in table {
-        let faults = Routes::new(vec![route(path, Access::Off)]).unwrap_err();
+        let faults = Routes::new(vec![route(path, SessionRule::Off)]).unwrap_err();
         assert_eq!(faults.len(), 1, "{path}");
         assert_eq!(faults[0].0, 0, "{path}");
         assert!(faults[0].1.to_string().contains(expected), "{path}: {}", faults[0].1);
@@ -280,11 +283,11 @@ fn impossible_paths_are_refused() {
 #[test]
 fn every_fault_is_found_with_its_index() {
     let faults = Routes::new(vec![
-        route("/a/", Access::Off),
-        route("b", Access::Off),
-        route("/a", Access::Open),
-        route("/%61", Access::Open),
-        route("/c?", Access::Off),
+        route("/a/", SessionRule::Off),
+        route("b", SessionRule::Off),
+        route("/a", SessionRule::Open),
+        route("/%61", SessionRule::Open),
+        route("/c?", SessionRule::Off),
     ]);
     let indices: Vec<usize> = faults.unwrap_err().into_iter().map(|(index, _)| index).collect();
     assert_eq!(indices, [1, 2, 3, 4]);
@@ -294,7 +297,7 @@ fn every_fault_is_found_with_its_index() {
 fn a_login_page_behind_itself_is_warned_of() {
     let all = |login: &str| ("/", required(login));
     assert_eq!(routes(&[all("/login?x")]).warnings().len(), 1);
-    assert_eq!(routes(&[all("/login"), ("/login", Access::Open)]).warnings().len(), 0);
+    assert_eq!(routes(&[all("/login"), ("/login", SessionRule::Open)]).warnings().len(), 0);
     assert_eq!(routes(&[all("https://id.example/")]).warnings().len(), 0);
     assert_eq!(site().warnings().len(), 0);
 }
@@ -424,16 +427,16 @@ proptest! {
     #[test]
     fn no_server_reads_a_guarded_path_where_we_see_none(path in odd_path()) {
         let site = site();
-        let access = site.access(path.as_bytes());
+        let rule = site.rule(path.as_bytes());
         for reading in as_servers_read_it(path.as_bytes()) {
-            let theirs = site.look_up("GET", &reading).access();
-            prop_assert!(access.level() >= theirs.level(), "{}", reading.escape_ascii());
+            let theirs = site.look_up("GET", &reading).rule();
+            prop_assert!(rule.level() >= theirs.level(), "{}", reading.escape_ascii());
         }
     }
 
     #[test]
     fn any_bytes_are_a_path(target in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = site().access(&target);
+        let _ = site().rule(&target);
         let location = login_location("/login", &target);
         let next = location.strip_prefix("/login?next=%2F").unwrap();
         let starts_with_slash = next.starts_with("%2F") || next.starts_with("%5C");
@@ -466,7 +469,7 @@ proptest! {
         prop_assert!(is_plain(path.as_bytes()));
         let readings = as_servers_read_it(path.as_bytes());
         for reading in readings {
-            prop_assert_eq!(site.access(path.as_bytes()), site.look_up("GET", &reading).access());
+            prop_assert_eq!(site.rule(path.as_bytes()), site.look_up("GET", &reading).rule());
         }
     }
 }

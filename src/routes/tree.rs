@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::RouteReason;
-use super::policy::{Access, Methods, Policy};
+use super::policy::{Methods, RoutePolicy, SessionRule};
 use super::reading::fold_case;
 
 /// A segment, the routes that end with it, and what lies below it.
@@ -25,7 +25,7 @@ struct Stop {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scoped {
     pub(super) methods: Methods,
-    pub(super) policy: Policy,
+    pub(super) policy: RoutePolicy,
 }
 
 impl Node {
@@ -64,7 +64,7 @@ impl Node {
         &'a self,
         method: &str,
         segments: impl Iterator<Item = &'p [u8]>,
-    ) -> Option<&'a Policy> {
+    ) -> Option<&'a RoutePolicy> {
         self.trail(segments).filter_map(|node| node.stops.first()?.policy(method)).last()
     }
 
@@ -74,8 +74,8 @@ impl Node {
         &'a self,
         method: &str,
         segments: impl Iterator<Item = &'p [u8]>,
-    ) -> impl Iterator<Item = &'a Policy> {
-        let mut found: Vec<(&Stop, &Policy)> = Vec::new();
+    ) -> impl Iterator<Item = &'a RoutePolicy> {
+        let mut found: Vec<(&Stop, &RoutePolicy)> = Vec::new();
         for stop in self.trail(segments).flat_map(|node| &node.stops) {
             if let Some(policy) = stop.policy(method) {
                 found.retain(|(above, _)| !stop.path.starts_with(&above.path));
@@ -100,7 +100,7 @@ impl Node {
 
     pub(super) fn collect_logins<'a>(&'a self, logins: &mut BTreeSet<&'a str>) {
         for scoped in self.stops.iter().flat_map(|stop| &stop.routes) {
-            if let Access::Required { login: Some(login), .. } = &scoped.policy.access {
+            if let SessionRule::Required { login: Some(login), .. } = &scoped.policy.session {
                 logins.insert(login);
             }
         }
@@ -130,7 +130,7 @@ impl Stop {
     }
 
     /// The route that names the method, or else the one that names none.
-    fn policy(&self, method: &str) -> Option<&Policy> {
+    fn policy(&self, method: &str) -> Option<&RoutePolicy> {
         let named = self.routes.iter().find(|scoped| scoped.names(method));
         let found = named.or_else(|| self.routes.iter().find(|it| it.methods == Methods::All));
         found.map(|scoped| &scoped.policy)

@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 
 /// What a payload says besides the dict.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Reading {
+pub(super) struct Payload {
     /// The claim `cr`, where the sidecar manages the token's lifetime.
     pub(super) managed: Option<Managed>,
     /// The claim `iat`, where it is a moment.
@@ -71,7 +71,7 @@ impl<'a> Claims<'a> {
 }
 
 /// Checks the claims of a verified payload and parts them from the dict.
-pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Reading, Rejection> {
+pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Payload, Rejection> {
     let claims = Claims::of(&payload);
     check_times(&claims, policy, now)?;
     check_names(&claims, policy)?;
@@ -91,7 +91,7 @@ pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Rea
     } else {
         payload
     };
-    Ok(Reading { managed, issued, expires, dict })
+    Ok(Payload { managed, issued, expires, dict })
 }
 
 /// Whether a dict that is to be saved would come back: what it says of `exp`, `nbf` and `aud` is

@@ -4,11 +4,11 @@ use super::broken::{Broken, BrokenReason};
 use super::dict::Dict;
 use super::directive::Directive;
 use super::fresh::Fresh;
+use super::issuer::Issuer;
 use super::lifetime::{Managed, SessionId};
 use super::stamp::Stamp;
 use super::{Opened, Policy, VerifiedToken, claims, header, subject};
-use crate::keys::{KeyRing, Kind, Nonce, jose};
-use crate::time::Timestamp;
+use crate::keys::{Kind, Nonce, jose};
 
 /// What an answer does to the client's cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,16 +99,14 @@ impl Successor {
 pub fn close(
     opened: &Opened,
     directive: Directive,
-    keys: &KeyRing,
-    policy: &Policy,
-    now: Timestamp,
+    issuer: Issuer<'_>,
     fresh: impl Fresh,
 ) -> Result<CookieAction, Broken> {
     match directive {
         Directive::Keep | Directive::EndOthers => Ok(CookieAction::Keep),
         Directive::Broken(broken) => Err(broken),
         Directive::Delete { .. } => Ok(CookieAction::Expire {
-            set_cookie: policy.cookie.expire(opened.transport),
+            set_cookie: issuer.policy.cookie.expire(opened.transport),
             session: opened.token.as_ref().map(|token| token.id().clone()),
         }),
         Directive::Save(save) => {
@@ -124,7 +122,7 @@ pub fn close(
                 None => save.apply(&Dict::default()),
             };
             let asked = Asked { kind, max_age: save.max_age, renew: save.renew };
-            issue(opened, &dict, asked, keys, policy, now, fresh).map(CookieAction::Issue)
+            issue(opened, &dict, asked, issuer, fresh).map(CookieAction::Issue)
         }
     }
 }
@@ -135,31 +133,24 @@ pub fn close(
 /// A token that would be too large: the old one stays.
 pub fn refresh(
     opened: &Opened,
-    keys: &KeyRing,
-    policy: &Policy,
-    now: Timestamp,
+    issuer: Issuer<'_>,
     fresh: impl Fresh,
 ) -> Result<CookieAction, Broken> {
     let Some(token) = &opened.token else {
         return Ok(CookieAction::Keep);
     };
     let asked = Asked { kind: IssueKind::Refreshed, max_age: None, renew: false };
-    issue(opened, &token.dict, asked, keys, policy, now, fresh).map(CookieAction::Issue)
+    issue(opened, &token.dict, asked, issuer, fresh).map(CookieAction::Issue)
 }
 
 /// Signs or seals a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
 ///
 /// # Errors
 /// A dict that could not come back.
-pub fn encode(
-    dict: &Dict,
-    keys: &KeyRing,
-    policy: &Policy,
-    now: Timestamp,
-    mut fresh: impl Fresh,
-) -> Result<String, Broken> {
+pub fn encode(dict: &Dict, issuer: Issuer<'_>, mut fresh: impl Fresh) -> Result<String, Broken> {
+    let Issuer { policy, now, .. } = issuer;
     let stamp = Stamp::new(policy, None, None, now, || fresh.id());
-    let token = sign(dict, stamp.as_ref(), keys, policy, now, || fresh.nonce())?;
+    let token = sign(dict, stamp.as_ref(), issuer, || fresh.nonce())?;
     check_header(dict, policy)?;
     Ok(token)
 }
@@ -168,11 +159,10 @@ fn issue(
     opened: &Opened,
     dict: &Dict,
     asked: Asked,
-    keys: &KeyRing,
-    policy: &Policy,
-    now: Timestamp,
+    issuer: Issuer<'_>,
     mut fresh: impl Fresh,
 ) -> Result<Issued, Broken> {
+    let Issuer { policy, now, .. } = issuer;
     let token = opened.token.as_ref();
     let successor = Successor::of(token.map(VerifiedToken::dict), dict, asked, policy);
     let managed = token.and_then(VerifiedToken::managed);
@@ -189,7 +179,7 @@ fn issue(
         }
     };
     let kind = asked.kind;
-    let token = sign(dict, stamp.as_ref(), keys, policy, now, || fresh.nonce())?;
+    let token = sign(dict, stamp.as_ref(), issuer, || fresh.nonce())?;
     // The app has the dict of a refresh already.
     if kind != IssueKind::Refreshed {
         check_header(dict, policy)?;
@@ -211,11 +201,10 @@ fn issue(
 fn sign(
     dict: &Dict,
     stamp: Option<&Stamp>,
-    keys: &KeyRing,
-    policy: &Policy,
-    now: Timestamp,
+    issuer: Issuer<'_>,
     nonce: impl FnOnce() -> Option<Nonce>,
 ) -> Result<String, Broken> {
+    let Issuer { keys, policy, now } = issuer;
     let broken = |reason, bytes| Broken { reason, bytes };
     let size = dict.as_str().len();
     claims::check_save(dict, policy, stamp.is_some(), now)

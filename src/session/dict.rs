@@ -11,7 +11,7 @@ mod scan;
 mod walk;
 
 pub use error::{DictError, MAX_DEPTH};
-use scan::Keys;
+use scan::MemberPlaces;
 pub(super) use walk::{elements, members};
 
 /// From how many keys on they are sorted to find one that repeats; fewer have marks.
@@ -28,7 +28,7 @@ pub struct Dict {
     /// Whether the text is printable ASCII and can stand in a header field as it is.
     printable: bool,
     /// Where its members are, as far as that is known.
-    keys: Keys,
+    keys: MemberPlaces,
 }
 
 /// Shows the size, never the content.
@@ -49,7 +49,7 @@ impl Eq for Dict {}
 
 impl Default for Dict {
     fn default() -> Self {
-        Self { text: "{}".into(), printable: true, keys: Keys::NONE }
+        Self { text: "{}".into(), printable: true, keys: MemberPlaces::NONE }
     }
 }
 
@@ -70,7 +70,7 @@ impl Dict {
         let text = String::from_utf8(bytes).map_err(|_| DictError::NotUtf8)?;
         let shape = scan::scan(text.as_bytes())?;
         let (text, keys) = match shape.spaced {
-            true => (walk::without_space(&text), Keys::UNKNOWN),
+            true => (walk::without_space(&text), MemberPlaces::UNKNOWN),
             false => (text, shape.keys),
         };
         let dict = Self { text, printable: shape.printable, keys };
@@ -81,7 +81,7 @@ impl Dict {
     pub(super) fn from_members<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let text = write_object(members);
         let printable = is_printable(&text);
-        Self { text, printable, keys: Keys::UNKNOWN }
+        Self { text, printable, keys: MemberPlaces::UNKNOWN }
     }
 
     /// The JSON text.

@@ -347,6 +347,7 @@ mod tests {
 
     use super::*;
     use crate::keys::{Algorithm, Key, Nonce};
+    use crate::session::Issuer;
     use crate::session::cookie::{CookieAttributes, CookieName, CookieParts};
     use crate::session::fresh::Fresh;
 
@@ -366,7 +367,7 @@ mod tests {
         let policy = Policy { ttl: Some(Duration::from_secs(3600)), ..default_policy() };
         let dict = Dict::parse(b"{\"n\":1}").unwrap();
         let id = || SessionId::from_bytes([1; 16]);
-        let token = session::encode(&dict, &keys(), &policy, NOW, id).unwrap();
+        let token = session::encode(&dict, Issuer::new(&keys(), &policy, NOW), id).unwrap();
         let later = NOW.plus(Duration::from_secs(60));
         let (text, valid) = explain(token.as_bytes(), &keys(), &policy, later);
         assert!(valid);
@@ -403,7 +404,7 @@ mod tests {
     fn a_sealed_token_is_told_to_the_holder_of_its_key_alone() {
         let policy = default_policy();
         let dict = Dict::parse(b"{\"n\":1}").unwrap();
-        let token = session::encode(&dict, &sealing(), &policy, NOW, Drawn).unwrap();
+        let token = session::encode(&dict, Issuer::new(&sealing(), &policy, NOW), Drawn).unwrap();
         let (text, valid) = explain(token.as_bytes(), &sealing(), &policy, NOW);
         assert!(valid, "{text}");
         for part in [
@@ -520,7 +521,7 @@ mod tests {
         let policy = Policy { ttl: Some(Duration::from_secs(3600)), ..default_policy() };
         let dict = Dict::parse(b"{\"n\":1}").unwrap();
         let id = || SessionId::from_bytes([1; 16]);
-        let token = session::encode(&dict, &keys(), &policy, NOW, id).unwrap();
+        let token = session::encode(&dict, Issuer::new(&keys(), &policy, NOW), id).unwrap();
         let later = NOW.plus(Duration::from_secs(60));
         let found = facts(token.as_bytes(), &keys(), &policy, later);
         assert_eq!((found.outcome, found.reason), (Outcome::Valid, None));

@@ -12,29 +12,19 @@ use super::closing::{Asked, CookieAction, IssueKind, Issued, Successor, check_he
 use super::cookie::Transport;
 use super::dict::Dict;
 use super::directive::{Directive, Save};
+use super::issuer::Issuer;
 use super::lifetime::{Managed, SessionId};
 use super::policy::{OnConflict, Policy};
 use super::stamp::Stamp;
 use super::{Home, Opened, Outcome, VerifiedToken};
 use super::{claims, rebase::rebase, subject, ticket};
-use crate::keys::{KeyRing, Nonce};
+use crate::keys::Nonce;
 use crate::store::operation::{Applied, Change, Loaded, Row};
 use crate::store::record::{self, RecordError, SessionKey, SubjectHash};
 use crate::time::Timestamp;
 
 /// How often a write is tried at most, where others write the same session meanwhile.
 const TRIES: u8 = 5;
-
-/// What tokens and tickets are issued by.
-#[derive(Clone, Copy)]
-pub struct Issuer<'a> {
-    /// The first of them signs.
-    pub keys: &'a KeyRing,
-    /// How long, under which name, how large.
-    pub policy: &'a Policy,
-    /// The moment of issue.
-    pub now: Timestamp,
-}
 
 /// Random bytes for one write.
 pub struct Randomness {

@@ -63,7 +63,7 @@ fn save_for(json: &str, max_age: Option<u64>) -> Directive {
 }
 
 fn issued(opened: &Opened, directive: Directive, policy: &Policy, now: Timestamp) -> Issued {
-    match close(opened, directive, &ring(), policy, now, || id(1)).unwrap() {
+    match close(opened, directive, Issuer::new(&ring(), policy, now), || id(1)).unwrap() {
         CookieAction::Issue(issued) => issued,
         other => panic!("{other:?}"),
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::keys::jose::Fault;
+use crate::keys::jose::TokenFault;
 
 /// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,12 +42,12 @@ impl fmt::Display for Rejection {
 
 impl std::error::Error for Rejection {}
 
-impl From<Fault> for Rejection {
-    fn from(fault: Fault) -> Self {
+impl From<TokenFault> for Rejection {
+    fn from(fault: TokenFault) -> Self {
         match fault {
-            Fault::Malformed => Self::Malformed,
-            Fault::UnknownKey => Self::UnknownKey,
-            Fault::BadSignature => Self::BadSignature,
+            TokenFault::Malformed => Self::Malformed,
+            TokenFault::UnknownKey => Self::UnknownKey,
+            TokenFault::BadSignature => Self::BadSignature,
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::time::Timestamp;
 pub use call::Clock;
 use call::{Answer, Read, Shared, What, Write};
 pub use error::{FileError, Reason};
-use place::{Place, Room};
+use place::{Location, Room};
 use queue::Queue;
 use writer::Writer;
 
@@ -66,7 +66,7 @@ impl FileStore {
     /// # Errors
     /// Why it cannot be used, and what to do about it.
     pub fn open(path: &Path, options: Options) -> Result<Self, FileError> {
-        let place = Place::prepare(path)?;
+        let place = Location::prepare(path)?;
         let shared = Arc::new(Shared {
             reads: Queue::new(WAITING),
             writes: Queue::new(WAITING),

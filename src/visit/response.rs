@@ -20,8 +20,7 @@ use crate::metrics::Action;
 use crate::random::System;
 use crate::session::directive::{self, Control, Directive};
 use crate::session::recent::REMEMBERED;
-use crate::session::stored::Issuer;
-use crate::session::{self, Holds, Opened, Outcome, Policy};
+use crate::session::{self, Holds, Issuer, Opened, Outcome, Policy};
 use crate::state::{Shared, State};
 use crate::time::Timestamp;
 
@@ -181,7 +180,7 @@ async fn decide(
     };
     let directive = without_a_store(directive, &policy);
     let is_stored = policy.store == Some(Holds::Sessions);
-    let issuer = Issuer { keys: &current.keys, policy: &policy, now };
+    let issuer = Issuer::new(&current.keys, &policy, now);
     match (directive, still_good) {
         (Directive::Keep, Ok(())) => {
             let is_use = status < 400 && !is_sub_resource(request);
@@ -189,7 +188,7 @@ async fn decide(
                 return Ok(Done::default());
             }
             if !is_stored {
-                return Ok(refresh(shared, &current, &policy, opened, visit.begun, now).await);
+                return Ok(refresh(shared, &current, issuer, opened, visit.begun).await);
             }
             if is_overtaken(shared, opened, visit.begun, now) {
                 return Ok(skipped(shared));
@@ -218,9 +217,8 @@ async fn decide(
                     .await;
             }
             let ends = Ends::of(&directive);
-            let keys = &current.keys;
-            let close = || session::close(opened, directive, keys, &policy, now, System);
-            match signing(shared, keys, close).await {
+            let close = || session::close(opened, directive, issuer, System);
+            match signing(shared, issuer.keys, close).await {
                 Ok(action) if policy.store == Some(Holds::Revocations) => {
                     let told = (request, visit.id());
                     ends.write(shared, opened, &action, issuer, told).await?;
@@ -303,16 +301,16 @@ fn read(response: &impl Fields, config: &Config) -> Directive {
 async fn refresh(
     shared: &Arc<Shared>,
     state: &State,
-    policy: &Policy,
+    issuer: Issuer<'_>,
     opened: &Opened,
     begun: Instant,
-    now: Timestamp,
 ) -> Done {
+    let now = issuer.now;
     if is_overtaken(shared, opened, begun, now) {
         return skipped(shared);
     }
-    let refresh = || session::refresh(opened, &state.keys, policy, now, System);
-    match signing(shared, &state.keys, refresh).await {
+    let refresh = || session::refresh(opened, issuer, System);
+    match signing(shared, issuer.keys, refresh).await {
         // Signing takes a while: whether the session was written is asked for once more.
         Ok(action) => carry_out(shared, state, opened, action, now, opened.token()),
         // Nobody asked for it: the answer passes, and the old token is good as long as it is.

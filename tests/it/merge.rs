@@ -7,7 +7,7 @@ use cloakroom::session::cookie::{self, CookieAttributes, CookieName, CookieParts
 use cloakroom::session::dict::Dict;
 use cloakroom::session::directive::{Directive, Save};
 use cloakroom::session::lifetime::SessionId;
-use cloakroom::session::{self, Policy};
+use cloakroom::session::{self, Issuer, Policy};
 use cloakroom::time::Timestamp;
 
 use crate::support::{Answer, Backend, SECRET, SetCookie, Sidecar, mint, token};
@@ -110,7 +110,8 @@ fn shortest(keys: usize) -> Duration {
     let time = || {
         let save = Save { dict: object(1), patch: object(2), ..Save::default() };
         let begun = Instant::now();
-        session::close(&opened, Directive::Save(save), &ring, &policy, now, id).unwrap();
+        session::close(&opened, Directive::Save(save), Issuer::new(&ring, &policy, now), id)
+            .unwrap();
         begun.elapsed()
     };
     (0..7).map(|_| time()).min().unwrap()

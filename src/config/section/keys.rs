@@ -10,7 +10,7 @@ use crate::keys::Algorithm;
 use crate::keys::source::{KeySpec, SecretEncoding, Source};
 
 /// What was made of the `[[keys]]`.
-pub(in crate::config) struct Keys {
+pub(in crate::config) struct KeyTables {
     /// Each as it stands in the file.
     pub(in crate::config) specs: Read<Vec<KeySpec>>,
     /// As many, with something harmless in the place of what is faulty: whether there is a secret
@@ -18,9 +18,9 @@ pub(in crate::config) struct Keys {
     pub(in crate::config) stand_ins: Vec<KeySpec>,
 }
 
-pub(in crate::config) fn keys(table: &mut Table<'_, '_>) -> Keys {
+pub(in crate::config) fn keys(table: &mut Table<'_, '_>) -> KeyTables {
     let mut ids = Vec::new();
-    let none = |specs| Keys { specs: Err(specs), stand_ins: Vec::new() };
+    let none = |specs| KeyTables { specs: Err(specs), stand_ins: Vec::new() };
     let keys = match table.tables("keys", |table| key(table, &mut ids)) {
         Ok(Some(keys)) if !keys.is_empty() => keys,
         Ok(_) => {
@@ -30,7 +30,7 @@ pub(in crate::config) fn keys(table: &mut Table<'_, '_>) -> Keys {
         Err(reported) => return none(reported),
     };
     let (specs, stand_ins): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-    Keys { specs: specs.into_iter().collect(), stand_ins }
+    KeyTables { specs: specs.into_iter().collect(), stand_ins }
 }
 
 fn key(table: &mut Table<'_, '_>, ids: &mut Vec<(String, Place)>) -> (Read<KeySpec>, KeySpec) {

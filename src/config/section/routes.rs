@@ -8,7 +8,7 @@ use crate::config::Backend;
 use crate::config::expected::Expected;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, from_text, text, truth};
-use crate::routes::{Access, Guard, Methods, Policy, Route, Routes};
+use crate::routes::{Guard, Methods, Route, RoutePolicy, Routes, SessionRule};
 use crate::session::demand::{Demand, Scalar};
 use crate::session::view::View;
 
@@ -82,13 +82,13 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
         return Err(table.document().fault(&place, message));
     }
     let login = login?;
-    let access = match (session?, require?) {
-        (_, Some(demands)) => Access::Required { login, demands },
-        (true, None) => Access::Open,
-        (false, None) => Access::Off,
+    let rule = match (session?, require?) {
+        (_, Some(demands)) => SessionRule::Required { login, demands },
+        (true, None) => SessionRule::Open,
+        (false, None) => SessionRule::Off,
     };
     let guard = Guard { cross_site: cross_site?, view: keys? };
-    let policy = Policy { access, backend: None, log: log?, guard };
+    let policy = RoutePolicy { session: rule, backend: None, log: log?, guard };
     let methods = methods?.map_or(Methods::All, Methods::Only);
     let route = Route { path: path?, methods, policy };
     Ok(Placed { route, backend: backend?, path: table.at("path") })

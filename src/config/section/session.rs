@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 use crate::visit::cross_site::Origin;
 
 /// `[session]`, less what it shares with `[cookie]`.
-pub(in crate::config) struct Session {
+pub(in crate::config) struct SessionTable {
     pub(in crate::config) max_cookie_bytes: usize,
     pub(in crate::config) max_bytes: usize,
     pub(in crate::config) on_bad_save: OnBadSave,
@@ -53,7 +53,7 @@ const MOST_COOKIE_BYTES: usize = 65536;
 /// Far past the header fields that servers take.
 const MOST_BYTES: usize = 1024 * 1024;
 
-pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
+pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<SessionTable> {
     let on_bad_saves = [("fail", OnBadSave::Fail), ("ignore", OnBadSave::Ignore)];
     let max_cookie_bytes = table.or("max_cookie_bytes", 4096, whole(1..=MOST_COOKIE_BYTES));
     let max_bytes = table.or("max_bytes", 8192, whole(1..=MOST_BYTES));
@@ -76,7 +76,7 @@ pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<Session> {
     let cross_site = table.or("cross_site", "allow", choice(&CROSS_SITES));
     let trusted_origins = table.list("trusted_origins", "an array of origins", from_text);
     let recheck = table.or("recheck", "30s", recheck);
-    Ok(Session {
+    Ok(SessionTable {
         recheck: recheck?,
         cross_site: cross_site?,
         trusted_origins: trusted_origins?.into_iter().map(|(_, origin)| origin).collect(),

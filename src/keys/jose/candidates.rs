@@ -10,7 +10,7 @@ use crate::session::dict::{Dict, unescape};
 
 /// What is wrong with a token before anything of its payload is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub enum TokenFault {
     /// No well-formed token.
     Malformed,
     /// No key has its algorithm, or its `kid` is nobody's and no key verifies it.
@@ -54,7 +54,7 @@ enum Kid {
 }
 
 impl Candidates {
-    pub(super) fn of(header: &str, form: Form, ring: &KeyRing) -> Result<Self, Fault> {
+    pub(super) fn of(header: &str, form: Form, ring: &KeyRing) -> Result<Self, TokenFault> {
         let parsed;
         // A header that is, byte for byte, what one of our keys writes needs no parsing.
         let written = ring.iter().find_map(|(_, key)| Some((key, key.kind_of(header)?)));
@@ -64,12 +64,12 @@ impl Candidates {
                 parsed = Header::parse(header, form)?;
                 let mut known = ring.iter().map(|(_, key)| key.algorithm());
                 let algorithm = known.find(|known| parsed.names(*known));
-                (algorithm.ok_or(Fault::UnknownKey)?, parsed.kid.as_deref(), parsed.kind)
+                (algorithm.ok_or(TokenFault::UnknownKey)?, parsed.kid.as_deref(), parsed.kind)
             }
         };
         // No key signs in the one form and seals in the other.
         if algorithm.seals() != (form == Form::Sealed) {
-            return Err(Fault::UnknownKey);
+            return Err(TokenFault::UnknownKey);
         }
         let kid = match kid {
             None => Kid::None,
@@ -91,10 +91,10 @@ impl Candidates {
         })
     }
 
-    pub(super) fn none_fits(&self) -> Fault {
+    pub(super) fn none_fits(&self) -> TokenFault {
         match self.kid {
-            Kid::Nobodys => Fault::UnknownKey,
-            Kid::None | Kid::Of(_) => Fault::BadSignature,
+            Kid::Nobodys => TokenFault::UnknownKey,
+            Kid::None | Kid::Of(_) => TokenFault::BadSignature,
         }
     }
 }
@@ -110,9 +110,9 @@ struct Header {
 
 impl Header {
     /// Reads a header. This is the place that decides which members there may be.
-    fn parse(encoded: &str, form: Form) -> Result<Self, Fault> {
-        let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| Fault::Malformed)?;
-        let json = Dict::from_vec(json).map_err(|_| Fault::Malformed)?;
+    fn parse(encoded: &str, form: Form) -> Result<Self, TokenFault> {
+        let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| TokenFault::Malformed)?;
+        let json = Dict::from_vec(json).map_err(|_| TokenFault::Malformed)?;
         let mut algorithm = None;
         let mut encryption = None;
         let mut kid = None;
@@ -125,10 +125,10 @@ impl Header {
                 (b"crit", _) => critical = Some(value),
                 (b"cr", _) => version = Some(value),
                 // RFC 7797.
-                (b"b64", _) => return Err(Fault::Malformed),
+                (b"b64", _) => return Err(TokenFault::Malformed),
                 // Compressed text tells by its length what is in it, and a short one may be the
                 // beginning of gigabytes.
-                (b"zip", Form::Sealed) => return Err(Fault::Malformed),
+                (b"zip", Form::Sealed) => return Err(TokenFault::Malformed),
                 _ => {}
             }
         }
@@ -136,16 +136,16 @@ impl Header {
         let kind = match (critical, version) {
             (None, _) => Kind::Session,
             (Some(CRITICAL), Some(TICKET_VERSION)) => Kind::Ticket,
-            _ => return Err(Fault::Malformed),
+            _ => return Err(TokenFault::Malformed),
         };
         if form == Form::Sealed && encryption.is_none() {
-            return Err(Fault::Malformed);
+            return Err(TokenFault::Malformed);
         }
         match algorithm {
             Some(algorithm) if !algorithm.eq_ignore_ascii_case("none") => {
                 Ok(Self { algorithm, encryption, kid, kind })
             }
-            _ => Err(Fault::Malformed),
+            _ => Err(TokenFault::Malformed),
         }
     }
 
@@ -162,9 +162,9 @@ impl Header {
 /// The `alg` of a sealed token: the key itself seals, none is wrapped (RFC 7518 section 4.5).
 const DIRECT: &str = "dir";
 
-fn string(value: &str) -> Result<String, Fault> {
+fn string(value: &str) -> Result<String, TokenFault> {
     if !value.starts_with('"') {
-        return Err(Fault::Malformed);
+        return Err(TokenFault::Malformed);
     }
-    String::from_utf8(unescape(value).into_owned()).map_err(|_| Fault::Malformed)
+    String::from_utf8(unescape(value).into_owned()).map_err(|_| TokenFault::Malformed)
 }

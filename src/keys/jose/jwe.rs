@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::candidates::{Candidates, Fault, Form, Read};
+use super::candidates::{Candidates, Form, Read, TokenFault};
 use crate::keys::{Key, KeyRing, Kind, NONCE_BYTES, Nonce, TAG_BYTES};
 
 /// None where the crypto library fails, which it does not for what fits into a cookie.
@@ -26,20 +26,25 @@ pub(super) fn seal(kind: Kind, payload: &str, key: &Key, nonce: Nonce) -> Option
 }
 
 /// `between` is what is between the first dot and the last one.
-pub(super) fn open(header: &str, between: &str, tag: &str, ring: &KeyRing) -> Result<Read, Fault> {
-    let (wrapped_key, rest) = between.split_once('.').ok_or(Fault::Malformed)?;
-    let (nonce, text) = rest.split_once('.').ok_or(Fault::Malformed)?;
+pub(super) fn open(
+    header: &str,
+    between: &str,
+    tag: &str,
+    ring: &KeyRing,
+) -> Result<Read, TokenFault> {
+    let (wrapped_key, rest) = between.split_once('.').ok_or(TokenFault::Malformed)?;
+    let (nonce, text) = rest.split_once('.').ok_or(TokenFault::Malformed)?;
     let candidates = match Candidates::of(header, Form::Sealed, ring) {
         // What is no base64url is no token of any algorithm.
-        Err(Fault::UnknownKey)
+        Err(TokenFault::UnknownKey)
             if [wrapped_key, nonce, text, tag].iter().any(|part| decode(part).is_err()) =>
         {
-            return Err(Fault::Malformed);
+            return Err(TokenFault::Malformed);
         }
         candidates => candidates?,
     };
     if !wrapped_key.is_empty() {
-        return Err(Fault::Malformed);
+        return Err(TokenFault::Malformed);
     }
     let nonce = exactly::<NONCE_BYTES>(nonce)?;
     let tag = exactly::<TAG_BYTES>(tag)?;
@@ -48,7 +53,7 @@ pub(super) fn open(header: &str, between: &str, tag: &str, ring: &KeyRing) -> Re
     for (index, key) in candidates.among(ring) {
         if is_spoilt {
             payload.clear();
-            URL_SAFE_NO_PAD.decode_vec(text, &mut payload).map_err(|_| Fault::Malformed)?;
+            URL_SAFE_NO_PAD.decode_vec(text, &mut payload).map_err(|_| TokenFault::Malformed)?;
         }
         if key.open(nonce, header.as_bytes(), &tag, &mut payload) {
             return Ok(Read { payload, kind: candidates.kind, key: index, mark: tag });
@@ -59,16 +64,16 @@ pub(super) fn open(header: &str, between: &str, tag: &str, ring: &KeyRing) -> Re
     Err(candidates.none_fits())
 }
 
-fn decode(part: &str) -> Result<Vec<u8>, Fault> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| Fault::Malformed)
+fn decode(part: &str) -> Result<Vec<u8>, TokenFault> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed)
 }
 
 /// So many bytes, without an allocation.
-fn exactly<const BYTES: usize>(part: &str) -> Result<[u8; BYTES], Fault> {
+fn exactly<const BYTES: usize>(part: &str) -> Result<[u8; BYTES], TokenFault> {
     // base64 asks for room in whole groups.
     let mut bytes = [0; TAG_BYTES + 2];
     match URL_SAFE_NO_PAD.decode_slice(part, &mut bytes) {
-        Ok(length) if length == BYTES => bytes.first_chunk().copied().ok_or(Fault::Malformed),
-        _ => Err(Fault::Malformed),
+        Ok(length) if length == BYTES => bytes.first_chunk().copied().ok_or(TokenFault::Malformed),
+        _ => Err(TokenFault::Malformed),
     }
 }

@@ -8,8 +8,8 @@ fn role(role: &str) -> Demand {
     Demand { path: vec!["role".into()], values: vec![Scalar::Text(role.into())] }
 }
 
-fn demands(roles: &[&str]) -> Access {
-    Access::Required { login: None, demands: roles.iter().copied().map(role).collect() }
+fn demands(roles: &[&str]) -> SessionRule {
+    SessionRule::Required { login: None, demands: roles.iter().copied().map(role).collect() }
 }
 
 fn for_methods(methods: &[&str], route: Route) -> Route {
@@ -31,30 +31,30 @@ fn built(routes: Vec<Route>) -> Routes {
 }
 
 #[track_caller]
-fn assert_access(routes: &Routes, table: &[(&str, &str, Access)]) {
+fn assert_rule(routes: &Routes, table: &[(&str, &str, SessionRule)]) {
     for (method, target, expected) in table {
-        let access = routes.find(method, target.as_bytes()).access();
-        assert_eq!(access, *expected, "{method} {target}");
+        let rule = routes.find(method, target.as_bytes()).rule();
+        assert_eq!(rule, *expected, "{method} {target}");
     }
 }
 
 #[test]
 fn for_methods_that_a_route_does_not_name_the_next_shorter_one_counts() {
     let routes = built(vec![
-        route("/", Access::Off),
+        route("/", SessionRule::Off),
         for_methods(&["POST", "PUT"], route("/api/", required("/login"))),
-        for_methods(&["GET"], route("/api/x/", Access::Open)),
+        for_methods(&["GET"], route("/api/x/", SessionRule::Open)),
     ]);
-    assert_access(
+    assert_rule(
         &routes,
         &[
             ("POST", "/api", required("/login")),
             ("PUT", "/api/x/y", required("/login")),
-            ("GET", "/api/x/y", Access::Open),
-            ("HEAD", "/api/x/y", Access::Off),
-            ("GET", "/api/y", Access::Off),
-            ("DELETE", "/api/x", Access::Off),
-            ("POST", "/", Access::Off),
+            ("GET", "/api/x/y", SessionRule::Open),
+            ("HEAD", "/api/x/y", SessionRule::Off),
+            ("GET", "/api/y", SessionRule::Off),
+            ("DELETE", "/api/x", SessionRule::Off),
+            ("POST", "/", SessionRule::Off),
         ],
     );
 }
@@ -62,26 +62,26 @@ fn for_methods_that_a_route_does_not_name_the_next_shorter_one_counts() {
 #[test]
 fn of_one_path_the_route_that_names_the_method_counts() {
     let routes = built(vec![
-        for_methods(&["GET", "HEAD"], route("/a", Access::Off)),
+        for_methods(&["GET", "HEAD"], route("/a", SessionRule::Off)),
         route("/a/", required("/login")),
-        for_methods(&["POST"], route("/a", Access::Open)),
+        for_methods(&["POST"], route("/a", SessionRule::Open)),
     ]);
-    assert_access(
+    assert_rule(
         &routes,
         &[
-            ("GET", "/a/b", Access::Off),
-            ("HEAD", "/a", Access::Off),
-            ("POST", "/a", Access::Open),
+            ("GET", "/a/b", SessionRule::Off),
+            ("HEAD", "/a", SessionRule::Off),
+            ("POST", "/a", SessionRule::Open),
             ("PUT", "/a", required("/login")),
             // Also in a case that is nobody's.
-            ("GET", "/A", Access::Open),
+            ("GET", "/A", SessionRule::Open),
             ("PUT", "/A", required("/login")),
         ],
     );
     let twice = |first: &[&str]| {
         Routes::new(vec![
-            for_methods(first, route("/a", Access::Off)),
-            for_methods(&["POST", "GET"], route("/a/", Access::Open)),
+            for_methods(first, route("/a", SessionRule::Off)),
+            for_methods(&["POST", "GET"], route("/a/", SessionRule::Open)),
         ])
     };
     assert_eq!(
@@ -95,17 +95,17 @@ fn of_one_path_the_route_that_names_the_method_counts() {
 fn a_method_in_another_case_is_read_in_both_ways() {
     let routes = built(vec![
         for_methods(&["POST"], route("/guarded", required("/login"))),
-        for_methods(&["GET"], route("/free", Access::Off)),
-        for_methods(&["POST"], route("/free", Access::Off)),
+        for_methods(&["GET"], route("/free", SessionRule::Off)),
+        for_methods(&["POST"], route("/free", SessionRule::Off)),
     ]);
-    assert_access(
+    assert_rule(
         &routes,
         &[
             ("post", "/guarded", required("/login")),
             ("Post", "/GUARDED/x", required("/login")),
-            ("get", "/guarded", Access::Open),
+            ("get", "/guarded", SessionRule::Open),
             // As it is sent it falls under no route.
-            ("get", "/free", Access::Open),
+            ("get", "/free", SessionRule::Open),
         ],
     );
 }
@@ -114,17 +114,17 @@ fn a_method_in_another_case_is_read_in_both_ways() {
 fn a_route_opens_nothing_for_another_spelling_of_what_lies_above_it() {
     let routes = built(vec![
         route("/admin", required("/login")),
-        route("/Admin/Static", Access::Off),
+        route("/Admin/Static", SessionRule::Off),
         route("/Shop", required("/login")),
-        route("/Shop/Help", Access::Open),
+        route("/Shop/Help", SessionRule::Open),
     ]);
-    assert_access(
+    assert_rule(
         &routes,
         &[
             ("GET", "/ADMIN/static", required("/login")),
             ("GET", "/Admin/Static", required("/login")),
             ("GET", "/shop/x", required("/login")),
-            ("GET", "/shop/help", Access::Open),
+            ("GET", "/shop/help", SessionRule::Open),
         ],
     );
 }
@@ -132,17 +132,17 @@ fn a_route_opens_nothing_for_another_spelling_of_what_lies_above_it() {
 #[test]
 fn of_two_that_demand_both_hold() {
     let routes = built(vec![
-        route("/static", Access::Off),
+        route("/static", SessionRule::Off),
         route("/admin", demands(&["admin"])),
         route("/owner", demands(&["owner"])),
         route("/user", required("/login")),
         for_methods(&["POST"], route("/post", demands(&["poster"]))),
     ]);
-    let with_login = |roles: &[&str]| Access::Required {
+    let with_login = |roles: &[&str]| SessionRule::Required {
         login: Some("/login".into()),
         demands: roles.iter().copied().map(role).collect(),
     };
-    assert_access(
+    assert_rule(
         &routes,
         &[
             ("GET", "/admin/x", demands(&["admin"])),
@@ -151,12 +151,12 @@ fn of_two_that_demand_both_hold() {
             ("GET", "/user/../admin", demands(&["admin"])),
             ("GET", "/admin/../user", with_login(&["admin"])),
             ("GET", "/static/..;/admin", demands(&["admin"])),
-            ("GET", "/static/x", Access::Off),
+            ("GET", "/static/x", SessionRule::Off),
             ("GET", "/admin/../owner", demands(&["owner", "admin"])),
             ("GET", "/owner%2f..%2fadmin", demands(&["admin", "owner"])),
             // What could mean anything.
             ("GET", "/static/%ff", {
-                Access::Required { login: None, demands: vec![role("admin"), role("owner")] }
+                SessionRule::Required { login: None, demands: vec![role("admin"), role("owner")] }
             }),
             ("POST", "/static/%0a", demands(&["admin", "owner", "poster"])),
         ],
@@ -173,11 +173,11 @@ fn of_two_that_demand_both_hold() {
 #[test]
 fn the_app_is_that_of_the_documented_reading() {
     let routes = built(vec![
-        to(1, route("/new/", Access::Open)),
-        to(2, route("/new/shop", Access::Off)),
-        to(0, route("/new/old", Access::Open)),
+        to(1, route("/new/", SessionRule::Open)),
+        to(2, route("/new/shop", SessionRule::Off)),
+        to(0, route("/new/old", SessionRule::Open)),
         route("/guarded", required("/login")),
-        for_methods(&["POST"], to(3, route("/old/", Access::Open))),
+        for_methods(&["POST"], to(3, route("/old/", SessionRule::Open))),
     ]);
     for (method, target, backend) in [
         ("GET", "/", 0),
@@ -204,9 +204,9 @@ fn the_app_is_that_of_the_documented_reading() {
 #[test]
 fn silence_needs_all_readings() {
     let routes = built(vec![
-        silent(route("/health", Access::Off)),
-        route("/admin", Access::Open),
-        silent(route("/quiet", Access::Open)),
+        silent(route("/health", SessionRule::Off)),
+        route("/admin", SessionRule::Open),
+        silent(route("/quiet", SessionRule::Open)),
     ]);
     for (target, logged) in [
         ("/health", false),
@@ -234,29 +234,29 @@ fn what_may_surprise_is_told() {
         ["\"/a\" requires a session for GET and not for HEAD, which apps answer likewise: add \
              HEAD to its methods"]
     );
-    let head = for_methods(&["HEAD"], route("/a", Access::Open));
+    let head = for_methods(&["HEAD"], route("/a", SessionRule::Open));
     assert_eq!(built(vec![get(route("/a", required("/l"))), head]).warnings().len(), 0);
-    assert_eq!(built(vec![get(route("/a", Access::Off))]).warnings().len(), 0);
+    assert_eq!(built(vec![get(route("/a", SessionRule::Off))]).warnings().len(), 0);
 
-    let below = |inner| built(vec![to(1, route("/new/", Access::Open)), inner]).warnings();
+    let below = |inner| built(vec![to(1, route("/new/", SessionRule::Open)), inner]).warnings();
     assert_eq!(
-        below(route("/new/static", Access::Off)),
+        below(route("/new/static", SessionRule::Off)),
         ["\"/new/static\" lies below \"/new/\", which has a backend of its own, and goes to the \
              first backend all the same: routes inherit nothing; name the backend that is meant"]
     );
-    assert_eq!(below(to(0, route("/new/static", Access::Off))).len(), 0);
-    assert_eq!(below(route("/news", Access::Off)).len(), 0);
+    assert_eq!(below(to(0, route("/new/static", SessionRule::Off))).len(), 0);
+    assert_eq!(below(route("/news", SessionRule::Off)).len(), 0);
 }
 
 /// Guards of several kinds, beside each other and within.
 fn guarded() -> Routes {
     built(vec![
-        silent(route("/static/", Access::Off)),
+        silent(route("/static/", SessionRule::Off)),
         route("/admin/", demands(&["admin"])),
         for_methods(&["POST", "PUT"], route("/admin/x", demands(&["editor"]))),
-        for_methods(&["GET"], route("/admin/x", Access::Open)),
+        for_methods(&["GET"], route("/admin/x", SessionRule::Open)),
         for_methods(&["POST"], route("/x/", required("/login"))),
-        to(1, route("/Admin/Static", Access::Open)),
+        to(1, route("/Admin/Static", SessionRule::Open)),
     ])
 }
 
@@ -269,15 +269,15 @@ proptest! {
     ) {
         let routes = guarded();
         let found = routes.find(method, path.as_bytes());
-        let demanded = |access: &Access| access.demands().to_vec();
-        let ours = demanded(&found.access());
+        let demanded = |rule: &SessionRule| rule.demands().to_vec();
+        let ours = demanded(&found.rule());
         for reading in as_servers_read_it(path.as_bytes()) {
             for method in [method, &method.to_ascii_uppercase()] {
                 let theirs = routes.look_up(method, &reading);
                 let what = format!("{method} {}", reading.escape_ascii());
                 prop_assert!(found.level() >= theirs.level(), "{}", what);
                 prop_assert!(found.is_logged() >= theirs.is_logged(), "{}", what);
-                for demand in demanded(&theirs.access()) {
+                for demand in demanded(&theirs.rule()) {
                     prop_assert!(ours.contains(&demand), "{}: {:?}", what, demand);
                 }
             }

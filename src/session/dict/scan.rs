@@ -13,16 +13,16 @@ pub(super) struct Shape {
     /// Between tokens and within them all is printable ASCII.
     pub(super) printable: bool,
     /// Where the keys at the top are.
-    pub(super) keys: Keys,
+    pub(super) keys: MemberPlaces,
 }
 
 /// Where the keys at the top of an object are, with their quotes: behind each stands a colon and its
 /// value, and behind that a comma or the end, where there is no white space. None where that is not
 /// known, or too far behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Keys(Option<Vec<(u16, u16)>>);
+pub(super) struct MemberPlaces(Option<Vec<(u16, u16)>>);
 
-impl Keys {
+impl MemberPlaces {
     pub(super) const NONE: Self = Self(Some(Vec::new()));
     pub(super) const UNKNOWN: Self = Self(None);
 
@@ -79,7 +79,7 @@ struct Scanner<'a> {
 
 /// Checks that `bytes`, known to be UTF-8, are one JSON object.
 pub(super) fn scan(bytes: &[u8]) -> Result<Shape, DictError> {
-    let shape = Shape { spaced: false, printable: true, keys: Keys::NONE };
+    let shape = Shape { spaced: false, printable: true, keys: MemberPlaces::NONE };
     let mut scanner = Scanner { bytes, at: 0, shape };
     scanner.space();
     match scanner.peek() {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::keys::KeyRing;
 use crate::session::cookie::{self, CookieAttributes, CookieName, CookieParts};
 use crate::session::{Holds, open};
 
@@ -279,9 +280,7 @@ fn a_session_in_a_cookie_moves_in_when_it_is_saved_or_refreshed() {
     let before = Timestamp::from_secs(NOW.as_secs() - 50_000);
     let token = crate::session::encode(
         &dict(r#"{"user":"ada"}"#),
-        &world.keys,
-        &cookie_policy,
-        before,
+        Issuer::new(&world.keys, &cookie_policy, before),
         || SessionId::from_bytes([90; 16]),
     )
     .unwrap();

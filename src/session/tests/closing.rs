@@ -66,7 +66,7 @@ fn a_save_that_would_not_come_back_is_refused() {
             ),
         ),
     ] {
-        let result = close(&nobody(), save(&dict), &ring(), &policy, NOW, || id(1));
+        let result = close(&nobody(), save(&dict), Issuer::new(&ring(), &policy, NOW), || id(1));
         let broken = result.expect_err(&dict);
         assert!(!broken.reason.to_string().contains("xxx"), "{}", broken.reason);
     }
@@ -84,7 +84,7 @@ fn without_a_lifetime_what_pyjwt_would_not_accept_is_not_saved() {
     let managed = Policy { ttl: Some(Duration::from_secs(60)), ..policy() };
     let lenient = Policy { leeway: Duration::from_secs(5), ..policy() };
     let close_with = |dict: &str, policy: &Policy| {
-        close(&nobody(), save(dict), &ring(), policy, half, || id(1)).map(|_| ())
+        close(&nobody(), save(dict), Issuer::new(&ring(), policy, half), || id(1)).map(|_| ())
     };
     for (dict, reason) in [
         (r#"{"sub":7}"#.to_owned(), "sub is no string"),
@@ -116,7 +116,7 @@ fn the_cookie_may_be_4096_bytes_long_and_no_longer() {
     let policy = policy();
     let save_of = |length: usize| {
         let dict = save(&format!("{{\"x\":\"{}\"}}", "x".repeat(length)));
-        close(&nobody(), dict, &ring(), &policy, NOW, || id(1))
+        close(&nobody(), dict, Issuer::new(&ring(), &policy, NOW), || id(1))
     };
     let mut longest = 0;
     for length in 2900..3100 {
@@ -136,7 +136,8 @@ fn the_cookie_may_be_4096_bytes_long_and_no_longer() {
 fn a_delete_expires_the_cookie_with_or_without_a_session() {
     for opened in [nobody(), open_cookie(&policy(), &token("{}"), NOW)] {
         let delete = Directive::Delete { all: false, beside_a_save: false };
-        let action = close(&opened, delete, &ring(), &policy(), NOW, || id(1)).unwrap();
+        let action =
+            close(&opened, delete, Issuer::new(&ring(), &policy(), NOW), || id(1)).unwrap();
         let CookieAction::Expire { set_cookie, session } = action else { panic!("{action:?}") };
         assert_eq!(set_cookie, policy().cookie.expire(Transport::Clear));
         assert_eq!(session.is_some(), opened.token().is_some());

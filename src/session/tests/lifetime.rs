@@ -124,7 +124,8 @@ fn a_token_that_is_old_enough_or_not_ours_is_due_for_a_refresh() {
     assert!(!open_cookie(&policy, &first, at(9)).is_due(&policy, at(9)));
     let opened = open_cookie(&policy, &first, at(10));
     assert!(opened.is_due(&policy, at(10)));
-    let CookieAction::Issue(fresh) = refresh(&opened, &ring(), &policy, at(10), || id(2)).unwrap()
+    let CookieAction::Issue(fresh) =
+        refresh(&opened, Issuer::new(&ring(), &policy, at(10)), || id(2)).unwrap()
     else {
         panic!()
     };
@@ -136,7 +137,8 @@ fn a_token_that_is_old_enough_or_not_ours_is_due_for_a_refresh() {
     let opened = open_cookie(&policy, &foreign, NOW);
     assert!(opened.is_due(&policy, NOW));
     assert_eq!(opened.token().unwrap().dict().as_str(), "{\"n\":1}");
-    let CookieAction::Issue(fresh) = refresh(&opened, &ring(), &policy, NOW, || id(2)).unwrap()
+    let CookieAction::Issue(fresh) =
+        refresh(&opened, Issuer::new(&ring(), &policy, NOW), || id(2)).unwrap()
     else {
         panic!()
     };

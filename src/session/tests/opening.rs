@@ -130,10 +130,12 @@ fn issuer_and_audience_are_written_hidden_and_required() {
         assert_eq!(open_with(&policy, &token(payload)), expected, "{payload}");
     }
     for key in ["iss", "aud"] {
-        let broken =
-            close(&nobody(), save(&format!("{{\"{key}\":\"x\"}}")), &ring(), &policy, NOW, || {
-                id(1)
-            });
+        let broken = close(
+            &nobody(),
+            save(&format!("{{\"{key}\":\"x\"}}")),
+            Issuer::new(&ring(), &policy, NOW),
+            || id(1),
+        );
         assert!(broken.is_err(), "{key}");
     }
 }

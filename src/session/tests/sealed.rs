@@ -31,7 +31,7 @@ impl Fresh for Numbers {
 
 fn seal(dict: &str, ring: &KeyRing) -> String {
     let dict = Dict::parse(dict.as_bytes()).unwrap();
-    encode(&dict, ring, &policy(), NOW, Numbers(1..9)).unwrap()
+    encode(&dict, Issuer::new(ring, &policy(), NOW), Numbers(1..9)).unwrap()
 }
 
 fn verdict(token: &str, ring: &KeyRing) -> Result<(String, usize), &'static str> {
@@ -280,9 +280,10 @@ fn without_randomness_nothing_is_sealed_and_no_nonce_is_used_twice() {
     assert_eq!(once(), Err(jose::Unwritten::NoRandomness));
     let dict = Dict::parse(b"{}").unwrap();
     // A source of ids alone has no nonce.
-    let broken = encode(&dict, &sealed_ring(), &policy(), NOW, || id(1)).unwrap_err();
+    let broken = encode(&dict, Issuer::new(&sealed_ring(), &policy(), NOW), || id(1)).unwrap_err();
     assert!(broken.reason.to_string().contains("no random bytes"), "{}", broken.reason);
-    let refused = close(&nobody(), save("{\"n\":1}"), &sealed_ring(), &policy(), NOW, || id(1));
+    let refused =
+        close(&nobody(), save("{\"n\":1}"), Issuer::new(&sealed_ring(), &policy(), NOW), || id(1));
     assert!(refused.is_err());
 }
 
@@ -303,7 +304,7 @@ fn a_sealed_token_without_a_session_is_known_by_its_tag() {
 fn lifetimes_and_revocations_hold_for_sealed_sessions() {
     let ttl = Policy { ttl: Some(Duration::from_secs(60)), ..policy() };
     let dict = Dict::parse(b"{\"n\":1}").unwrap();
-    let token = encode(&dict, &sealed_ring(), &ttl, NOW, Numbers(1..9)).unwrap();
+    let token = encode(&dict, Issuer::new(&sealed_ring(), &ttl, NOW), Numbers(1..9)).unwrap();
     let open_at = |policy: &Policy, now| open_token(token.as_bytes(), &sealed_ring(), policy, now);
     let opened = open_at(&ttl, NOW).unwrap();
     assert_eq!(opened.managed().unwrap().id, id(1));

@@ -16,13 +16,13 @@ use super::error::{FileError, Reason};
 
 /// Where a file is, and which one it is.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Location {
     path: PathBuf,
     device: u64,
     inode: u64,
 }
 
-impl Place {
+impl Location {
     /// Checks the place and makes sure that a file is there that only its owner can read.
     pub(super) fn prepare(path: &Path) -> Result<Self, FileError> {
         let failed = |reason| FileError { path: path.to_owned(), reason };
@@ -110,7 +110,7 @@ impl Room {
     }
 }
 
-impl Place {
+impl Location {
     /// How much room there is; None where the system does not say.
     pub(super) fn room(&self) -> Option<Room> {
         let found = statvfs(&self.path).ok()?;

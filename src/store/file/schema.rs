@@ -6,7 +6,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::error::Reason;
-use super::place::Place;
+use super::place::Location;
 
 /// Says that a file is one of cloakroom's: "cloa" in ASCII.
 const APPLICATION: i64 = 0x636C_6F61;
@@ -77,7 +77,7 @@ pub(super) const ASIDE: &str =
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'ended_[0-9]*' LIMIT 1";
 
 /// A connection that writes. Creates the tables in an empty file.
-pub(super) fn open_to_write(place: &Place) -> Result<Connection, Reason> {
+pub(super) fn open_to_write(place: &Location) -> Result<Connection, Reason> {
     let mut connection = connect(place)?;
     if connection.is_readonly("main")? {
         return Err(Reason::ReadOnly);
@@ -113,14 +113,14 @@ pub(super) fn open_to_write(place: &Place) -> Result<Connection, Reason> {
 }
 
 /// A connection that reads a file which a writer has been opened for.
-pub(super) fn open_to_read(place: &Place, patience: Duration) -> Result<Connection, Reason> {
+pub(super) fn open_to_read(place: &Location, patience: Duration) -> Result<Connection, Reason> {
     let connection = connect(place)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.busy_timeout(patience)?;
     Ok(connection)
 }
 
-fn connect(place: &Place) -> Result<Connection, Reason> {
+fn connect(place: &Location) -> Result<Connection, Reason> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX
         | OpenFlags::SQLITE_OPEN_NOFOLLOW

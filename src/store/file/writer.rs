@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, Result};
 use super::super::operation::{Applied, Outage};
 use super::call::{Clock, Shared, What, Write, outage};
 use super::change::Statements;
-use super::place::Place;
+use super::place::Location;
 
 /// How many changes a transaction takes at most.
 const MOST: usize = 256;
@@ -35,7 +35,7 @@ pub(super) struct Writer<'c> {
     connection: &'c Connection,
     statements: Statements<'c>,
     shared: Arc<Shared>,
-    place: Place,
+    place: Location,
     clock: Clock,
     syncs_each: bool,
     /// The file does not grow.
@@ -48,7 +48,7 @@ impl<'c> Writer<'c> {
     pub(super) fn new(
         connection: &'c Connection,
         shared: &Arc<Shared>,
-        place: Place,
+        place: Location,
         clock: Clock,
     ) -> Result<Self> {
         Ok(Self {

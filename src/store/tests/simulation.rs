@@ -16,8 +16,8 @@ use crate::keys::{Algorithm, Key, KeyRing};
 use crate::session::cookie::{self, CookieAttributes, CookieName, CookieParts};
 use crate::session::dict::Dict;
 use crate::session::directive::{Directive, Save};
-use crate::session::stored::{self, Issuer, Plan, Randomness, Retry, Settled, Write};
-use crate::session::{CookieAction, Holds, OnConflict, Opened, Outcome, Policy, open};
+use crate::session::stored::{self, Plan, Randomness, Retry, Settled, Write};
+use crate::session::{CookieAction, Holds, Issuer, OnConflict, Opened, Outcome, Policy, open};
 use crate::store::record::SessionKey;
 use model::{Content, Members, Model};
 

@@ -259,7 +259,7 @@ fn fill(store: &FileStore) {
 fn what_has_expired_is_removed_a_few_at_a_time() {
     let store = fixture();
     fill(&store.store);
-    let place = Place::prepare(&store.path).unwrap();
+    let place = Location::prepare(&store.path).unwrap();
     let connection = schema::open_to_write(&place).unwrap();
     let mut statements = change::Statements::prepare(&connection).unwrap();
     assert!(!statements.has_expired(NOW).unwrap());
