@@ -2,7 +2,7 @@
 //! start at 0, so that `rate()` sees the first event; the hot path only touches handles that were
 //! looked up beforehand.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use prometheus::{
@@ -10,16 +10,20 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::keys::{KeyIndex, KeyRing, MANY_SEALS};
+use crate::keys::KeyRing;
 use crate::session::Outcome;
 use crate::store::Op;
 use crate::store::operation::Outage;
 use crate::time::Timestamp;
 
 mod families;
+mod key_uses;
+mod labels;
 mod store;
 
 use families::Families;
+pub use key_uses::KeyUses;
+pub use labels::{Action, BackendError};
 pub use store::Conflict;
 use store::StoreFamilies;
 
@@ -38,85 +42,6 @@ const STATUSES: [u16; 63] = [
 const SECONDS: [f64; 14] =
     [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 const COOKIE_BYTES: [f64; 8] = [64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 3072.0, 4096.0];
-
-/// What an answer did with the session: the label `action`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// The dict was replaced.
-    Saved,
-    /// The dict was changed.
-    Merged,
-    /// The cookie was deleted.
-    Deleted,
-    /// The token was renewed.
-    Refreshed,
-    /// The token was due for renewal, and a newer one was issued meanwhile.
-    RefreshSkipped,
-    /// A save could not be carried out.
-    Rejected,
-    /// The session goes on under a new id.
-    Renewed,
-    /// Another write, or the end of the session, came first.
-    Conflict,
-}
-
-impl Action {
-    /// Every action, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
-        Self::Saved,
-        Self::Merged,
-        Self::Deleted,
-        Self::Refreshed,
-        Self::RefreshSkipped,
-        Self::Rejected,
-        Self::Renewed,
-        Self::Conflict,
-    ];
-
-    /// The value of the label.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Saved => "saved",
-            Self::Merged => "merged",
-            Self::Deleted => "deleted",
-            Self::Refreshed => "refreshed",
-            Self::RefreshSkipped => "refresh_skipped",
-            Self::Rejected => "rejected",
-            Self::Renewed => "renewed",
-            Self::Conflict => "conflict",
-        }
-    }
-}
-
-/// What went wrong between the sidecar and the backend: the label `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackendError {
-    /// No connection: refused, unresolvable, TLS.
-    Connect,
-    /// No connection, or no answer, in time.
-    Timeout,
-    /// The connection broke.
-    Reset,
-    /// The answer is no HTTP.
-    Protocol,
-}
-
-impl BackendError {
-    /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 4] = [Self::Connect, Self::Timeout, Self::Reset, Self::Protocol];
-
-    /// The value of the label.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Timeout => "timeout",
-            Self::Reset => "reset",
-            Self::Protocol => "protocol",
-        }
-    }
-}
 
 /// All families, with their handles.
 pub struct Metrics {
@@ -389,13 +314,9 @@ impl Metrics {
     /// The counters of the keys of a ring.
     #[must_use]
     pub fn key_uses(&self, keys: &KeyRing) -> KeyUses {
-        let counter =
-            |index, what| self.key_uses.with_label_values(&[keys.label(index).as_str(), what]);
-        KeyUses {
-            sign: keys.iter().map(|(index, _)| counter(index, "sign")).collect(),
-            verify: keys.iter().map(|(index, _)| counter(index, "verify")).collect(),
-            wear: keys.signing().algorithm().seals().then(|| Wear::of(keys.label(KeyIndex(0)))),
-        }
+        KeyUses::new(keys, |index, what| {
+            self.key_uses.with_label_values(&[keys.label(index).as_str(), what])
+        })
     }
 
     /// Everything, in the text format.
@@ -430,81 +351,5 @@ impl Metrics {
 
     pub(crate) fn request_ended(&self) {
         self.in_flight.dec();
-    }
-}
-
-/// The counters of one ring's keys.
-pub struct KeyUses {
-    sign: Vec<IntCounter>,
-    verify: Vec<IntCounter>,
-    /// Of a first key that seals.
-    wear: Option<Wear>,
-}
-
-impl KeyUses {
-    /// Counts a token that the first key signed or sealed.
-    pub fn signed(&self) {
-        if let Some(counter) = self.sign.first() {
-            counter.inc();
-            if let Some(wear) = &self.wear {
-                wear.look(counter.get());
-            }
-        }
-    }
-
-    /// Counts a token that a key verified.
-    pub fn verified(&self, key: KeyIndex) {
-        if let Some(counter) = self.verify.get(key.0) {
-            counter.inc();
-        }
-    }
-}
-
-/// Says once that a key has sealed so much that it should be replaced; again after a reload.
-struct Wear {
-    key: String,
-    is_said: AtomicBool,
-}
-
-impl Wear {
-    fn of(key: String) -> Self {
-        Self { key, is_said: AtomicBool::new(false) }
-    }
-
-    fn look(&self, seals: u64) {
-        if seals >= MANY_SEALS && !self.is_said.swap(true, Ordering::Relaxed) {
-            log::warn!(
-                key = self.key.as_str(), seals;
-                "the key has sealed very many sessions: replace it with cloakroom key rotate"
-            );
-        }
-    }
-}
-
-#[cfg(test)]
-mod wear_tests {
-    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
-    use super::*;
-    use crate::keys::{Algorithm, Key};
-
-    #[test]
-    fn a_key_that_seals_wears_out_and_one_that_signs_does_not() {
-        let metrics = Metrics::new().unwrap();
-        let sealing = || Key::sealing(Some("seals".into()), &[1; 32]).unwrap();
-        let signing = || Key::hmac(Some("signs".into()), Algorithm::Hs256, &[1; 32]);
-        for (ring, wears_out) in [
-            (KeyRing::new(sealing(), vec![signing()]), true),
-            (KeyRing::new(signing(), vec![sealing()]), false),
-        ] {
-            let uses = metrics.key_uses(&ring);
-            uses.sign[0].inc_by(MANY_SEALS - 2);
-            let is_said =
-                || uses.wear.as_ref().is_some_and(|wear| wear.is_said.load(Ordering::Relaxed));
-            uses.signed();
-            assert!(!is_said());
-            uses.signed();
-            assert_eq!(is_said(), wears_out);
-        }
     }
 }
