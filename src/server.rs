@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -18,6 +18,7 @@ use sd_notify::NotifyState;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, Listening};
 use crate::clock;
@@ -56,9 +57,6 @@ pub use inherited::Inherited;
 use listener::Bound;
 pub use reload::{Origin, Ready};
 use services::{start, start_proxies};
-
-/// How often a drain looks whether the last connection has ended.
-const DRAIN_STEP: Duration = Duration::from_millis(5);
 
 /// Listeners that are bound, and all that is needed to serve them.
 pub struct Server {
@@ -120,6 +118,7 @@ impl Server {
             log_written: Notify::new(),
             open_answers: Arc::default(),
             refresh_left: Notify::new(),
+            connections: TaskTracker::new(),
             drain: Drain::default(),
             signing: Semaphore::new(workers),
             last_fault: Mutex::default(),
@@ -245,9 +244,8 @@ impl Server {
             for proxy in proxies {
                 let _ = proxy.await;
             }
-            while self.shared.metrics.open_connections() > 0 {
-                tokio::time::sleep(DRAIN_STEP).await;
-            }
+            self.shared.connections.close();
+            self.shared.connections.wait().await;
         };
         tokio::select! {
             () = drained => log::info!(took_ms = begun.elapsed().as_millis() as u64; "stopped"),

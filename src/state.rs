@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::rustls::ServerConfig;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::keys::KeyRing;
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) open_answers: Arc<OpenAnswers>,
     /// Told of each refreshed answer that has left.
     pub(crate) refresh_left: Notify,
+    /// Those of clients that are open: what a drain waits for.
+    pub(crate) connections: TaskTracker,
     pub(crate) drain: Drain,
     /// One for each worker: who signs with a slow key waits for one.
     pub(crate) signing: Semaphore,

@@ -102,6 +102,6 @@ pub(crate) fn seal(header: &str, nonce: [u8; 12], payload: &[u8], secret: &[u8; 
 
 /// The signature of a message, made without the sidecar.
 pub(crate) fn sign(message: &str, secret: &[u8], algorithm: jsonwebtoken::Algorithm) -> String {
-    let key = EncodingKey::from_secret(secret);
+    let key = EncodingKey::from_secret(secret).expect("a secret");
     jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).expect("HMAC cannot fail")
 }

@@ -20,6 +20,7 @@ use pingora_core::server::ShutdownWatch;
 use pingora_proxy::{HttpProxy, ProxyHttp};
 use pingora_timeout::fast_timeout::fast_timeout;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::head::{self, Progress, Scan};
 use super::http2;
@@ -322,13 +323,16 @@ enum Opening {
 }
 
 /// Counts a connection as open for as long as it lives.
-struct Open(Arc<Shared>);
+struct Open {
+    shared: Arc<Shared>,
+    _open: TaskTrackerToken,
+}
 
 impl Open {
     /// None where there are too many already.
     fn new(shared: &Arc<Shared>) -> Option<Self> {
         let most = shared.state.load().config.limits.connections.min(shared.room);
-        let open = Self(Arc::clone(shared));
+        let open = Self { shared: Arc::clone(shared), _open: shared.connections.token() };
         if shared.metrics.connection_opened() > most {
             shared.metrics.connections_refused.inc();
             return None;
@@ -339,6 +343,6 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.metrics.connection_closed();
+        self.shared.metrics.connection_closed();
     }
 }
