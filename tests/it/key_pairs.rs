@@ -114,6 +114,25 @@ fn elliptic_curves_go_round() {
     goes_round("EdDSA");
 }
 
+/// As many sign at once as there are workers, here one; the others wait for their turn.
+#[test]
+fn saves_that_come_at_once_are_all_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = keygen(folder.path(), "RS256");
+    let backend = saving();
+    let sidecar =
+        Sidecar::before(&backend).top("workers = 1").keys(&private("RS256", &key)).start();
+    let save = || SetCookie::token(&sidecar.get("/", None));
+    let tokens: Vec<String> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..16).map(|_| scope.spawn(save)).collect();
+        clients.into_iter().map(|client| client.join().unwrap()).collect()
+    });
+    for token in tokens {
+        sidecar.get("/", Some(&token));
+        assert_eq!(backend.last().values("X-Session"), [DICT]);
+    }
+}
+
 /// A token whose header says one thing and whose signature is another.
 fn signed(header: &str, algorithm: &str, pem: &str) -> String {
     let key = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();

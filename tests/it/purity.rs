@@ -41,7 +41,7 @@ fn every_file() -> Vec<PathBuf> {
 /// Every file of the core.
 fn core() -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = [room("session"), room("keys")].concat();
+    let mut files = [room("session"), room("keys"), room("routes")].concat();
     files.extend(["store/record.rs", "store/circuit.rs"].map(|file| source.join(file)));
     // Keys come from files and are watched there.
     let io = ["keys/source.rs", "keys/reload.rs", "keys/watch.rs"];
