@@ -8,6 +8,7 @@ pub mod jose;
 mod key;
 mod pem;
 mod private_key;
+mod public_key;
 pub mod reload;
 pub mod signature;
 pub mod source;

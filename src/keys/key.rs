@@ -6,12 +6,12 @@ use aws_lc_rs::aead::{self, Aad, LessSafeKey, UnboundKey};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
 use zeroize::Zeroize as _;
 
 use super::algorithm::{Algorithm, Family};
 use super::pem::{self, PemError};
 use super::private_key::PrivateKey;
+use super::public_key::PublicKey;
 
 /// What a seal is made with besides the key, and must never be twice with the same key.
 pub type Nonce = [u8; NONCE_BYTES];
@@ -41,9 +41,8 @@ pub enum Kind {
 pub(super) const CRITICAL: &str = r#"["cr"]"#;
 pub(super) const TICKET_VERSION: &str = "1";
 
-/// A signature as it stands in a token, and its bytes.
-pub(crate) struct Signature<'a> {
-    encoded: &'a str,
+/// The bytes of a signature.
+pub(crate) struct Signature {
     /// In place: one that is looked at for each request is worth no allocation.
     bytes: [u8; LONGEST_SIGNATURE + 2],
     length: usize,
@@ -52,12 +51,12 @@ pub(crate) struct Signature<'a> {
 /// Bytes of the longest, that of RSA with 8192 bits; base64 asks for room in whole groups.
 const LONGEST_SIGNATURE: usize = 1024;
 
-impl<'a> Signature<'a> {
+impl Signature {
     /// None where it is not canonical base64url, or too long for any key.
-    pub(crate) fn parse(encoded: &'a str) -> Option<Self> {
+    pub(crate) fn parse(encoded: &str) -> Option<Self> {
         let mut bytes = [0; LONGEST_SIGNATURE + 2];
         let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
-        Some(Self { encoded, bytes, length })
+        Some(Self { bytes, length })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -78,12 +77,12 @@ pub struct Key {
 
 /// What signs and verifies.
 enum Material {
-    /// A secret, hashed once: `jsonwebtoken` would do it anew for each token.
+    /// A secret, hashed once and not for each token.
     Hmac(Box<hmac::Key>),
     Pair {
         /// None for a key that only verifies.
         signing: Option<PrivateKey>,
-        verifying: DecodingKey,
+        verifying: PublicKey,
     },
     /// A secret that seals.
     Aes(Box<LessSafeKey>),
@@ -195,15 +194,10 @@ impl Key {
     }
 
     /// Whether a signature is this key's for `message`.
-    pub(crate) fn verify(&self, message: &[u8], signature: &Signature<'_>) -> bool {
+    pub(crate) fn verify(&self, message: &[u8], signature: &Signature) -> bool {
         match &self.material {
             Material::Hmac(key) => hmac::verify(key, message, signature.bytes()).is_ok(),
-            Material::Pair { verifying, .. } => {
-                self.algorithm.of_jsonwebtoken().is_some_and(|algorithm| {
-                    jsonwebtoken::crypto::verify(signature.encoded, message, verifying, algorithm)
-                        .unwrap_or(false)
-                })
-            }
+            Material::Pair { verifying, .. } => verifying.verify(message, signature.bytes()),
             Material::Aes(_) => false,
         }
     }

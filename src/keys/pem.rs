@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::algorithm::{Algorithm, Family};
 use super::private_key::PrivateKey;
+use super::public_key::PublicKey;
 
 mod der;
 mod error;
@@ -24,7 +25,7 @@ use error::{LEAST_RSA_BITS, MOST_RSA_BITS};
 pub(super) fn private(
     pem: &[u8],
     algorithm: Algorithm,
-) -> Result<(PrivateKey, DecodingKey), PemError> {
+) -> Result<(PrivateKey, PublicKey), PemError> {
     let signing = match Label::of(pem)? {
         Label::Private | Label::RsaPrivate => signing(pem, algorithm)?,
         Label::EcPrivate => signing_of_sec1(pem, algorithm).ok_or(PemError::Unfit(algorithm))?,
@@ -34,8 +35,8 @@ pub(super) fn private(
     // A key of another curve, or an RSA key that is too short, has no public half here.
     let theirs = algorithm.of_jsonwebtoken().ok_or_else(unfit)?;
     let jwk = Jwk::from_encoding_key(&signing, theirs).map_err(|_| unfit())?;
-    let verifying = DecodingKey::from_jwk(&jwk).map_err(|_| unfit())?;
     check(&jwk, algorithm)?;
+    let verifying = PublicKey::new(algorithm, &jwk).ok_or_else(unfit)?;
     let signing = PrivateKey::new(algorithm, &signing).ok_or_else(unfit)?;
     Ok((signing, verifying))
 }
@@ -66,7 +67,7 @@ fn signing_of_sec1(pem: &[u8], algorithm: Algorithm) -> Option<EncodingKey> {
 }
 
 /// The public key in `pem`.
-pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<DecodingKey, PemError> {
+pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<PublicKey, PemError> {
     match Label::of(pem)? {
         Label::Public => {}
         Label::Private | Label::RsaPrivate | Label::EcPrivate => return Err(PemError::Private),
@@ -83,7 +84,7 @@ pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<DecodingKey, Pe
     let jwk =
         Jwk::from_decoding_key(&verifying, algorithm.of_jsonwebtoken()).map_err(|_| unfit())?;
     check(&jwk, algorithm)?;
-    Ok(verifying)
+    PublicKey::new(algorithm, &jwk).ok_or_else(unfit)
 }
 
 /// The object identifiers (RFC 4055 section 3.1, RFC 5480 section 2.1.1).
