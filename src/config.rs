@@ -11,6 +11,7 @@ use crate::named_file;
 use crate::routes::{CrossSite, Routes};
 use crate::session::cookie::Transport;
 use crate::session::header::{FieldName, HeaderNames};
+use crate::session::revocation::LineError;
 use crate::session::{Holds, Policy};
 use crate::visit::cross_site::Origin;
 use crate::visit::forwarded::TrustedProxies;
@@ -146,7 +147,8 @@ impl Config {
             }]
         })?;
         self.session.revocations.read_sessions(&text, value::rfc3339).map_err(|faults| {
-            let fault = |(line, message)| Fault::new(path, line, message);
+            let fault =
+                |(line, error): (usize, LineError)| Fault::new(path, line, error.to_string());
             faults.into_iter().map(fault).collect()
         })
     }

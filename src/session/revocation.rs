@@ -1,6 +1,7 @@
 //! Sessions that end before their time: all that were issued before a moment, and single ones.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use super::lifetime::SessionId;
@@ -45,7 +46,7 @@ impl Revocations {
         &mut self,
         text: &str,
         moment: impl Fn(&str) -> Option<Timestamp>,
-    ) -> Result<(), Vec<(usize, String)>> {
+    ) -> Result<(), Vec<(usize, LineError)>> {
         self.has_file = true;
         let mut faults = Vec::new();
         let sessions = Arc::make_mut(&mut self.sessions);
@@ -59,18 +60,8 @@ impl Revocations {
                 (Some(id), Some(Some(until)), None) => {
                     sessions.insert(id, Some(until));
                 }
-                (None, ..) => faults.push((
-                    index + 1,
-                    "expected a session id: 22 letters, digits, \"-\" and \"_\", as \
-                     `cloakroom token decode --explain` shows it"
-                        .into(),
-                )),
-                _ => faults.push((
-                    index + 1,
-                    "expected nothing behind the session id but a moment such as \
-                     2026-11-22T10:00:00Z"
-                        .into(),
-                )),
+                (None, ..) => faults.push((index + 1, LineError::NoSession)),
+                _ => faults.push((index + 1, LineError::NoMoment)),
             }
         }
         if faults.is_empty() { Ok(()) } else { Err(faults) }
@@ -88,6 +79,31 @@ impl Revocations {
     }
 }
 
+/// What is wrong with a line of a `session.revoked_file`. Says what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineError {
+    /// It does not begin with the id of a session.
+    NoSession,
+    /// What stands behind the id is no moment.
+    NoMoment,
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSession => {
+                "expected a session id: 22 letters, digits, \"-\" and \"_\", as \
+                 `cloakroom token decode --explain` shows it"
+            }
+            Self::NoMoment => {
+                "expected nothing behind the session id but a moment such as 2026-11-22T10:00:00Z"
+            }
+        })
+    }
+}
+
+impl std::error::Error for LineError {}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests may panic")]
@@ -100,7 +116,7 @@ mod tests {
         text.parse().ok().map(Timestamp::from_secs)
     }
 
-    fn read(text: &str) -> Result<Revocations, Vec<(usize, String)>> {
+    fn read(text: &str) -> Result<Revocations, Vec<(usize, LineError)>> {
         let mut revocations = Revocations::default();
         revocations.read_sessions(text, seconds).map(|()| revocations)
     }

@@ -2,6 +2,7 @@
 //!
 //! Pure. The proxy strips every spelling of them before it sets them.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use elements::Element;
@@ -33,7 +34,7 @@ impl TrustedProxies {
     ///
     /// # Errors
     /// The index of an entry that is no CIDR, and what is wrong with it.
-    pub fn new(entries: &[String]) -> Result<Self, Vec<(usize, String)>> {
+    pub fn new(entries: &[String]) -> Result<Self, Vec<(usize, NoNetwork)>> {
         let mut trusted = Self::default();
         let mut faults = Vec::new();
         for (index, entry) in entries.iter().enumerate() {
@@ -42,12 +43,7 @@ impl TrustedProxies {
             } else if let Some(net) = parse(entry) {
                 trusted.nets.push(net);
             } else {
-                faults.push((
-                    index,
-                    format!(
-                        "an address, a network such as \"10.0.0.0/8\", or \"unix\", not {entry:?}"
-                    ),
-                ));
+                faults.push((index, NoNetwork(entry.clone())));
             }
         }
         if faults.is_empty() { Ok(trusted) } else { Err(faults) }
@@ -65,6 +61,19 @@ impl TrustedProxies {
         }
     }
 }
+
+/// An entry that is no network, and no word either. Says what was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoNetwork(pub String);
+
+impl fmt::Display for NoNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(entry) = self;
+        write!(f, "an address, a network such as \"10.0.0.0/8\", or \"unix\", not {entry:?}")
+    }
+}
+
+impl std::error::Error for NoNetwork {}
 
 /// An address or a network. One of IPv4 addresses written as IPv6 becomes what it is, since peers
 /// are compared in that form.

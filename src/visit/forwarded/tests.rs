@@ -131,7 +131,7 @@ fn every_entry_that_is_no_network_is_a_fault() {
     let faults = TrustedProxies::new(&entries).unwrap_err();
     let indices: Vec<usize> = faults.iter().map(|(index, _)| *index).collect();
     assert_eq!(indices, [1, 2, 3, 4, 5]);
-    assert!(faults[2].1.contains("\"proxy.example\""), "{}", faults[2].1);
+    assert!(faults[2].1.to_string().contains("\"proxy.example\""), "{}", faults[2].1);
 }
 
 #[test]
