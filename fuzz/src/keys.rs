@@ -4,12 +4,12 @@
 use std::sync::LazyLock;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cloakroom::keys::{Algorithm, Key, KeyRing};
 use cloakroom::session::fresh::Fresh;
 use cloakroom::session::lifetime::SessionId;
-use jsonwebtoken::EncodingKey;
 
 /// Long enough for each hash.
 pub(crate) const SIGNING: &[u8] =
@@ -101,7 +101,13 @@ pub(crate) fn seal(header: &str, nonce: [u8; 12], payload: &[u8], secret: &[u8; 
 }
 
 /// The signature of a message, made without the sidecar.
-pub(crate) fn sign(message: &str, secret: &[u8], algorithm: jsonwebtoken::Algorithm) -> String {
-    let key = EncodingKey::from_secret(secret).expect("a secret");
-    jsonwebtoken::crypto::sign(message.as_bytes(), &key, algorithm).expect("HMAC cannot fail")
+pub(crate) fn sign(message: &str, secret: &[u8], algorithm: Algorithm) -> String {
+    let hash = match algorithm {
+        Algorithm::Hs256 => hmac::HMAC_SHA256,
+        Algorithm::Hs384 => hmac::HMAC_SHA384,
+        Algorithm::Hs512 => hmac::HMAC_SHA512,
+        other => panic!("{other:?} takes no secret"),
+    };
+    let key = hmac::Key::new(hash, secret);
+    URL_SAFE_NO_PAD.encode(hmac::sign(&key, message.as_bytes()))
 }

@@ -2,7 +2,7 @@
 //!
 //! libFuzzer calls them from `fuzz_targets/`, `tests/smoke.rs` with the committed seeds and what
 //! becomes of these when a few bytes change. The oracles are other people's code where there is
-//! some (`serde_json`, `toml`, `jsonwebtoken`) and a second, simpler reading where there is none.
+//! some (`serde_json`, `toml`, `aws-lc-rs`) and a second, simpler reading where there is none.
 
 mod config;
 mod cookie_header;

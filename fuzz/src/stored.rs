@@ -3,6 +3,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cloakroom::keys::Algorithm;
 use cloakroom::session::cookie::find;
 use cloakroom::session::dict::Dict;
 use cloakroom::session::directive::{Directive, Save};
@@ -11,7 +12,6 @@ use cloakroom::session::stored::{Plan, Randomness, plan};
 use cloakroom::session::{self, CookieAction, Holds, Issuer, Opened, Outcome, Policy};
 use cloakroom::store::operation::{Change, Loaded, Row};
 use cloakroom::store::record::{self, SessionKey};
-use jsonwebtoken::Algorithm;
 
 use crate::keys::{RING, SIGNING, sign};
 use crate::policy::{NOW, TTL, policy};
@@ -126,7 +126,7 @@ fn edited_ticket(edits: &[u8], policy: &Policy) {
 fn any_payload(payload: &[u8], policy: &Policy) {
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let message = format!("{}.{}", encode(HEADER.as_bytes()), encode(payload));
-    let token = format!("{message}.{}", sign(&message, SIGNING, Algorithm::HS256));
+    let token = format!("{message}.{}", sign(&message, SIGNING, Algorithm::Hs256));
     is_no_session(&token, policy);
 }
 
@@ -135,7 +135,7 @@ fn any_header(header: &[u8], policy: &Policy) {
     let (ticket, _) = session(policy);
     let payload = ticket.split('.').nth(1).unwrap_or_default();
     let message = format!("{}.{payload}", URL_SAFE_NO_PAD.encode(header));
-    let token = format!("{message}.{}", sign(&message, SIGNING, Algorithm::HS256));
+    let token = format!("{message}.{}", sign(&message, SIGNING, Algorithm::Hs256));
     let verdict = session::open_token(token.as_bytes(), &RING, policy, NOW);
     if let Ok(verified) = verdict {
         let header = serde_json::from_slice::<serde_json::Value>(header);

@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cloakroom::keys::Algorithm;
 use cloakroom::session::dict::Dict;
 use cloakroom::session::token::Rejection;
 use cloakroom::session::{self, Issuer, Policy, VerifiedToken};
-use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
 use crate::json;
@@ -48,8 +48,8 @@ fn signed_by_us(token: &str, key: usize) {
     let [header, payload, signature] = parts(token);
     let message = format!("{header}.{payload}");
     match key {
-        0 => assert_eq!(signature, sign(&message, SIGNING, Algorithm::HS256)),
-        1 => assert_eq!(signature, sign(&message, OLD, Algorithm::HS512)),
+        0 => assert_eq!(signature, sign(&message, SIGNING, Algorithm::Hs256)),
+        1 => assert_eq!(signature, sign(&message, OLD, Algorithm::Hs512)),
         pair => {
             let signed = PAIRS[pair - 2].3;
             assert!(signed.starts_with(&format!("{message}.")), "nobody has signed this");
@@ -75,12 +75,12 @@ fn signed(rest: &[u8], bits: u8) {
         None => (&b"{\"typ\":\"JWT\",\"alg\":\"HS256\"}"[..], rest),
     };
     let (secret, algorithm) = match bits % 5 {
-        0 => (SIGNING, Algorithm::HS256),
-        1 => (OLD, Algorithm::HS512),
+        0 => (SIGNING, Algorithm::Hs256),
+        1 => (OLD, Algorithm::Hs512),
         // "alg": "HS256" with a public key for the secret, as naive verifiers have it.
-        2 => (PAIRS[0].2.as_bytes(), Algorithm::HS256),
-        3 => (PAIRS[2].2.trim_end().as_bytes(), Algorithm::HS256),
-        _ => (&b""[..], Algorithm::HS256),
+        2 => (PAIRS[0].2.as_bytes(), Algorithm::Hs256),
+        3 => (PAIRS[2].2.trim_end().as_bytes(), Algorithm::Hs256),
+        _ => (&b""[..], Algorithm::Hs256),
     };
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     let message = format!("{}.{}", encode(header), encode(payload));
@@ -132,8 +132,8 @@ fn changed(edits: &[u8], bits: u8) {
     let message = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJuIjoxfQ";
     let old = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzUxMiIsImtpZCI6Im9sZCJ9.eyJuIjoxfQ";
     let sound = match key {
-        0 => format!("{message}.{}", sign(message, SIGNING, Algorithm::HS256)),
-        1 => format!("{old}.{}", sign(old, OLD, Algorithm::HS512)),
+        0 => format!("{message}.{}", sign(message, SIGNING, Algorithm::Hs256)),
+        1 => format!("{old}.{}", sign(old, OLD, Algorithm::Hs512)),
         SEALED_BY => {
             seal(&URL_SAFE_NO_PAD.encode(SEALED_HEADER), [bits; 12], b"{\"n\":1}", &SEALING)
         }
@@ -171,7 +171,7 @@ fn claims(payload: &[u8], policy: &Policy) {
         URL_SAFE_NO_PAD.encode("{\"typ\":\"JWT\",\"alg\":\"HS256\"}"),
         URL_SAFE_NO_PAD.encode(payload)
     );
-    let token = format!("{message}.{}", sign(&message, SIGNING, Algorithm::HS256));
+    let token = format!("{message}.{}", sign(&message, SIGNING, Algorithm::Hs256));
     let verdict = session::open_token(token.as_bytes(), &RING, policy, NOW);
     if policy.cookie.bytes_with(token.as_bytes()) > policy.max_cookie_bytes {
         assert_eq!(verdict.err(), Some(Rejection::TooLarge));
