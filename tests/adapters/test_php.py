@@ -115,6 +115,11 @@ class Traps(unittest.TestCase):
         self.assertEqual(self.case("cookie_deleted_elsewhere")[0], {}, "a cookie of another path")
         self.assertEqual(self.case("destroy_cookie_start")[0], {"Save": {"flash": "Bye"}, "Renew": "1"})
 
+    def test_an_app_that_takes_back_its_headers_saves_all_the_same(self):
+        said, answer = self.case("headers_removed")
+        self.assertEqual(said, {"Save": {"n": 16}})
+        self.assertEqual(answer.headers.get_all("Cache-Control"), ["max-age=60, private"])
+
     def test_a_cookie_of_phps_own_does_not_bring_back_what_was_destroyed(self):
         self.log_in()
         self.browser.cookies["PHPSESSID"] = self.case("id")[1].text

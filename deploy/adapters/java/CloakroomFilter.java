@@ -36,6 +36,7 @@ public class CloakroomFilter implements Filter {
                 listeners.addAll(Arrays.asList((Object[]) inner.getClass().getMethod(kind).invoke(inner)));
         } catch (ReflectiveOperationException | RuntimeException other) { context.log("cloakroom: this is not Tomcat: listeners of sessions are told nothing"); }
     }
+    static String unshared(Collection<String> said) { return (String.join(", ", said).replaceAll("(?i),? *\\b(public|private)\\b(?!=)", "") + ", private").replaceAll("^[, ]+", ""); }
     private <L> void tell(Class<L> kind, Consumer<L> what) { listeners.stream().filter(kind::isInstance).map(kind::cast).forEach(what); }
     private static Object proxy(Class<?> kind, InvocationHandler does) { return Proxy.newProxyInstance(CloakroomFilter.class.getClassLoader(), new Class<?>[] {kind}, does); }
 
@@ -113,6 +114,7 @@ public class CloakroomFilter implements Filter {
             Map<String, String> now = headers(); if (now.equals(said)) return;
             if (answer.isCommitted()) throw new IllegalStateException(LATE + ": what has changed is not saved");
             for (String name : said.keySet()) if (!now.containsKey(name)) answer.setHeader(prefix + "-" + name, name.equals("Save") ? text : "0");
+            answer.setHeader("Cache-Control", unshared(answer.getHeaders("Cache-Control"))); // a cache between here and the sidecar does not know these headers
             now.forEach((name, value) -> answer.setHeader(prefix + "-" + name, value)); said = now;
         }
         /** What an HttpSession does. A proxy calls it, since HttpSession has not the same methods in javax and jakarta. */
@@ -131,8 +133,7 @@ public class CloakroomFilter implements Filter {
                 try { return Session.class.getMethod(name, method.getParameterTypes()).invoke(this, given); }
                 catch (InvocationTargetException thrown) { throw thrown.getCause(); }
             }
-            Session valid() { if (valid) return this; throw new IllegalStateException("session: it was invalidated"); }
-            HttpSessionEvent event() { return new HttpSessionEvent(face); }
+            Session valid() { if (valid) return this; throw new IllegalStateException("session: it was invalidated"); } HttpSessionEvent event() { return new HttpSessionEvent(face); }
             void change(Runnable what) {
                 if (valid() != null && answer.isCommitted()) throw new IllegalStateException(LATE);
                 what.run();
@@ -201,8 +202,7 @@ public class CloakroomFilter implements Filter {
         private boolean more(char end) { if (took(',')) return true; if (took(end)) return false; throw broken(); }
         private Object value(int depth, Map<String, String> raws) {
             if (took('"')) return string(); else if (depth > 200) throw broken();
-            List<Object> list = new ArrayList<>();
-            if (took('[')) { if (!took(']')) do list.add(value(depth + 1, null)); while (more(']')); return list; }
+            List<Object> list = new ArrayList<>(); if (took('[')) { if (!took(']')) do list.add(value(depth + 1, null)); while (more(']')); return list; }
             Map<String, Object> map = new LinkedHashMap<>();
             if (took('{')) {
                 if (!took('}')) do {

@@ -54,6 +54,7 @@ public class CloakroomValve extends ValveBase {
         if (response.isCommitted()) throw new IllegalStateException("session: the head of the answer had gone before the log-in or the log-out: it is not saved");
         response.setHeader(header + "-Merge", "{\"" + USER + "\":" + (now == null ? "null" : json(now)) + "}");
         response.setHeader(header + "-Renew", "1");
+        response.setHeader("Cache-Control", CloakroomFilter.unshared(response.getHeaders("Cache-Control")));
         // A new session ends with the browser, as Tomcat's own.
         if (text.equals("{}") && response.getHeader(header + "-Max-Age") == null) response.setHeader(header + "-Max-Age", "0");
     }

@@ -199,9 +199,7 @@ function beforeHead(res, before, fail) {
 
 function refuse(res, error, text) {
   console.error(error);
-  res.statusCode = 500;
-  res.setHeader('Content-Type', 'text/plain; charset=utf-8');
-  res.end(`${text}\n`);
+  res.writeHead(500, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
 }
 
 /**
@@ -228,7 +226,11 @@ function session(options = {}) {
     }
     Object.defineProperty(req, 'sessionID', { get: () => state.id(), configurable: true });
     beforeHead(res, () => {
-      for (const [name, value] of state.headers()) res.setHeader(`${prefix}-${name}`, value);
+      const headers = state.headers();
+      for (const [name, value] of headers) res.setHeader(`${prefix}-${name}`, value);
+      // A cache between here and the sidecar does not know these.
+      const cache = [res.getHeader('Cache-Control') ?? []].join(', ').replace(/,? *\b(public|private)\b(?!=)/gi, '');
+      if (headers.length > 0) res.setHeader('Cache-Control', `${cache}, private`.replace(/^[, ]+/, ''));
       state.sent = JSON.stringify(state.headers());
     }, error => refuse(res, error, 'The session could not be saved.'));
     res.once('finish', () => {

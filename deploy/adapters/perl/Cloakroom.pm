@@ -44,7 +44,10 @@ sub call {
         my $res     = shift;
         my $asked   = $id;      # what the access log asks for later is none of this answer's
         my @headers = headers($env, $was, $asked, $known);
-        push @{ $res->[1] }, map { ("$prefix-$_->[0]" => $_->[1]) } @headers;
+        my $all     = Plack::Util::headers($res->[1]);
+        my $cache   = join(', ', $all->get('Cache-Control')) =~ s/,? *\b(?:public|private)\b(?!=)//gir;
+        $all->set('Cache-Control', "$cache, private" =~ s/^[, ]+//r) if @headers;    # for caches up to the sidecar
+        $all->push("$prefix-$_->[0]", $_->[1]) for @headers;
         return if defined $res->[2];
         my $sent = join "\n", map { @$_ } @headers;
         return sub {    # of an answer that is streamed, at its end
@@ -211,7 +214,6 @@ our @ISA      = ('Tie::StdHash');
 our @CARP_NOT = ('Plack::Middleware::Cloakroom');    # an error names the app's line
 
 sub TIEHASH { return bless $_[1], $_[0] }
-
 sub FETCH {
     my ($self, $key) = @_;
     my $value = $self->{$key};
@@ -241,9 +243,7 @@ for my $does (qw(FETCH STORE DELETE CLEAR EXISTS FIRSTKEY NEXTKEY SCALAR)) {
 package Plack::Middleware::Cloakroom::Id;
 
 sub TIESCALAR { return bless $_[1], $_[0] }
-
 sub FETCH { my ($self) = @_; return $$self //= Plack::Middleware::Cloakroom::random() }
-
 sub STORE { ${ $_[0] } = $_[1]; return }
 
 1;

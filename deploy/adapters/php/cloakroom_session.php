@@ -2,7 +2,6 @@
 /*
  * PHP's own sessions, kept by cloakroom: session_start() and $_SESSION work as ever, the content comes in
  * X-Session and goes out in X-Session-Save, -Delete, -Renew and -Max-Age. One line in php.ini:
- *
  *     auto_prepend_file = /usr/share/cloakroom/cloakroom_session.php
  */
 
@@ -150,6 +149,10 @@ final class CloakroomSession implements
             header_remove("$this->header-$name");
             isset($answer[$name]) && header("$this->header-$name: $answer[$name]");
         }
+        // A cache between here and the sidecar does not know these headers.
+        $cache = preg_grep('/^Cache-Control:/i', headers_list());
+        $cache = preg_replace('/Cache-Control: *|,? *\b(public|private)\b(?!=)/i', '', implode(', ', $cache));
+        $answer && !headers_sent() && header('Cache-Control: ' . ltrim("$cache, private", ', '));
         $this->said = $answer;
         return true;
     }
@@ -166,7 +169,7 @@ final class CloakroomSession implements
                 throw new CloakroomSessionError('The app keeps its session with a handler of its own. Turn that '
                     . 'off: session_set_save_handler(), session.save_handler.');
             }
-            $this->open && $this->write(session_id(), '');
+            $this->open ? $this->write(session_id(), '') : $this->say($this->said);
         } catch (Throwable $error) {
             $this->failed = true;
             session_abort();
@@ -183,9 +186,7 @@ final class CloakroomSession implements
         if ($own && !headers_sent()) {
             $path = preg_quote(session_get_cookie_params()['path'], '~');
             header_remove('Set-Cookie');
-            foreach (array_diff($cookies, $own) as $cookie) {
-                header($cookie, false);
-            }
+            array_map(function ($cookie) { header($cookie, false); }, array_diff($cookies, $own));
             if (preg_match('/; *Max-Age=([1-9][0-9]*)/i', end($own), $found)) {
                 $this->lifetime = (int) $found[1];
                 isset($this->said['Save']) && $this->say(['Max-Age' => $found[1]] + $this->said);
@@ -199,10 +200,8 @@ final class CloakroomSession implements
     private static function fail(Throwable $error): string
     {
         error_log('cloakroom: ' . $error->getMessage());
-        if (!headers_sent()) {
-            header_remove();
-            header('Content-Type: text/plain', true, 500);
-        }
+        headers_sent() || header_remove();
+        headers_sent() || header('Content-Type: text/plain', true, 500);
         return "The session could not be read or saved. PHP's error log says why.\n";
     }
 

@@ -151,7 +151,11 @@ class FlaskSessions(SessionInterface):
             response.vary.add(session.received.header)
         if session.modified or session.renewed:
             max_age = int(app.permanent_session_lifetime.total_seconds()) if session.permanent else 0
-            response.headers.update(session.received.answer(session, session.renewed, max_age))
+            said = session.received.answer(session, session.renewed, max_age)
+            response.headers.update(said)
+            if said:
+                # For caches up to the sidecar, which do not know these headers.
+                response.cache_control.private, response.cache_control.public = True, False
         session.sealed = True
 
     def regenerate(self, session):

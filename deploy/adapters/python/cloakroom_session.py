@@ -8,6 +8,7 @@ The content comes in X-Session and goes out in X-Session-Save, -Delete, -Renew a
 
 import json
 import math
+import re
 
 # The same in each of the adapters for Python, up to the next such line ------------------------------------------------
 
@@ -123,6 +124,14 @@ class Session(dict):
             raise SessionError("The session was changed after the headers of the answer had gone: it cannot be saved.")
 
 
+def unshared(headers):
+    """The same, for no shared cache: one between app and sidecar does not know what X-Session-Save is."""
+    own = [value for name, value in headers if name.lower() == "cache-control"]
+    left = re.sub(r",? *\b(public|private)\b(?!=)", "", ", ".join(own), flags=re.IGNORECASE)
+    kept = [(name, value) for name, value in headers if name.lower() != "cache-control"]
+    return [*kept, ("Cache-Control", f"{left}, private".lstrip(", "))]
+
+
 class WSGISessions:
     """Middleware. `sessionless`: what paths begin with for which cloakroom sends no X-Session."""
 
@@ -148,7 +157,7 @@ class WSGISessions:
             nonlocal said, write
             if said is None:
                 answer = session.answer()
-                headers = [*head[1], *answer.items(), ("Vary", self.header)]
+                headers = [*(unshared(head[1]) if answer else head[1]), *answer.items(), ("Vary", self.header)]
                 write, said = start_response(head[0], headers, *head[2:]), answer
 
         def stream(body):
@@ -188,8 +197,10 @@ class ASGISessions:
         async def send_with_session(message):
             if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
                 said.update(session.answer())
-                headers = [(key.lower().encode(), value.encode()) for key, value in said.items()]
-                message = {**message, "headers": [*message.get("headers", ()), *headers, (b"vary", name)]}
+                own = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in message.get("headers", ())]
+                headers = [*(unshared(own) if said else own), *said.items(), ("vary", self.header)]
+                headers = [(key.lower().encode("latin-1"), value.encode("latin-1")) for key, value in headers]
+                message = {**message, "headers": headers}
             await send(message)
 
         await self.app({**scope, self.key: session}, receive, send_with_session)

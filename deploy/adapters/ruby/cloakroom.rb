@@ -31,9 +31,11 @@ module Rack
         return [status, headers, body] unless text
 
         said = said(env, was, session)
-        taken = env['rack.hijack_io'] && !said.empty?
-        env['rack.errors'].puts('session: what was changed is not saved: the app has taken the connection (rack.hijack)') if taken
+        env['rack.errors'].puts('session: what was changed is not saved: the app has taken the connection (rack.hijack)') if env['rack.hijack_io'] && !said.empty?
         headers = headers.dup if headers.frozen?
+        cache = headers.keys.find { |name| name.casecmp?('cache-control') } || 'cache-control'
+        left = Array(headers[cache]).join(', ').gsub(/,? *\b(public|private)\b(?!=)/i, '')
+        headers[cache] = "#{left}, private".sub(/\A[, ]+/, '') unless said.empty? # for caches up to the sidecar
         said.each { |name, value| headers["#{@prefix.downcase}-#{name}"] = value }
         session.freeze
         [status, headers, body]
@@ -192,9 +194,7 @@ module Rack
         end
         alias store []=
 
-        def to_hash
-          @data.dup
-        end
+        def_delegator :@data, :dup, :to_hash
         alias to_h to_hash
 
         def update(hash)

@@ -23,6 +23,11 @@ async def put(request):
     return PlainTextResponse("ok")
 
 
+async def public(request):
+    request.session[request.query_params["key"]] = 1
+    return PlainTextResponse("ok", headers={"Cache-Control": "public, max-age=60"})
+
+
 async def drop(request):
     del request.session[request.query_params["key"]]
     return PlainTextResponse("ok")
@@ -74,6 +79,7 @@ routes = [
     Route("/show", show),
     Route("/read", read),
     Route("/set", put, methods=["POST"]),
+    Route("/public", public, methods=["POST"]),
     Route("/drop", drop, methods=["POST"]),
     Route("/login", login, methods=["POST"]),
     Route("/logout", logout, methods=["POST"]),

@@ -85,6 +85,11 @@ def put(request):
     return HttpResponse("ok")
 
 
+def public(request):
+    request.session[request.GET["key"]] = 1
+    return HttpResponse("ok", headers={"Cache-Control": "public, max-age=60"})
+
+
 def drop(request):
     del request.session[request.GET["key"]]
     return HttpResponse("ok")
@@ -204,7 +209,7 @@ def health(request):
     return HttpResponse(request.session.get("user") if "ask" in request.GET else "well")
 
 
-views = [show, read, put, drop, login, logout, bad, who, expiry, key, made_key, new_key, cookie, test_cookie,
+views = [show, read, put, public, drop, login, logout, bad, who, expiry, key, made_key, new_key, cookie, test_cookie,
          message, read_messages, nested, broken, broken_log_out, late, cached, kept, asynchronous, asynchronous_end]
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -33,6 +33,12 @@ def put():
     return "ok"
 
 
+@app.post("/public")
+def public():
+    session[flask.request.args["key"]] = 1
+    return "ok", {"Cache-Control": "public, max-age=60"}
+
+
 @app.post("/drop")
 def drop():
     del session[flask.request.args["key"]]

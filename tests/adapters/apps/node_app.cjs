@@ -15,6 +15,11 @@ const pages = {
   '/show': (req, res) => res.end(show(req.session)),
   '/read': (req, res) => res.end(String(Object.keys(req.session).length)),
   '/set': (req, res, key, body) => { req.session[key] = parse(body); res.end('ok'); },
+  '/public': (req, res, key) => {
+    req.session[key] = 1;
+    res.setHeader('Cache-Control', ['public', 'max-age=60']);
+    res.end('ok');
+  },
   '/drop': (req, res, key) => { delete req.session[key]; res.end('ok'); },
   '/logout': (req, res) => req.session.destroy(error => res.end(String(error ?? req.session))),
   '/bad': (req, res, key) => { req.session[key] = new Map(); res.end('ok'); },

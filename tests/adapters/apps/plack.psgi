@@ -95,6 +95,10 @@ my $app = sub {
             $writer->close;
         };
     }
+    if ($path eq '/public') {
+        $session->{ $request->query_parameters->{key} } = 1;
+        return [200, ['Cache-Control' => 'public', 'Cache-Control' => 'max-age=60'], []];
+    }
     if ($path eq '/delayed') {
         return sub { $session->{delayed} = 1; $_[0]->([200, ['Content-Type' => 'text/plain'], ['ok']]) };
     }

@@ -7,7 +7,10 @@ require ENV.fetch('ADAPTER')
 PAGES = {
   '/show' => ->(session) { JSON.generate(session.to_hash) },
   '/read' => ->(session) { session.keys.length.to_s },
-  '/set' => ->(session, request, key) { session[key] = JSON.parse(request.body.read, max_nesting: false) and 'ok' },
+  '/set' => lambda do |session, request, key|
+    session[key] = JSON.parse(request.body.read, max_nesting: false)
+    'ok'
+  end,
   '/drop' => ->(session, _, key) { session.delete(key) and 'ok' },
   '/bad' => ->(session, _, key) { (session[key] = Object.new) and 'ok' },
   '/login' => lambda do |session, request|
@@ -81,6 +84,10 @@ use Rack::Session::Cloakroom, options
 
 run(lambda do |env|
   request = Rack::Request.new(env)
+  if request.path == '/public'
+    request.session[request.params['key']] = 1
+    return [200, { 'Cache-Control' => 'Public, max-age=60' }, []]
+  end
   return [200, { 'content-type' => 'text/plain' }, Late.new(request.session)] if request.path == '/late'
 
   if request.path == '/hijack' # the app has the connection, and answers by itself

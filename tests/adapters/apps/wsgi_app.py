@@ -19,6 +19,10 @@ def app(environ, start_response):
             text = str(len(session))
         case "/set":
             session[key] = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+        case "/public":
+            session[key] = 1
+            start_response("200 OK", [("Cache-Control", "public, max-age=60")])
+            return [b"ok"]
         case "/drop":
             del session[key]
         case "/login":

@@ -41,6 +41,7 @@ public class App extends HttpServlet {
             }
             case "/read": text = "" + Collections.list(session.getAttributeNames()).size(); break;
             case "/set": session.setAttribute(key, new Reader(body(request)).value()); break;
+            case "/public": response.setHeader("Cache-Control", "max-age=60, public"); session.setAttribute(key, 1); break;
             case "/drop": session.removeAttribute(key); break;
             case "/bad": session.setAttribute(key, new Date()); break;
             case "/login": text = request.changeSessionId(); session.setAttribute("user", request.getParameter("name")); break;
@@ -237,7 +238,7 @@ public class App extends HttpServlet {
             String word = text.substring(from, at);
             if (word.equals("null")) return null;
             if (word.equals("true") || word.equals("false")) return Boolean.valueOf(word);
-            if (word.contains(".")) return Double.valueOf(word);
+            if (!word.matches("-?\\d+")) return Double.valueOf(word);
             BigInteger whole = new BigInteger(word);
             return whole.bitLength() < 32 ? (Object) whole.intValue() : whole.bitLength() < 64 ? (Object) whole.longValue() : whole;
         }

@@ -15,6 +15,10 @@ switch ($path) {
         echo 'before';
         $_SESSION[$key] = json_decode(file_get_contents('php://input'), true, 512, JSON_THROW_ON_ERROR);
         break;
+    case '/public':
+        header('Cache-Control: public, max-age=60');
+        $_SESSION[$key] = 1;
+        break;
     case '/drop':
         unset($_SESSION[$key]);
         break;

@@ -74,6 +74,12 @@ switch ($case) {
         session_start();
         $_SESSION['flash'] = 'Bye';
         break;
+    case 'headers_removed':
+        $_SESSION['n'] = 16;
+        session_write_close();
+        header_remove();
+        header('Cache-Control: public, max-age=60');
+        break;
     case 'cookie_deleted':
         $_SESSION['n'] = 14;
         setcookie(session_name(), '', time() - 42000, '/');
