@@ -15,6 +15,7 @@ RUN mkdir src benches \
     && deploy/build
 
 # Newer than what was built of the empty ones, whatever the times in the repository.
+COPY config config
 COPY src src
 RUN touch src/lib.rs src/main.rs && deploy/build \
     && deploy/licences > target/dependencies && gzip -9n target/dependencies

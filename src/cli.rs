@@ -96,6 +96,7 @@ mod tests {
             &["run", "--config", "f"],
             &["run", "--listen", "[::]:1", "--listen", "unix:/a", "--backend", "http://b"],
             &["check", "--config", "f"],
+            &["check", "--explain", "session.ttl"],
             &["token", "encode"],
             &["token", "encode", "-"],
             &["token", "encode", "{}", "--secret-file", "f"],
@@ -126,13 +127,14 @@ mod tests {
 
     #[test]
     fn misuse_is_exit_code_2_and_help_is_0() {
-        let misuse: [&[&str]; 14] = [
+        let misuse: [&[&str]; 15] = [
             &[],
             &["session", "list"],
             &["session", "show", "AQEB"],
             &["session", "revoke"],
             &["session", "revoke", "--all", "--subject", "7"],
             &["session", "revoke", "AQEBAQEBAQEBAQEBAQEBAQ", "--all"],
+            &["check", "--explain"],
             &["key"],
             &["key", "retire"],
             &["key", "add", "--leaked"],

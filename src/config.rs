@@ -20,6 +20,7 @@ pub mod file;
 
 mod address;
 mod expected;
+pub(crate) mod explain;
 mod nearest;
 mod reader;
 #[cfg(test)]

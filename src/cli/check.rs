@@ -1,10 +1,11 @@
-//! `cloakroom check`: the configuration in force, or every fault in it and its keys.
+//! `cloakroom check`: the configuration in force, or every fault in it and its keys; or what a key of it means.
 
 use std::path::Path;
 
 use clap::Args;
 
 use super::{ConfigArgs, Failure, print};
+use crate::config::explain::explain;
 use crate::config::file::{self, FileRead, Loaded, Overrides};
 use crate::fault::Fault;
 use crate::keys::source;
@@ -17,9 +18,15 @@ mod wear;
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Say what a key means, such as session.ttl, instead: its default or an example, and where to read more
+    #[arg(long, value_name = "KEY")]
+    explain: Option<String>,
 }
 
 pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
+    if let Some(key) = &args.explain {
+        return print(&explain(key).map_err(Failure::usage)?);
+    }
     let Loaded { config, effective, .. } =
         check(&args.config.config).map_err(Failure::Configuration)?;
     for warning in wear::warnings(&config) {

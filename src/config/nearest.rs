@@ -33,7 +33,7 @@ pub(super) fn unknown_key(
 }
 
 /// How far apart the two are, if that is little enough to be a slip.
-fn near<'a>(written: &str, known: &'a str) -> Option<(usize, &'a str)> {
+pub(super) fn near<'a>(written: &str, known: &'a str) -> Option<(usize, &'a str)> {
     let distance = strsim::damerau_levenshtein(&fold(written), &fold(known));
     (distance <= known.len().div_ceil(4)).then_some((distance, known))
 }

@@ -55,7 +55,7 @@ class Build(unittest.TestCase):
         sent = docker("run", "--rm", "--entrypoint", "ls", stage, "-A", "/src").split()
         self.assertEqual(
             sorted(sent),
-            ["Cargo.lock", "Cargo.toml", "benches", "build.rs", "deploy", "src", "target"],
+            ["Cargo.lock", "Cargo.toml", "benches", "build.rs", "config", "deploy", "src", "target"],
         )
 
     def test_dependencies_are_not_built_again_for_a_change_in_src(self):
