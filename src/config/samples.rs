@@ -12,6 +12,7 @@ use super::reader::{Document, Table};
 const FULL: &str = include_str!("../../config/cloakroom.toml");
 const MINIMAL: &str = include_str!("../../config/minimal.toml");
 const STORE: &str = include_str!("../../config/store.toml");
+const HARDENED: &str = include_str!("../../config/hardened.toml");
 
 fn effective(text: &str) -> toml::Table {
     parse(text, Path::new("sample.toml"), &Overrides::default()).unwrap().effective
@@ -41,6 +42,12 @@ fn the_defaults_in_the_full_sample_are_those_in_force() {
 fn the_sample_with_a_store_is_sound() {
     let store = parse(STORE, Path::new("store.toml"), &Overrides::default()).unwrap().config.store;
     assert_eq!(store.unwrap().path, Path::new("/var/lib/cloakroom/sessions.db"));
+}
+
+#[test]
+fn the_hardened_sample_is_sound_and_leaves_nothing_to_warn_of() {
+    let hardened = parse(HARDENED, Path::new("hardened.toml"), &Overrides::default()).unwrap();
+    assert_eq!(hardened.warnings, [""; 0]);
 }
 
 #[test]

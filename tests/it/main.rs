@@ -21,6 +21,8 @@
 //! those that do not; [`session_command`] for operators. What an operator sees of it and
 //! ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`]. What stores run on here: [`engines`].
 //!
+//! All that makes it harder to get past, at once: [`hardened`].
+//!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
 //! [`metrics`]; [`health_check`].
@@ -58,6 +60,7 @@ mod endings;
 mod engines;
 mod failure;
 mod forwarded;
+mod hardened;
 mod health_check;
 mod imports;
 mod key_files;
