@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod check;
 mod config_args;
@@ -11,6 +11,7 @@ mod health;
 mod key;
 mod key_folder;
 mod keygen;
+mod manual;
 mod outcome;
 mod run;
 mod session;
@@ -45,6 +46,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Ask a running cloakroom whether it is ready
     Health(health::HealthArgs),
+    /// Print completions for a shell
+    Completions(manual::CompletionsArgs),
+    /// Write the manual pages
+    Man(manual::ManArgs),
 }
 
 /// Parses the arguments, runs the subcommand, turns its error into an exit code.
@@ -67,6 +72,10 @@ pub fn main() -> ExitCode {
         Command::Key(args) => key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::run(args).map(|()| ExitCode::SUCCESS),
         Command::Health(args) => Ok(health::run(&args)),
+        Command::Completions(args) => {
+            manual::completions(Arguments::command(), &args).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Man(args) => manual::man(Arguments::command(), &args).map(|()| ExitCode::SUCCESS),
     };
     crate::logging::flush();
     outcome.unwrap_or_else(|failure| report(&failure))
@@ -76,7 +85,6 @@ pub fn main() -> ExitCode {
 #[allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
     use clap::error::ErrorKind;
 
     fn refused(arguments: &[&str]) -> clap::Error {
@@ -118,11 +126,36 @@ mod tests {
             &["demo"],
             &["demo", "--listen", "localhost:0"],
             &["health", "--config", "f"],
+            &["completions", "zsh"],
+            &["man", "folder"],
         ];
         for arguments in table {
             let all = ["cloakroom"].iter().chain(*arguments);
             assert!(Arguments::try_parse_from(all).is_ok(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn each_command_has_a_manual_page_that_names_its_options() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("man1");
+        let arguments = ["cloakroom", "man", dir.to_str().unwrap()];
+        let Command::Man(args) = Arguments::try_parse_from(arguments).unwrap().command else {
+            unreachable!("it is `man`");
+        };
+        manual::man(Arguments::command(), &args).unwrap();
+        let page = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+        for (name, parts) in [
+            ("cloakroom.1", &["cloakroom\\-run(1)", "EXIT STATUS"][..]),
+            ("cloakroom-run.1", &["\\-\\-upgrade", "CLOAKROOM_CONFIG", "FILES"]),
+            ("cloakroom-key-rotate.1", &["\\-\\-leaked"]),
+        ] {
+            let page = page(name);
+            for part in parts {
+                assert!(page.contains(part), "{part} is not in {name}:\n{page}");
+            }
+        }
+        assert!(!dir.join("cloakroom-help.1").exists());
     }
 
     #[test]
