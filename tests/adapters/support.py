@@ -186,7 +186,8 @@ def store(folder):
     """Settings of a sidecar that keeps sessions in a file there; several may have the same."""
     place = Path(folder) / "store"
     place.mkdir(mode=0o700, exist_ok=True)
-    return {"more": f'[store]\nurl = "file:{place}/sessions.db"\n', "session": 'ttl = "14d"'}
+    # On a busy machine a write may take longer than a user would wait.
+    return {"more": f'[store]\nurl = "file:{place}/sessions.db"\ntimeout = "{PATIENCE}s"\n', "session": 'ttl = "14d"'}
 
 
 def _port(line, message):

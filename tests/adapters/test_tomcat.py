@@ -157,6 +157,11 @@ class Examples(unittest.TestCase):
         self.assertNotIn("session", self.browser.cookies)
         self.assertIn("j_security_check", self.browser.get(PROTECTED).text)
 
+    def test_the_example_that_keeps_an_object_in_the_session_says_which(self):
+        answer = self.browser.get("/jsp/sessions/carts.jsp?item=X+files+movie&submit=add")
+        self.assertEqual((answer.status, self.said()), (500, {}), answer)
+        self.apps[0].find("session: cart is a sessions.DummyCart, which JSON cannot hold")
+
     def test_the_user_cannot_be_set_as_an_attribute(self):
         value = '{"name":"root","roles":["tomcat"]}'
         answer = self.browser.post("/servlets/servlet/SessionExample", {"dataname": "_java_user", "datavalue": value})
