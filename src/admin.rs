@@ -72,6 +72,10 @@ impl Admin {
         if self.shared.drain.has_begun() {
             return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into());
         }
+        if self.shared.store.as_ref().is_some_and(|store| !store.has_been_reached()) {
+            let text = "the session store has not been reached\n";
+            return (StatusCode::SERVICE_UNAVAILABLE, text.into());
+        }
         if !self.shared.log_is_read.load(Ordering::Acquire) {
             let text = "the revocations have not been read\n";
             return (StatusCode::SERVICE_UNAVAILABLE, text.into());

@@ -1,5 +1,6 @@
 //! The validated configuration. What it holds has been checked; there is nothing left to refuse.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::session::cookie::Transport;
 use crate::session::header::{FieldName, HeaderNames};
 use crate::session::revocation::LineError;
 use crate::session::{Holds, Policy};
+use crate::store::server::{Secrets, ServerSpec, Unusable};
 use crate::visit::cross_site::Origin;
 use crate::visit::forwarded::TrustedProxies;
 
@@ -134,6 +136,23 @@ impl Config {
         secret.map(Some).map_err(|error| vec![Fault::new(file, *line, error.to_string())])
     }
 
+    /// Reads the files that belong to the servers of the store; `file` is what this configuration was
+    /// read from.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn read_store_secrets(&self, file: &Path) -> Result<Option<Secrets>, Vec<Fault>> {
+        let Some(StoreConfig { home: StoreHome::Server(spec), .. }) = &self.store else {
+            return Ok(None);
+        };
+        spec.read().map(Some).map_err(|unusable| {
+            let fault = |it: &Unusable| {
+                Fault::new(file, spec.line, named_file::told(it.key, &it.path, &it.reason))
+            };
+            unusable.iter().map(fault).collect()
+        })
+    }
+
     /// Reads the sessions that stand in `session.revoked_file`.
     ///
     /// # Errors
@@ -223,8 +242,8 @@ pub enum OnBadSave {
 /// `[store]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// `store.url`: the file.
-    pub path: PathBuf,
+    /// `store.url`, and how it is reached.
+    pub home: StoreHome,
     /// `store.holds`: what is kept in it.
     pub holds: Holds,
     /// `store.on_outage`
@@ -233,6 +252,37 @@ pub struct StoreConfig {
     pub timeout: Duration,
     /// `store.prefix`: of names that others might use too, and of what is hashed.
     pub prefix: String,
+}
+
+impl StoreConfig {
+    /// The files that it names, beside that of the sessions.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match &self.home {
+            StoreHome::File(_) => Vec::new(),
+            StoreHome::Server(spec) => spec.files().cloned().collect(),
+        }
+    }
+}
+
+/// `store.url`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreHome {
+    /// `"file:/var/lib/cloakroom/sessions.db"`
+    File(PathBuf),
+    /// `"redis://cache:6379/0"`
+    Server(Box<ServerSpec>),
+}
+
+impl fmt::Display for StoreHome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Server(spec) => {
+                let nodes: Vec<String> = spec.nodes.iter().map(ToString::to_string).collect();
+                f.write_str(&nodes.join(", "))
+            }
+        }
+    }
 }
 
 /// What a request gets whose session cannot be read because the store is away.

@@ -267,6 +267,14 @@ impl Metrics {
         self.store.up.set(i64::from(is_up));
     }
 
+    /// Notes whether the store may remove sessions, and how many of their ends no replica has
+    /// acknowledged so far.
+    pub fn store_loses(&self, evicts: bool, unreplicated: u64) {
+        self.store.evicts.set(i64::from(evicts));
+        let new = unreplicated.saturating_sub(self.store.unreplicated.get());
+        self.store.unreplicated.inc_by(new);
+    }
+
     /// Notes how many revocations are known, and how long ago they were read to the end.
     pub fn revocations_known(&self, count: usize, age: Duration) {
         self.store.revocations.set(i64::try_from(count).unwrap_or(i64::MAX));

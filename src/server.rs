@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Admin, Listening};
 use crate::clock;
-use crate::config::{Config, StoreConfig};
+use crate::config::Config;
 use crate::fault::Fault;
 use crate::keys::reload::Watch;
 use crate::metrics::Metrics;
@@ -31,8 +31,6 @@ use crate::session::Holds;
 use crate::session::cookie::Transport;
 use crate::session::recent::RecentWrites;
 use crate::state::{Apps, Drain, Shared, State};
-use crate::store::file::{FileStore, Options};
-use crate::store::{Home, Store};
 use crate::visit::rechecking;
 
 mod cannot_start;
@@ -48,6 +46,7 @@ mod probe;
 mod reload;
 mod services;
 mod silence;
+pub(crate) mod store;
 mod tls;
 
 pub use cannot_start::CannotStart;
@@ -69,12 +68,6 @@ pub struct Server {
     room: Room,
 }
 
-fn open_store(config: &StoreConfig) -> Result<Store, CannotStart> {
-    let options = Options { timeout: config.timeout, clock: clock::now };
-    let file = FileStore::open(&config.path, options).map_err(CannotStart::Store)?;
-    Ok(Store::new(Home::File(file), config.timeout))
-}
-
 /// Makes the service of an app of our own, once there is a runtime.
 type AppService = Box<dyn FnOnce(&Bound) -> Box<dyn pingora_core::services::Service + Send> + Send>;
 
@@ -84,9 +77,11 @@ impl Server {
     /// # Errors
     /// Why the session file cannot be used, or which address could not be bound.
     pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, CannotStart> {
-        let Ready { loaded, keys, signer, tls, admin_token } = ready;
+        let Ready { loaded, keys, signer, tls, admin_token, store_secrets } = ready;
         let config = loaded.config;
-        let store = config.store.as_ref().map(open_store).transpose()?;
+        let store = config.store.as_ref();
+        let store = store.map(|store| store::open(store, store_secrets, store.timeout)).transpose();
+        let store = store.map_err(CannotStart::Store)?;
         let holds = config.session.store;
         let mut bind = |role, listen| Bound::bind(role, listen, config.socket_mode, &mut inherited);
         let listeners = config
@@ -192,6 +187,10 @@ impl Server {
         let options = ConnectorOptions::from_server_conf(&conf);
         tokio::spawn(rechecking::keep_looking(Arc::clone(&self.shared)));
         tokio::spawn(probe::watch(Arc::clone(&self.shared), options));
+        if let Some(store) = &self.shared.store {
+            // Where its calls are.
+            store.start(workers);
+        }
         if let Some(store) = follow::of_revocations(&self.shared) {
             // What has ended is known before the first request.
             let mut follower = follow::Follower::default();

@@ -83,16 +83,17 @@ impl Shared {
         next
     }
 
-    /// Writes a revocation into the log that all sidecars follow.
+    /// Writes a revocation into the log that all sidecars follow. The answer is whether it outlives the
+    /// server that has taken it.
     pub(crate) async fn revoke(
         &self,
         store: &Store,
         revocation: Revocation,
         now: Timestamp,
-    ) -> Result<(), Outage> {
-        self.counted(store.revoke(revocation, now).await)?;
+    ) -> Result<bool, Outage> {
+        let replicated = self.counted(store.revoke(revocation, now).await)?;
         self.log_written.notify_one();
-        Ok(())
+        Ok(replicated)
     }
 
     /// Counts what the store answered, and hands on what it was.
@@ -106,6 +107,7 @@ impl Shared {
     pub(crate) fn render_metrics(&self) -> Vec<u8> {
         if let Some(store) = &self.store {
             self.metrics.store_is_up(store.is_up());
+            self.metrics.store_loses(store.evicts(), store.unreplicated());
         }
         self.metrics.render()
     }

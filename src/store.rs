@@ -8,12 +8,16 @@ pub mod circuit;
 pub mod file;
 pub mod operation;
 pub mod record;
+#[cfg(feature = "redis")]
+pub mod redis;
+pub mod server;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
@@ -21,12 +25,29 @@ use circuit::Circuit;
 use file::FileStore;
 use operation::{Applied, Change, Entry, Listed, Loaded, Outage, Revocation};
 use record::SubjectHash;
+#[cfg(feature = "redis")]
+use redis::RedisStore;
+use server::{Secrets, ServerSpec};
 
 /// Where the sessions are.
 #[derive(Debug)]
 pub enum Home {
     /// In a file of this machine.
     File(FileStore),
+    /// In Redis or Valkey.
+    #[cfg(feature = "redis")]
+    Redis(RedisStore),
+}
+
+impl Home {
+    /// How often there was a new connection to it. A file has none.
+    fn contacts(&self) -> u64 {
+        match self {
+            Self::File(_) => 0,
+            #[cfg(feature = "redis")]
+            Self::Redis(redis) => redis.contacts(),
+        }
+    }
 }
 
 /// A store with a limit on how long any call takes, and which is left alone for a while when it does
@@ -37,8 +58,25 @@ pub struct Store {
     timeout: AtomicU64,
     started: Instant,
     /// Apart: a file that another process has locked can still be read.
-    reads: Mutex<Circuit>,
-    writes: Mutex<Circuit>,
+    reads: Mutex<Guard>,
+    writes: Mutex<Guard>,
+}
+
+/// A circuit, and how many connections there had been when it was last looked at: a new one is as
+/// good a proof as a probe that the store is back.
+#[derive(Default)]
+struct Guard {
+    circuit: Circuit,
+    contacts: u64,
+}
+
+impl Guard {
+    fn admits(&mut self, contacts: u64, now: Duration) -> bool {
+        if std::mem::replace(&mut self.contacts, contacts) != contacts {
+            self.circuit.succeeded();
+        }
+        self.circuit.admits(now)
+    }
 }
 
 /// What a call was for.
@@ -123,65 +161,159 @@ impl Store {
         self.timeout.store(millis, Ordering::Relaxed);
         match &self.home {
             Home::File(file) => file.set_timeout(timeout),
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => redis.set_timeout(timeout),
         }
+    }
+
+    /// Takes other credentials and certificates of a server into use. A file has none.
+    pub fn set_credentials(&self, spec: &ServerSpec, secrets: Secrets) {
+        match &self.home {
+            Home::File(_) => {}
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => redis.set_credentials(spec.clone(), secrets),
+        }
+        #[cfg(not(feature = "redis"))]
+        drop((spec, secrets));
+    }
+
+    /// Has a store in a server connect, on that runtime.
+    pub fn start(&self, runtime: &Handle) {
+        match &self.home {
+            Home::File(_) => {}
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => redis.start(runtime),
+        }
+        #[cfg(not(feature = "redis"))]
+        let _ = runtime;
     }
 
     /// Whether calls are let through: the store has answered lately.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        self.reads.lock().is_closed() && self.writes.lock().is_closed()
+        let is_closed =
+            self.reads.lock().circuit.is_closed() && self.writes.lock().circuit.is_closed();
+        match &self.home {
+            Home::File(_) => is_closed,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => is_closed && redis.is_connected(),
+        }
+    }
+
+    /// Whether it has been there at any time. A file was opened at the start.
+    #[must_use]
+    pub fn has_been_reached(&self) -> bool {
+        match &self.home {
+            Home::File(_) => true,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => redis.contacts() > 0,
+        }
+    }
+
+    /// How often there was a new connection to it: it may be another server since.
+    #[must_use]
+    pub fn contacts(&self) -> u64 {
+        self.home.contacts()
+    }
+
+    /// How many ends of sessions no replica has acknowledged that should have.
+    #[must_use]
+    pub fn unreplicated(&self) -> u64 {
+        match &self.home {
+            Home::File(_) => 0,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => redis.unreplicated(),
+        }
+    }
+
+    /// Whether it may remove sessions to make room.
+    #[must_use]
+    pub fn evicts(&self) -> bool {
+        match &self.home {
+            Home::File(_) => false,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => redis.evicts(),
+        }
     }
 
     /// Reads a session.
     pub async fn load(&self, id: SessionId, now: Timestamp) -> Answer<Loaded> {
-        let Home::File(file) = &self.home;
-        self.bounded(Op::Load, file.load(id, now)).await
+        match &self.home {
+            Home::File(file) => self.bounded(Op::Load, file.load(id, now)).await,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => self.guarded(Op::Load, redis.load(id, now)).await,
+        }
     }
 
     /// Carries out a change. Where that is not answered in time it may have been carried out or not.
     pub async fn apply(&self, change: Change, now: Timestamp) -> Answer<Applied> {
         let op = Op::of(&change);
-        let Home::File(file) = &self.home;
-        self.bounded(op, file.apply(change, now)).await
+        match &self.home {
+            Home::File(file) => self.bounded(op, file.apply(change, now)).await,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => self.guarded(op, redis.apply(change, now)).await,
+        }
     }
 
     /// What can be told of a session; None where there is none.
     pub async fn show(&self, id: SessionId, now: Timestamp) -> Answer<Option<Listed>> {
-        let Home::File(file) = &self.home;
-        self.bounded(Op::List, file.show(id, now)).await
+        match &self.home {
+            Home::File(file) => self.bounded(Op::List, file.show(id, now)).await,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => self.guarded(Op::List, redis.show(id, now)).await,
+        }
     }
 
     /// The sessions of a user, the oldest first.
     pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Answer<Vec<Listed>> {
-        let Home::File(file) = &self.home;
-        self.bounded(Op::List, file.list(subject, now)).await
+        match &self.home {
+            Home::File(file) => self.bounded(Op::List, file.list(subject, now)).await,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => self.guarded(Op::List, redis.list(subject, now)).await,
+        }
     }
 
-    /// Adds a revocation to the log that others follow.
-    pub async fn revoke(&self, revocation: Revocation, now: Timestamp) -> Answer<()> {
-        let Home::File(file) = &self.home;
-        self.bounded(Op::Revoke, file.revoke(revocation, now)).await
+    /// Adds a revocation to the log that others follow. The answer is whether it outlives the server
+    /// that has taken it.
+    pub async fn revoke(&self, revocation: Revocation, now: Timestamp) -> Answer<bool> {
+        match &self.home {
+            Home::File(file) => {
+                let revoked = async { file.revoke(revocation, now).await.map(|()| true) };
+                self.bounded(Op::Revoke, revoked).await
+            }
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => self.guarded(Op::Revoke, redis.revoke(revocation)).await,
+        }
     }
 
     /// The revocations behind the one with the number `after`, in order, at most `most` of them.
     pub async fn revocations(&self, after: u64, most: usize) -> Answer<Vec<Entry>> {
-        let Home::File(file) = &self.home;
-        self.bounded(Op::List, file.revocations(after, most)).await
+        match &self.home {
+            Home::File(file) => self.bounded(Op::List, file.revocations(after, most)).await,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => self.guarded(Op::List, redis.revocations(after, most)).await,
+        }
     }
 
+    /// Of a call that does not end by itself.
     async fn bounded<T>(&self, op: Op, call: impl Future<Output = Result<T, Outage>>) -> Answer<T> {
+        let timeout = Duration::from_millis(self.timeout.load(Ordering::Relaxed));
+        let call = tokio::time::timeout(timeout, call);
+        self.guarded(op, async { call.await.unwrap_or(Err(Outage::Timeout)) }).await
+    }
+
+    async fn guarded<T>(&self, op: Op, call: impl Future<Output = Result<T, Outage>>) -> Answer<T> {
         let began = self.started.elapsed();
-        let circuit = if op.is_read() { &self.reads } else { &self.writes };
-        if !circuit.lock().admits(began) {
+        let guard = if op.is_read() { &self.reads } else { &self.writes };
+        if !guard.lock().admits(self.home.contacts(), began) {
             return Answer { result: Err(Outage::OpenCircuit), op, took: Duration::ZERO };
         }
-        let timeout = Duration::from_millis(self.timeout.load(Ordering::Relaxed));
-        let result = tokio::time::timeout(timeout, call).await.unwrap_or(Err(Outage::Timeout));
+        let result = call.await;
         let ended = self.started.elapsed();
         match result {
             // A store that is full or read-only has answered, and can be read.
-            Ok(_) | Err(Outage::Full | Outage::ReadOnly) => circuit.lock().succeeded(),
-            Err(_) => circuit.lock().failed(ended, jitter(ended)),
+            Ok(_) | Err(Outage::Full | Outage::ReadOnly) => guard.lock().circuit.succeeded(),
+            Err(_) => guard.lock().circuit.failed(ended, jitter(ended)),
         }
         Answer { result, op, took: ended.saturating_sub(began) }
     }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use cloakroom::config::Config;
 use cloakroom::config::file::{Loaded, Overrides, parse};
+use cloakroom::config::{Config, StoreHome};
 
 const REDACTED: &str = "(redacted)";
 
@@ -84,6 +84,12 @@ fn shown(loaded: &Loaded) -> String {
         workers,
     } = &loaded.config;
     let tls = tls.as_ref().map(|tls| (&tls.files.cert, &tls.files.key, &tls.listen));
+    let store = store.clone().map(|mut store| {
+        if let StoreHome::Server(spec) = &mut store.home {
+            spec.line = 0;
+        }
+        store
+    });
     let admin_token = admin_token.as_ref().map(|token| &token.path);
     // What is printed is sorted; in which order claims are copied means nothing.
     let mut headers = headers.clone();

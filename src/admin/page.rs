@@ -282,8 +282,8 @@ fn store(state: &State, figures: &Figures<'_>) -> String {
                 "kind",
                 Outage::ALL.map(Outage::label),
             );
-            let path = store.path.display();
-            format!("<p>Holds {holds}, in <code>{}</code></p>\n{up}{errors}", Text(path))
+            let home = &store.home;
+            format!("<p>Holds {holds}, in <code>{}</code></p>\n{up}{errors}", Text(home))
         }
     };
     section("store", "Store", &body)

@@ -127,10 +127,10 @@ async fn end(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, 
     if holds == Some(Holds::Revocations) {
         let until = now.plus(LONGEST).plus(leeway);
         let revocation = Revocation { what: which, before: now, until };
-        shared.revoke(store, revocation, now).await?;
+        let replicated = shared.revoke(store, revocation, now).await?;
         log::info!(sessions = what; "sessions were revoked over the admin listener");
         // How many cookies there were is known to nobody.
-        return Ok(json("{\"ended\":null,\"replicated\":true}".into()));
+        return Ok(json(format!("{{\"ended\":null,\"replicated\":{replicated}}}")));
     }
     let change = match which {
         Revoked::Session(id) => Change::Delete { id },
@@ -138,13 +138,12 @@ async fn end(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, 
         Revoked::Others { subject, except } => Change::EndSubject { subject, except: Some(except) },
         Revoked::All => Change::EndAll,
     };
-    let ended = match shared.counted(store.apply(change, now).await)? {
-        Applied::Done { ended } => ended,
-        Applied::Conflict(_) | Applied::Gone => 0,
+    let (ended, replicated) = match shared.counted(store.apply(change, now).await)? {
+        Applied::Done { ended, replicated } => (ended, replicated),
+        Applied::Conflict(_) | Applied::Gone => (0, true),
     };
     log::info!(sessions = what, ended; "sessions were ended over the admin listener");
-    // A file has it on the disk by now, and nobody fails over to another.
-    Ok(json(format!("{{\"ended\":{ended},\"replicated\":true}}")))
+    Ok(json(format!("{{\"ended\":{ended},\"replicated\":{replicated}}}")))
 }
 
 fn as_json(session: &Listed) -> String {

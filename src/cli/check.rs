@@ -7,11 +7,13 @@ use clap::Args;
 use super::{ConfigArgs, Failure, print};
 use crate::config::explain::explain;
 use crate::config::file::{self, FileRead, Loaded, Overrides};
+use crate::config::{StoreConfig, StoreHome};
 use crate::fault::Fault;
 use crate::keys::source;
 use crate::server;
 use crate::store::file::FileStore;
 
+mod connect;
 mod wear;
 
 #[derive(Args, Debug)]
@@ -21,6 +23,9 @@ pub(super) struct CheckArgs {
     /// Say what a key means, such as session.ttl, instead: its default or an example, and where to read more
     #[arg(long, value_name = "KEY")]
     explain: Option<String>,
+    /// Connect to the session store, say what it is, and warn of what loses sessions
+    #[arg(long)]
+    connect: bool,
 }
 
 pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
@@ -31,6 +36,9 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
         check(&args.config.config).map_err(Failure::Configuration)?;
     for warning in wear::warnings(&config) {
         eprintln!("cloakroom: {warning}");
+    }
+    if args.connect {
+        connect::connect(&config, &args.config.config)?;
     }
     let text = toml::to_string(&effective)
         .map_err(|error| Failure::Runtime(format!("the configuration cannot be shown: {error}")))?;
@@ -52,9 +60,11 @@ fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
         faults.extend(signer.err().unwrap_or_default());
         faults.extend(loaded.config.read_admin_token(path).err().unwrap_or_default());
         faults.extend(loaded.config.read_revoked().err().unwrap_or_default());
-        let store = loaded.config.store.as_ref().map(|store| FileStore::check(&store.path));
-        let faulty = store.and_then(Result::err);
-        faults.extend(faulty.map(|error| Fault::of_flag("store.url:", error.to_string())));
+        faults.extend(loaded.config.read_store_secrets(path).err().unwrap_or_default());
+        if let Some(StoreConfig { home: StoreHome::File(path), .. }) = &loaded.config.store {
+            let faulty = FileStore::check(path).err();
+            faults.extend(faulty.map(|error| Fault::of_flag("store.url:", error.to_string())));
+        }
     }
     match loaded {
         Ok(loaded) if faults.is_empty() => Ok(loaded),

@@ -8,13 +8,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::{ConfigArgs, Failure, print};
 use crate::clock;
 use crate::config::file::{Overrides, load};
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, StoreConfig, StoreHome};
+use crate::server;
 use crate::session::Holds;
 use crate::session::lifetime::{LONGEST, SessionId};
-use crate::store::file::{FileStore, Options};
+use crate::store::Store;
 use crate::store::operation::{Applied, Change, Listed, Outage, Revocation, Revoked};
 use crate::store::record::SubjectHash;
-use crate::store::{Home, Store};
+use crate::store::server::Secrets;
 use crate::time::Timestamp;
 
 /// How long a call may take: nobody's request waits for it.
@@ -60,6 +61,14 @@ enum Action {
     },
 }
 
+impl Action {
+    fn config(&self) -> &ConfigArgs {
+        let (Self::List { config, .. } | Self::Show { config, .. } | Self::Revoke { config, .. }) =
+            self;
+        config
+    }
+}
+
 #[derive(clap::Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Which {
@@ -91,8 +100,7 @@ impl fmt::Display for NoSessionId {
 impl std::error::Error for NoSessionId {}
 
 pub(crate) fn run(args: &SessionArgs) -> Result<ExitCode, Failure> {
-    let (Action::List { config, .. } | Action::Show { config, .. } | Action::Revoke { config, .. }) =
-        &args.action;
+    let config = args.action.config();
     // The sidecar may have these from its command line instead of the file.
     let overrides = Overrides {
         listen: vec!["127.0.0.1:8080".into()],
@@ -110,22 +118,24 @@ pub(crate) fn run(args: &SessionArgs) -> Result<ExitCode, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Runtime(format!("cannot start: {error}")))?;
-    let store = open(store_config)?;
+    let secrets = config.read_store_secrets(&args.action.config().config);
+    let store = open(store_config, secrets.map_err(Failure::Configuration)?)?;
+    store.start(runtime.handle());
     runtime.block_on(act(&args.action, &config, store_config, &store))
 }
 
-fn open(config: &StoreConfig) -> Result<Store, Failure> {
+fn open(config: &StoreConfig, secrets: Option<Secrets>) -> Result<Store, Failure> {
     // A wrong path must not leave an empty file behind, which nobody would look at again.
-    if !config.path.exists() {
+    if let StoreHome::File(path) = &config.home
+        && !path.exists()
+    {
         return Err(Failure::Usage(format!(
             "session file {}: not found: cloakroom makes it when it starts",
-            config.path.display()
+            path.display()
         )));
     }
-    let options = Options { timeout: PATIENCE, clock: clock::now };
-    let file = FileStore::open(&config.path, options)
-        .map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(Store::new(Home::File(file), PATIENCE))
+    server::store::open(config, secrets, PATIENCE)
+        .map_err(|error| Failure::Usage(error.to_string()))
 }
 
 async fn act(
@@ -176,7 +186,8 @@ async fn act(
             if revocations_only {
                 let until = now.plus(LONGEST).plus(config.session.leeway);
                 let revocation = Revocation { what, before: now, until };
-                store.revoke(revocation, now).await.result.map_err(away)?;
+                let replicated = store.revoke(revocation, now).await.result.map_err(away)?;
+                say_unless(replicated);
                 print("revoked: every sidecar knows within a second\n")?;
                 return Ok(ExitCode::SUCCESS);
             }
@@ -187,11 +198,12 @@ async fn act(
                 }
                 Revoked::All => Change::EndAll,
             };
-            let ended = match store.apply(change, now).await.result.map_err(away)? {
-                Applied::Done { ended } => ended,
-                Applied::Conflict(_) | Applied::Gone => 0,
+            let (ended, replicated) = match store.apply(change, now).await.result.map_err(away)? {
+                Applied::Done { ended, replicated } => (ended, replicated),
+                Applied::Conflict(_) | Applied::Gone => (0, true),
             };
             if ended > 0 {
+                say_unless(replicated);
                 let sessions = if ended == 1 { "session" } else { "sessions" };
                 print(&format!("{ended} {sessions} ended\n"))?;
             }
@@ -202,6 +214,15 @@ async fn act(
 
 fn away(outage: Outage) -> Failure {
     Failure::Usage(outage.to_string())
+}
+
+/// Says where a failover of the store may bring back what has ended.
+fn say_unless(replicated: bool) {
+    if !replicated {
+        eprintln!(
+            "cloakroom: no replica of the store has acknowledged this: a failover of it could undo it"
+        );
+    }
 }
 
 /// Whether there was anything of the kind that was asked for.

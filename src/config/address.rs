@@ -48,7 +48,7 @@ impl fmt::Display for AddressError {
             Self::Path => "no path behind host and port: requests are passed on with their own",
             Self::OpenBracket => "a bracket behind the IPv6 address",
             Self::NoIpv6 => "an IPv6 address in the brackets",
-            Self::Unbracketed => "an IPv6 address in brackets, as in \"http://[::1]:5000\"",
+            Self::Unbracketed => "an IPv6 address in brackets, as in \"[::1]:5000\"",
             Self::NoHost => "a host name or an IP address behind the \"://\"",
             Self::NoPort => "a port from 1 to 65535",
             Self::NotAbsolute => "an absolute path behind \"unix:\"",
@@ -188,7 +188,11 @@ impl fmt::Display for Backend {
     }
 }
 
-fn host_and_port(authority: &str, default_port: u16) -> Result<(String, u16), AddressError> {
+/// `host`, `host:port` or `[address]:port`.
+pub(super) fn host_and_port(
+    authority: &str,
+    default_port: u16,
+) -> Result<(String, u16), AddressError> {
     let (host, port_text) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, behind) = rest.split_once(']').ok_or(AddressError::OpenBracket)?;
         let host: Ipv6Addr = host.parse().map_err(|_| AddressError::NoIpv6)?;

@@ -67,8 +67,18 @@ pub(super) enum Expected {
     RoutePath,
     LocalPath,
     UrlPath,
+    /// A file or a server.
+    Store,
     StoreFile,
-    StoreFileNotServer,
+    StoreServer,
+    StoreServerWithDatabase,
+    StoreServerWithoutCredentials,
+    /// Several servers that are reached in one way.
+    StoreServersAlike,
+    /// This program was built without a client for servers.
+    StoreFileAsBuilt,
+    /// A string without those that decide in a cluster where a key is.
+    NoBraces,
     StoreFileWithoutHost,
     StoreFileWithoutEscapes,
     SocketMode,
@@ -88,6 +98,7 @@ const A_TABLE: &str = "such as { path = \"roles\", join = \",\", encoding = \"pe
 const A_FILE: &str = "the path of a file";
 const METHODS: &str = "an array of methods such as \"GET\"";
 const A_STORE: &str = "a file, such as \"file:/var/lib/cloakroom/sessions.db\"";
+const A_SERVER: &str = "a server, such as \"redis://cache:6379/0\" or \"rediss://cache\"";
 
 impl fmt::Display for Expected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,9 +139,27 @@ impl fmt::Display for Expected {
             Self::SomeMethods => {
                 return write!(f, "{METHODS}, at least one; remove the key for all methods");
             }
-            Self::StoreFileNotServer => {
-                return write!(f, "{A_STORE}: this version cannot use Redis or Valkey");
+            Self::Store => {
+                return write!(f, "{A_STORE}, or a server, such as \"redis://cache:6379\"");
             }
+            Self::StoreServerWithDatabase => {
+                return write!(f, "{A_SERVER}: behind host and port stands the database's number");
+            }
+            Self::StoreFileAsBuilt => {
+                return write!(
+                    f,
+                    "{A_STORE}: this cloakroom was built without the feature \"redis\", which Redis \
+                     and Valkey take"
+                );
+            }
+            Self::StoreServer => A_SERVER,
+            Self::StoreServerWithoutCredentials => {
+                "a URL without user and password: they are in store.username and store.password_file"
+            }
+            Self::StoreServersAlike => {
+                "servers with TLS or servers without, all with the same database"
+            }
+            Self::NoBraces => "a string without { and }",
             Self::StoreFileWithoutHost => return write!(f, "{A_STORE}, without a host"),
             Self::StoreFileWithoutEscapes => return write!(f, "{A_STORE}, without ?, # and %"),
             Self::OrOff(expected) => return write!(f, "{expected}, or \"off\""),

@@ -252,7 +252,7 @@ mod tests {
     fn a_table_lists_its_keys() {
         for table in ["store", "[store]"] {
             let told = explain(table).unwrap();
-            assert!(told.contains("Keys:    url, holds, on_outage, "), "{told}");
+            assert!(told.contains("Keys:    url, topology, master, "), "{told}");
         }
         assert!(explain("[[routes]]").unwrap().contains("Keys:    path, methods, session, "));
         let claims = explain("headers.claims").unwrap();

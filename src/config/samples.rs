@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use toml::de::DeTable;
 
+use super::StoreHome;
 use super::file::{Overrides, everything, parse};
 use super::reader::{Document, Table};
 
@@ -41,7 +42,8 @@ fn the_defaults_in_the_full_sample_are_those_in_force() {
 #[test]
 fn the_sample_with_a_store_is_sound() {
     let store = parse(STORE, Path::new("store.toml"), &Overrides::default()).unwrap().config.store;
-    assert_eq!(store.unwrap().path, Path::new("/var/lib/cloakroom/sessions.db"));
+    let home = StoreHome::File("/var/lib/cloakroom/sessions.db".into());
+    assert_eq!(store.unwrap().home, home);
 }
 
 #[test]

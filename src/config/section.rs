@@ -5,6 +5,7 @@ mod headers;
 mod keys;
 mod operation;
 mod routes;
+mod server;
 mod session;
 mod store;
 mod transport;

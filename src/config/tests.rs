@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::file::{Loaded, Overrides, parse};
-use super::{Backend, Listen, OnBadSave, OnOutage, StoreConfig};
+use super::{Backend, Listen, OnBadSave, OnOutage, StoreConfig, StoreHome};
 use crate::fault::Fault;
 use crate::keys::source::Source;
 use crate::routes::CrossSite;
@@ -208,7 +208,7 @@ fn a_store_is_read() {
     let below = "[session]\nttl = '1d'\nsubject = 'user.id'\n[store]\nurl = 'file:/a/b'";
     let config = loaded(below).config;
     let of_file = |path: &str| StoreConfig {
-        path: path.into(),
+        home: StoreHome::File(path.into()),
         holds: Holds::Sessions,
         on_outage: OnOutage::Refuse,
         timeout: Duration::from_millis(250),
@@ -237,4 +237,42 @@ fn a_store_is_read() {
     assert_eq!(config.session.lifetime(), Some(crate::session::lifetime::LONGEST));
     let below = "session.ttl = '1d'\nstore.url = 'file:b'";
     assert_eq!(store(below), Some(of_file("b")));
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn the_servers_of_a_store_are_read() {
+    use crate::store::server::{Node, Topology};
+    let spec = |below: &str| {
+        let config = loaded(&format!("session.ttl = '1d'\n[store]\n{below}")).config;
+        let Some(StoreConfig { home: StoreHome::Server(spec), .. }) = config.store else {
+            panic!("no server")
+        };
+        spec
+    };
+    let nodes = |named: &[(&str, u16)]| -> Vec<Node> {
+        named.iter().map(|(host, port)| Node { host: (*host).into(), port: *port }).collect()
+    };
+    let plain = spec("url = 'redis://cache'");
+    assert_eq!(plain.nodes, nodes(&[("cache", 6379)]));
+    assert_eq!((plain.topology, plain.tls, plain.database), (Topology::Single, false, 0));
+    let other = spec("url = ['valkeys://[::1]:7000/3']");
+    assert_eq!(other.nodes, nodes(&[("::1", 7000)]));
+    assert_eq!(
+        (other.tls, other.database, other.nodes[0].to_string().as_str()),
+        (true, 3, "[::1]:7000")
+    );
+    let cluster = spec("url = ['redis://a', 'redis://b:1']\ntopology = 'cluster'");
+    assert_eq!(cluster.nodes, nodes(&[("a", 6379), ("b", 1)]));
+    assert_eq!(cluster.topology, Topology::Cluster);
+    let all = spec(
+        "url = ['rediss://a', 'rediss://b']\ntopology = 'sentinel'\nmaster = 'm'\nusername = 'u'\n\
+         password_file = '/p'\nsentinel_username = 's'\nsentinel_password_file = '/q'\n\
+         ca_file = '/ca'\nclient_cert = '/cert'\nclient_key = '/key'",
+    );
+    assert_eq!(all.nodes, nodes(&[("a", 26379), ("b", 26379)]));
+    assert_eq!(all.topology, Topology::Sentinel { master: "m".into() });
+    let files: Vec<&str> = all.files().filter_map(|file| file.to_str()).collect();
+    assert_eq!(files, ["/p", "/q", "/ca", "/cert", "/key"]);
+    assert_eq!((all.username.as_deref(), all.sentinel_username.as_deref()), (Some("u"), Some("s")));
 }

@@ -53,6 +53,8 @@ pub(super) struct StoreFamilies {
     seconds: Vec<Histogram>,
     errors: Vec<IntCounter>,
     pub(super) up: IntGauge,
+    pub(super) evicts: IntGauge,
+    pub(super) unreplicated: IntCounter,
     pub(super) revocations: IntGauge,
     pub(super) revocations_age: IntGauge,
 }
@@ -86,6 +88,15 @@ impl StoreFamilies {
                 Outage::ALL.map(Outage::label),
             )?,
             up,
+            evicts: families.gauges(
+                "cloakroom_store_evicts",
+                "1 while the session store may remove sessions to make room.",
+                &[],
+            )?,
+            unreplicated: families.counter(
+                "cloakroom_store_unreplicated_total",
+                "Ends of sessions that no replica of the session store has acknowledged.",
+            )?,
             revocations: families.gauges(
                 "cloakroom_revocations",
                 "Revocations that are known from the store.",

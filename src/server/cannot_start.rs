@@ -4,14 +4,14 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::store::CannotOpen;
 use crate::config::Listen;
-use crate::store::file::FileError;
 
 /// Why a server does not start.
 #[derive(Debug)]
 pub enum CannotStart {
-    /// The session file that the configuration names cannot be used.
-    Store(FileError),
+    /// The store that the configuration names cannot be used.
+    Store(CannotOpen),
     /// Nobody can listen there.
     Listen {
         /// Where.

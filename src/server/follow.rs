@@ -27,6 +27,8 @@ pub(super) struct Follower {
     /// When it was last read to the end.
     read: Option<Instant>,
     is_away: bool,
+    /// How many connections there had been when it was last read from the beginning.
+    contacts: u64,
 }
 
 impl Follower {
@@ -71,6 +73,11 @@ impl Follower {
         store: &Store,
         has_changed: &mut bool,
     ) -> Result<(), Outage> {
+        // Another server may have taken over, and its clock may be behind: its next entries would have
+        // lower numbers. What is known already changes nothing.
+        if std::mem::replace(&mut self.contacts, store.contacts()) != store.contacts() {
+            self.last = 0;
+        }
         loop {
             let entries = shared.counted(store.revocations(self.last, PAGE).await)?;
             let is_end = entries.len() < PAGE;

@@ -10,8 +10,8 @@ use tokio::task::JoinError;
 
 use super::tls;
 use crate::clock;
-use crate::config::Config;
 use crate::config::file::{self, Loaded, Overrides};
+use crate::config::{Config, StoreConfig, StoreHome};
 use crate::fault::Fault;
 use crate::keys::KeyRing;
 use crate::keys::bearer::Bearer;
@@ -20,6 +20,7 @@ use crate::keys::signature::Signer;
 use crate::keys::source::{self, KeySpec};
 use crate::session::Holds;
 use crate::state::{Shared, State};
+use crate::store::server::{Secrets, ServerSpec};
 use tokio_rustls::rustls::ServerConfig;
 
 /// How often the files are looked at.
@@ -55,6 +56,8 @@ impl Origin {
             watch.add(signature.iter().map(|spec| spec.secret_file.clone()).collect());
             let token_file = loaded.config.admin_token.as_ref();
             watch.add(token_file.map(|token| token.path.clone()).into_iter().collect());
+            let store = loaded.config.store.as_ref();
+            watch.add(store.map(StoreConfig::files).unwrap_or_default());
             loaded.config.read_revoked()?;
             let tls_files = loaded.config.tls.as_ref().map(|tls| &tls.files);
             watch.add(tls_files.iter().flat_map(|f| [f.cert.clone(), f.key.clone()]).collect());
@@ -64,13 +67,20 @@ impl Origin {
             let tls = tls_files.map(|files| tls::load(files, &self.path)).transpose();
             let authorities = tls::check_authorities(&loaded.config, &self.path);
             let token = loaded.config.read_admin_token(&self.path);
-            match (keys, signer, tls, authorities, token) {
-                (Ok(keys), Ok(signer), Ok(tls), Ok(()), Ok(admin_token)) => {
-                    Ok(Ready { loaded, keys, signer, tls, admin_token })
+            let store = loaded.config.read_store_secrets(&self.path);
+            match (keys, signer, tls, authorities, token, store) {
+                (Ok(keys), Ok(signer), Ok(tls), Ok(()), Ok(admin_token), Ok(store_secrets)) => {
+                    Ok(Ready { loaded, keys, signer, tls, admin_token, store_secrets })
                 }
-                (keys, signer, tls, authorities, token) => {
-                    let faults =
-                        [keys.err(), signer.err(), tls.err(), authorities.err(), token.err()];
+                (keys, signer, tls, authorities, token, store) => {
+                    let faults = [
+                        keys.err(),
+                        signer.err(),
+                        tls.err(),
+                        authorities.err(),
+                        token.err(),
+                        store.err(),
+                    ];
                     Err(faults.into_iter().flatten().flatten().collect())
                 }
             }
@@ -92,13 +102,15 @@ pub struct Ready {
     pub(super) tls: Option<Arc<ServerConfig>>,
     /// What the admin listener asks for before it shows or ends sessions.
     pub(super) admin_token: Option<Bearer>,
+    /// What the servers of the store are shown.
+    pub(super) store_secrets: Option<Secrets>,
 }
 
 impl Ready {
     /// What can be said without files.
     #[must_use]
     pub fn without_tls(loaded: Loaded, keys: KeyRing) -> Self {
-        Self { loaded, keys, signer: None, tls: None, admin_token: None }
+        Self { loaded, keys, signer: None, tls: None, admin_token: None, store_secrets: None }
     }
 
     /// What an operator should know, one line each.
@@ -208,7 +220,7 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     for warning in ready.warnings() {
         log::warn!("{warning}");
     }
-    let Ready { loaded, keys, signer, mut tls, admin_token } = ready;
+    let Ready { loaded, keys, signer, mut tls, admin_token, store_secrets } = ready;
     let mut config = loaded.config;
     // Held to the end: what else is replaced is replaced before or behind.
     let _replacing = shared.replacing.lock();
@@ -223,6 +235,9 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     }
     if let (Some(store), Some(config)) = (&shared.store, &config.store) {
         store.set_timeout(config.timeout);
+        if let (StoreHome::Server(spec), Some(secrets)) = (&config.home, store_secrets) {
+            store.set_credentials(spec, secrets);
+        }
     }
     let apps = old.apps.next(&old.config, &config, &shared.metrics);
     let key_uses = Arc::new(shared.metrics.key_uses(&keys));
@@ -303,10 +318,7 @@ fn put_back_store(old: &Config, new: &mut Config) -> Vec<&'static str> {
     let mut changed = Vec::new();
     match (&old.store, &mut new.store) {
         (Some(old), Some(new)) => {
-            if new.path != old.path {
-                changed.push("store.url");
-                new.path.clone_from(&old.path);
-            }
+            put_back_home(&old.home, &mut new.home, &mut changed);
             if new.holds != old.holds {
                 changed.push("store.holds");
                 new.holds = old.holds;
@@ -328,6 +340,30 @@ fn put_back_store(old: &Config, new: &mut Config) -> Vec<&'static str> {
         new.session.ttl = old.session.ttl;
     }
     changed
+}
+
+/// Of servers what is said of users, passwords and certificates can change.
+fn put_back_home(old: &StoreHome, new: &mut StoreHome, changed: &mut Vec<&'static str>) {
+    let (old, next) = match (old, &mut *new) {
+        (StoreHome::Server(old), StoreHome::Server(next)) => (old, next),
+        (old, _) => {
+            if old != new {
+                changed.push("store.url");
+                new.clone_from(old);
+            }
+            return;
+        }
+    };
+    if next.topology != old.topology {
+        changed.push("store.topology");
+        next.topology.clone_from(&old.topology);
+        next.nodes.clone_from(&old.nodes);
+    }
+    let parts = |spec: &ServerSpec| (spec.nodes.clone(), spec.tls, spec.database);
+    if parts(next) != parts(old) {
+        changed.push("store.url");
+        (next.nodes, next.tls, next.database) = parts(old);
+    }
 }
 
 #[cfg(test)]

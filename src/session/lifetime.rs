@@ -29,6 +29,43 @@ impl SessionId {
         is_id.then(|| Self(text.to_owned()))
     }
 
+    /// The same, but for the first 12 bits, which are those of `lead`.
+    #[must_use]
+    pub fn led_by(self, lead: [u8; 2]) -> Self {
+        let [first, second] = lead;
+        match self.to_bytes() {
+            Some([_, own, rest @ ..]) => {
+                let mut bytes = [
+                    first,
+                    (second & 0xf0) | (own & 0x0f),
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                ];
+                bytes[2..].copy_from_slice(&rest);
+                Self::from_bytes(bytes)
+            }
+            None => self,
+        }
+    }
+
+    /// Whether it begins with these 12 bits.
+    #[must_use]
+    pub fn is_led_by(&self, lead: [u8; 2]) -> bool {
+        self.clone().led_by(lead) == *self
+    }
+
     /// The bytes that it was made from; None of a text that no bytes have.
     #[must_use]
     pub fn to_bytes(&self) -> Option<[u8; 16]> {

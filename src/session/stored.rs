@@ -189,9 +189,10 @@ pub fn refresh(
     };
     let Issuer { policy, now, .. } = issuer;
     let made = fresh()?;
+    let subject = user(&token.dict, policy);
     let (key, id) = match opened.stored() {
         Some((_, key, _)) => (key.clone(), token.id().clone()),
-        None => (made.key, made.id),
+        None => (made.key, placed(made.id, subject)),
     };
     let previous = token.managed().map(|managed| Managed { id: id.clone(), ..managed.clone() });
     let stamp = stamp(policy, previous.as_ref(), None, now, &id)?;
@@ -200,7 +201,7 @@ pub fn refresh(
     let change = match opened.stored() {
         Some(_) => Change::Touch { id, exp: stamp.expires, seen: now },
         None => {
-            let row = row(&token.dict, &stamp, &key, 1, made.nonce, policy)?;
+            let row = row(&token.dict, &stamp, &key, 1, made.nonce, subject)?;
             Change::Create { id, row }
         }
     };
@@ -313,20 +314,28 @@ fn write(
     };
     let asked = Asked { kind, max_age: intent.save.max_age, renew: intent.save.renew };
     let before = opened.token.as_ref().map(|_| &intent.base);
-    let successor = Successor::of(before, &dict, asked, policy);
+    let subject = user(&dict, policy);
     let stored = opened.stored().zip(revision);
+    let successor = match Successor::of(before, &dict, asked, policy) {
+        Successor::Same
+            if stored.is_some_and(|((token, ..), _)| !is_placed(token.id(), subject)) =>
+        {
+            Successor::Renamed
+        }
+        successor => successor,
+    };
     let made = fresh()?;
     let managed = opened.token.as_ref().and_then(VerifiedToken::managed);
     let (id, key) = match (&successor, &stored) {
         (Successor::Same, Some(((token, key, _), _))) => (token.id().clone(), (*key).clone()),
-        _ => (made.id, made.key),
+        _ => (placed(made.id, subject), made.key),
     };
     let previous = managed
         .filter(|_| !matches!(successor, Successor::Another))
         .map(|managed| Managed { id: id.clone(), ..managed.clone() });
     let stamp = stamp(policy, previous.as_ref(), asked.max_age, now, &id)?;
     let next = revision.map_or(1, |revision| revision + 1);
-    let row = row(&dict, &stamp, &key, next, made.nonce, policy)?;
+    let row = row(&dict, &stamp, &key, next, made.nonce, subject)?;
     let renewed = stored.is_some() && !matches!(successor, Successor::Same);
     let issued = issue(&stamp, &key, kind, renewed, opened.transport, made.seal, issuer)?;
     let then = intent.save.others.then(|| end_others_but(&id, &dict, policy)).flatten();
@@ -372,6 +381,23 @@ fn end_others_but(id: &SessionId, dict: &Dict, policy: &Policy) -> Option<Change
     Some(Change::EndSubject { subject, except: Some(id.clone()) })
 }
 
+fn user(dict: &Dict, policy: &Policy) -> Option<SubjectHash> {
+    SubjectHash::of(dict, policy.subject.as_ref()?)
+}
+
+/// The id of a new session of that user: the sessions of one are kept together.
+fn placed(fresh: SessionId, subject: Option<SubjectHash>) -> SessionId {
+    match subject {
+        Some(subject) => fresh.led_by(subject.lead()),
+        None => fresh,
+    }
+}
+
+/// Whether an id is one of that user's. It is not where `session.subject` has changed since.
+fn is_placed(id: &SessionId, subject: Option<SubjectHash>) -> bool {
+    subject.is_none_or(|subject| id.is_led_by(subject.lead()))
+}
+
 fn stamp(
     policy: &Policy,
     previous: Option<&Managed>,
@@ -390,12 +416,11 @@ fn row(
     key: &SessionKey,
     rev: u64,
     nonce: [u8; 12],
-    policy: &Policy,
+    subject: Option<SubjectHash>,
 ) -> Result<Row, Broken> {
     let id = &stamp.managed.id;
     let data = record::seal(dict, key, id, rev, nonce)
         .ok_or_else(|| Broken { reason: BrokenReason::Unsealed, bytes: dict.as_str().len() })?;
-    let subject = policy.subject.as_ref().and_then(|path| SubjectHash::of(dict, path));
     let (start, seen) = (stamp.managed.start, stamp.managed.issued);
     Ok(Row { rev, start, seen, exp: stamp.expires, subject, data })
 }

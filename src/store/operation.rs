@@ -1,6 +1,7 @@
 //! What is asked of a store, and what it answers: the same for each home.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::record::SubjectHash;
 use crate::session::lifetime::SessionId;
@@ -90,7 +91,11 @@ pub enum Change {
 }
 
 /// How long a session can be read under the id that it had before.
-pub const REPLACED: std::time::Duration = std::time::Duration::from_secs(10);
+pub const REPLACED: Duration = Duration::from_secs(10);
+
+/// How long a replaced id leads to the session that goes on: as long as an answer may take that began
+/// with it.
+pub const LINKED: Duration = Duration::from_secs(60);
 
 impl Change {
     /// Whether it must outlive a loss of power: what has ended must not come back.
@@ -112,11 +117,22 @@ pub enum Applied {
     Done {
         /// How many sessions have ended by it; none where there was none.
         ended: u64,
+        /// Whether it outlives the server that has done it. Of what ends no session this is not
+        /// asked.
+        replicated: bool,
     },
     /// Nothing was written: somebody else has written since. What is there now.
     Conflict(Row),
     /// Nothing was written: the session has ended, or goes on under another id.
     Gone,
+}
+
+impl Applied {
+    /// It is done, for good.
+    #[must_use]
+    pub const fn done(ended: u64) -> Self {
+        Self::Done { ended, replicated: true }
+    }
 }
 
 /// A session in a list: all that can be told of it without its cookie.

@@ -227,6 +227,14 @@ impl SubjectHash {
         Self(bytes)
     }
 
+    /// What the ids of this user's sessions begin with: 12 bits. It keeps them together where a
+    /// store has several servers.
+    #[must_use]
+    pub const fn lead(&self) -> [u8; 2] {
+        let [first, second, ..] = self.0;
+        [first, second & 0xf0]
+    }
+
     /// As it is stored.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

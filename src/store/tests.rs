@@ -8,6 +8,11 @@ use super::file::Options;
 use super::operation::Row;
 use super::*;
 
+mod changes;
+#[cfg(feature = "redis")]
+mod engines;
+#[cfg(feature = "redis")]
+mod servers;
 mod simulation;
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -40,7 +45,7 @@ fn an_answer_says_what_it_was_for_and_how_long_it_took() {
     let store = store(folder.path(), Duration::from_secs(5));
     let id = SessionId::from_bytes([1; 16]);
     let created = wait(store.apply(create(1), NOW));
-    assert_eq!((created.result, created.op), (Ok(Applied::Done { ended: 0 }), Op::Save));
+    assert_eq!((created.result, created.op), (Ok(Applied::done(0)), Op::Save));
     assert!(created.took > Duration::ZERO);
     assert!(matches!(wait(store.load(id.clone(), NOW)).result, Ok(Loaded::Found(_))));
     assert_eq!(wait(store.show(id.clone(), NOW)).op, Op::List);
@@ -72,7 +77,7 @@ fn a_store_that_does_not_answer_is_left_alone_for_a_while_and_can_still_be_read(
             Err(Outage::OpenCircuit) if start.elapsed() < Duration::from_secs(5) => {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            result => break assert_eq!(result, Ok(Applied::Done { ended: 0 })),
+            result => break assert_eq!(result, Ok(Applied::done(0))),
         }
     }
     assert!(store.is_up());

@@ -21,6 +21,8 @@ const FAMILIES: &[(&str, &str)] = &[
     ("cloakroom_store_duration_seconds", "histogram"),
     ("cloakroom_store_errors_total", "counter"),
     ("cloakroom_store_up", "gauge"),
+    ("cloakroom_store_evicts", "gauge"),
+    ("cloakroom_store_unreplicated_total", "counter"),
     ("cloakroom_revocations", "gauge"),
     ("cloakroom_revocations_age_seconds", "gauge"),
     ("cloakroom_connections_active", "gauge"),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use toml::Value;
 
+use super::server;
 use crate::config::expected::Expected;
 use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, some_time, word};
-use crate::config::{Config, OnOutage, StoreConfig};
+use crate::config::{Config, OnOutage, StoreConfig, StoreHome};
 use crate::session::{Holds, ticket};
 
 /// `[store]`, and where it says what is kept there.
@@ -20,40 +21,31 @@ pub(in crate::config) struct Store {
 const TIMEOUT: Duration = Duration::from_millis(250);
 const PREFIX: &str = "cloakroom:";
 
-/// The schemes of the servers that a later version can use.
-const SERVERS: [&str; 4] = ["redis", "rediss", "valkey", "valkeys"];
-
-/// Keys that say how such a server is reached.
-const OF_SERVERS: [&str; 9] = [
-    "topology",
-    "master",
-    "username",
-    "password_file",
-    "sentinel_username",
-    "sentinel_password_file",
-    "ca_file",
-    "client_cert",
-    "client_key",
-];
-
 pub(in crate::config) fn store(table: &mut Table<'_, '_>) -> Read<Option<Store>> {
     let kept = [("sessions", Holds::Sessions), ("revocations", Holds::Revocations)];
     let on_outages = [("refuse", OnOutage::Refuse), ("pass", OnOutage::Pass)];
-    let path = table.optional("url", file);
+    let url_place = table.at("url");
+    let url = table.optional("url", url);
     let holds = table.or("holds", "sessions", choice(&kept));
     let on_outage = table.or("on_outage", "refuse", choice(&on_outages));
     let timeout = table.or("timeout", "250ms", some_time);
-    let prefix = table.or("prefix", PREFIX, word);
+    let prefix = table.or("prefix", PREFIX, prefix);
     let place = table.at("holds");
-    // Where the url is faulty it may be one of a server, and these keys right.
-    for key in OF_SERVERS {
-        let message =
-            format!("store.{key} is for a server: leave it out where store.url is a file");
-        table.refuse_key(key, path.is_ok().then_some(message.as_str()));
-    }
-    let (path, holds, on_outage) = (path?, holds?, on_outage?);
+    let home = match url {
+        Ok(Some(Url::Servers(servers))) => server::spec(table, servers, &url_place)
+            .map(|spec| Some(StoreHome::Server(Box::new(spec)))),
+        other => {
+            // Where the url is faulty it may be one of a server, and these keys right.
+            server::refuse_keys(table, other.is_ok());
+            other.map(|url| match url {
+                Some(Url::File(path)) => Some(StoreHome::File(path)),
+                Some(Url::Servers(_)) | None => None,
+            })
+        }
+    };
+    let (home, holds, on_outage) = (home?, holds?, on_outage?);
     let (timeout, prefix) = (timeout?, prefix?);
-    let Some(path) = path else {
+    let Some(home) = home else {
         let is_default = (holds, on_outage) == Default::default()
             && (timeout, prefix.as_str()) == (TIMEOUT, PREFIX);
         return if is_default {
@@ -63,22 +55,33 @@ pub(in crate::config) fn store(table: &mut Table<'_, '_>) -> Read<Option<Store>>
             Err(table.missing("url", example))
         };
     };
-    let config = StoreConfig { path, holds, on_outage, timeout, prefix };
+    let config = StoreConfig { home, holds, on_outage, timeout, prefix };
     Ok(Some(Store { place, config }))
+}
+
+/// What `url` names.
+enum Url {
+    File(PathBuf),
+    Servers(server::Servers),
+}
+
+fn url(value: &Value) -> Result<Url, Expected> {
+    match server::servers(value) {
+        Some(servers) => servers.map(Url::Servers),
+        None => file(value).map(Url::File),
+    }
+}
+
+/// In a cluster what stands in braces decides where a key is.
+fn prefix(value: &Value) -> Result<String, Expected> {
+    let text = word(value)?;
+    if text.contains(['{', '}']) { Err(Expected::NoBraces) } else { Ok(text) }
 }
 
 /// `file:` and a path, as it is: nothing in it is an escape.
 fn file(value: &Value) -> Result<PathBuf, Expected> {
-    let is_server = |value: &Value| {
-        let scheme = value.as_str().and_then(|text| text.split_once(':'));
-        scheme.is_some_and(|(scheme, _)| SERVERS.contains(&scheme))
-    };
-    let urls = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    if urls.iter().any(is_server) {
-        return Err(Expected::StoreFileNotServer);
-    }
-    let text = word(value).map_err(|_| Expected::StoreFile)?;
-    let path = text.strip_prefix("file:").ok_or(Expected::StoreFile)?;
+    let text = word(value).map_err(|_| Expected::Store)?;
+    let path = text.strip_prefix("file:").ok_or(Expected::Store)?;
     let path = match path.strip_prefix("//") {
         Some(path) if path.starts_with('/') => path,
         Some(_) => return Err(Expected::StoreFileWithoutHost),

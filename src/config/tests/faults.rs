@@ -244,28 +244,42 @@ fn a_number_in_a_message_is_nothing_that_a_terminal_would_act_on() {
 }
 
 #[test]
-fn a_store_is_a_file_and_of_nothing_else() {
+fn a_store_is_a_file_or_a_server_and_nothing_else() {
     const FILE: &str = "a file, such as \"file:/var/lib/cloakroom/sessions.db\"";
-    for (url, expected) in [
-        ("'sessions.db'", ""),
-        ("'file:'", ""),
-        ("'file:/var/lib/'", ""),
-        ("'file:/a\\nb'", ""),
-        ("1", ""),
-        ("[]", ""),
-        ("['file:/a']", ""),
-        ("'sqlite:/a'", ""),
-        ("'file://host/a'", ", without a host"),
-        ("'file:/a?mode=ro'", ", without ?, # and %"),
-        ("'redis://:hunter2@cache:6379/0'", ": this version cannot use Redis or Valkey"),
-        ("'rediss://cache'", ": this version cannot use Redis or Valkey"),
-        ("['valkey://a', 'valkeys://b']", ": this version cannot use Redis or Valkey"),
+    const ANY: &str = "a file, such as \"file:/var/lib/cloakroom/sessions.db\", or a server, such as \"redis://cache:6379\"";
+    const SERVER: &str = "a server, such as \"redis://cache:6379/0\" or \"rediss://cache\"";
+    const KIND: &str = "servers with TLS or servers without, all with the same database";
+    for (url, what, expected) in [
+        ("'sessions.db'", ANY, ""),
+        ("'file:'", FILE, ""),
+        ("'file:/var/lib/'", FILE, ""),
+        ("'file:/a\\nb'", ANY, ""),
+        ("1", ANY, ""),
+        ("[]", ANY, ""),
+        ("['file:/a']", ANY, ""),
+        ("'sqlite:/a'", ANY, ""),
+        ("'file://host/a'", FILE, ", without a host"),
+        ("'file:/a?mode=ro'", FILE, ", without ?, # and %"),
+        (
+            "'redis://:hunter2@cache:6379/0'",
+            "a URL without user and password: they are in store.username and store.password_file",
+            "",
+        ),
+        ("'rediss://'", "a host name or an IP address behind the \"://\"", ""),
+        ("'redis://a:0'", "a port from 1 to 65535", ""),
+        ("'redis:/a'", SERVER, ""),
+        ("'redis://a/99999'", SERVER, ""),
+        ("'redis://a/b'", SERVER, ": behind host and port stands the database's number"),
+        ("'redis://a?b=c'", SERVER, ""),
+        ("['redis://a', 'file:/b']", SERVER, ""),
+        ("['valkey://a', 'valkeys://b']", KIND, ""),
+        ("['valkey://a/1', 'redis://b/2']", KIND, ""),
     ] {
         let url = url.replace("\\\\n", "\\n").replace('\'', "\"");
         let found = faults(&format!("{TOP}[store]\nurl = {url}\n"));
         let [fault] = &found[..] else { panic!("{url}: {found:?}") };
         assert!(fault.starts_with("5: store.url = "), "{fault}");
-        assert!(fault.ends_with(&format!(": expected {FILE}{expected}")), "{fault}");
+        assert!(fault.ends_with(&format!(": expected {what}{expected}")), "{fault}");
         assert!(!fault.contains("hunter2"), "{fault}");
     }
 }
@@ -304,6 +318,38 @@ fn a_store_has_what_it_needs() {
         (
             "[store]\nprefix = ''",
             r#"5: store.prefix = "": expected a string that is not empty; leave the key out where there is nothing to say"#,
+        ),
+        (
+            "[store]\nprefix = '{a}'",
+            r#"5: store.prefix = "{a}": expected a string without { and }"#,
+        ),
+        (
+            "session.ttl = '1d'\n[store]\nurl = 'redis://a'\ntopology = 'sentinel'",
+            "5: store.master is missing: expected the name that the sentinels know it by",
+        ),
+        (
+            "session.ttl = '1d'\n[store]\nurl = 'redis://a'\nmaster = 'm'",
+            "7: store.master is for store.topology = \"sentinel\"",
+        ),
+        (
+            "session.ttl = '1d'\n[store]\nurl = 'redis://a'\nca_file = '/ca'",
+            "7: store.ca_file is for TLS: store.url = \"rediss://…\" or \"valkeys://…\"",
+        ),
+        (
+            "session.ttl = '1d'\n[store]\nurl = 'rediss://a'\nclient_cert = '/cert'",
+            "5: store.client_key is missing: expected the file that belongs to store.client_cert",
+        ),
+        (
+            "session.ttl = '1d'\n[store]\nurl = 'redis://a'\nusername = 'me'",
+            "5: store.password_file is missing: expected the file with the password of store.username",
+        ),
+        (
+            "session.ttl = '1d'\n[store]\nurl = ['redis://a', 'redis://b']",
+            "6: store.url names several servers: store.topology has to say whether they are sentinels (\"sentinel\") or nodes of a cluster (\"cluster\")",
+        ),
+        (
+            "session.ttl = '1d'\n[store]\nurl = 'redis://a/1'\ntopology = 'cluster'",
+            "6: store.url names a database, and a cluster has none but 0",
         ),
         (
             "[session]\non_conflict = 'merge'",

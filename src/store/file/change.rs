@@ -1,18 +1,12 @@
 //! What each change does to the tables. All of it happens within the writer's transaction.
 
-use std::time::Duration;
-
 use rusqlite::{Connection, OptionalExtension as _, Result, Row as Found, Statement, params};
 
-use super::super::operation::{Applied, Change, REPLACED, Revocation, Revoked, Row};
+use super::super::operation::{Applied, Change, LINKED, REPLACED, Revocation, Revoked, Row};
 use super::super::record::SubjectHash;
 use super::schema;
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
-
-/// How long the row of a replaced id leads to the session that goes on: as long as an answer may take
-/// that began with it.
-pub(super) const LINKED: Duration = Duration::from_secs(60);
 
 /// How many rows a step of the expiry removes.
 pub(super) const STEP: usize = 100;
@@ -132,22 +126,22 @@ impl<'c> Statements<'c> {
     pub(super) fn apply(&mut self, change: &Change, now: Timestamp) -> Result<Applied> {
         match change {
             Change::Create { id, row } => match RawId::of(id) {
-                Some(id) if self.create(id, row)? => Ok(Applied::Done { ended: 0 }),
+                Some(id) if self.create(id, row)? => Ok(Applied::done(0)),
                 Some(id) => self.what_is_there(id, now),
                 None => Ok(Applied::Gone),
             },
             Change::Save { id, expected, row } => match RawId::of(id) {
-                Some(id) if self.save(id, *expected, row, now)? => Ok(Applied::Done { ended: 0 }),
+                Some(id) if self.save(id, *expected, row, now)? => Ok(Applied::done(0)),
                 Some(id) => self.what_is_there(id, now),
                 None => Ok(Applied::Gone),
             },
             Change::Touch { id, exp, seen } => match RawId::of(id) {
-                Some(id) if self.touch(id, *exp, *seen, now)? => Ok(Applied::Done { ended: 0 }),
+                Some(id) if self.touch(id, *exp, *seen, now)? => Ok(Applied::done(0)),
                 _ => Ok(Applied::Gone),
             },
             Change::Delete { id } => {
                 let ended = RawId::of(id).map_or(Ok(0), |id| self.end(id, true, now))?;
-                Ok(Applied::Done { ended })
+                Ok(Applied::done(ended))
             }
             Change::Renew { old, expected, id, row } => match (RawId::of(old), RawId::of(id)) {
                 (Some(old), Some(id)) => self.renew(old, *expected, id, row, now),
@@ -156,11 +150,11 @@ impl<'c> Statements<'c> {
             Change::EndSubject { subject, except } => {
                 let except = except.as_ref().and_then(RawId::of);
                 let ended = self.end_subject(subject, except, now)?;
-                Ok(Applied::Done { ended })
+                Ok(Applied::done(ended))
             }
             Change::EndAll => {
                 let ended = self.end_all(now)?;
-                Ok(Applied::Done { ended })
+                Ok(Applied::done(ended))
             }
         }
     }
@@ -232,7 +226,7 @@ impl<'c> Statements<'c> {
             moment(now.plus(LINKED)),
         ])?;
         if replaced == 1 {
-            return Ok(Applied::Done { ended: 0 });
+            return Ok(Applied::done(0));
         }
         self.remove(id, now)?;
         self.what_is_there(old, now)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::super::operation::{REPLACED, Revoked, Row};
+use super::super::operation::{Revoked, Row};
 use super::*;
 
 mod changes;
@@ -102,8 +102,8 @@ fn delete(byte: u8) -> Change {
     Change::Delete { id: id(byte) }
 }
 
-const DONE: Applied = Applied::Done { ended: 0 };
+const DONE: Applied = Applied::done(0);
 
 fn ended(ended: u64) -> Applied {
-    Applied::Done { ended }
+    Applied::done(ended)
 }

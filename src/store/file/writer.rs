@@ -154,7 +154,7 @@ impl<'c> Writer<'c> {
                 What::Change(change) => self.statements.apply(change, write.now)?,
                 What::Revoke(revocation) => {
                     self.statements.revoke(revocation)?;
-                    Applied::Done { ended: 0 }
+                    Applied::done(0)
                 }
             });
         }

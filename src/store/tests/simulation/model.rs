@@ -108,7 +108,7 @@ impl Model {
         base: &Members,
         dict: impl Fn(&Members) -> Members,
     ) -> Applied {
-        let done = Applied::Done { ended: 0 };
+        let done = Applied::done(0);
         match change {
             Change::Create { id, row } => {
                 self.keep(id, row, dict(base));

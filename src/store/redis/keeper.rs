@@ -1,0 +1,365 @@
+//! Keeps a store connected: makes the first connection, and another one whenever there is a reason.
+//!
+//! One task does it for all calls. A call that finds no connection waits for the attempt that is under
+//! way, and not for the next one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use redis::RedisError;
+use tokio::sync::{Notify, watch};
+
+use super::connection::{Connection, Settings};
+use super::dial::{Live, dial};
+use super::facts::{self, Facts};
+use super::fault::{Then, judge};
+use super::names::Names;
+use super::recent::Recent;
+use super::replicas::Replicas;
+use super::sentinel;
+use crate::store::operation::Outage;
+use crate::store::server::{Node, Topology};
+
+/// How long after a failed attempt the next one is made; by how much more or less at most.
+const AGAIN: Duration = Duration::from_millis(80);
+
+/// How often a connection that stands is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the server is asked what it is.
+const LOOK_CLOSELY: u32 = 10;
+
+/// How many calls in a row may be late until the connection is replaced.
+const LATE: u32 = 2;
+
+/// The same in a cluster, of which one server may be away.
+const LATE_IN_CLUSTER: u32 = 50;
+
+/// How long a connection has to last for the next one to be made at once.
+const LASTING: Duration = Duration::from_secs(1);
+
+/// What the calls and the task share.
+pub(super) struct Link {
+    pub(super) settings: ArcSwap<Settings>,
+    pub(super) names: Arc<Names>,
+    pub(super) recent: Recent,
+    live: ArcSwapOption<Live>,
+    attempt: watch::Sender<Attempt>,
+    /// The connection is of no use any more, or the settings are others.
+    wanted: Notify,
+    /// How many connections have been made.
+    contacts: AtomicU64,
+    pub(super) evicts: AtomicBool,
+    pub(super) replicas: Replicas,
+}
+
+/// How it stands with the connection that calls wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Attempt {
+    /// It is being made.
+    UnderWay,
+    /// The last attempt has failed, and another one will be made.
+    Failed,
+}
+
+impl Link {
+    pub(super) fn new(settings: Settings, names: Names) -> Self {
+        Self {
+            settings: ArcSwap::from_pointee(settings),
+            names: Arc::new(names),
+            recent: Recent::default(),
+            live: ArcSwapOption::empty(),
+            attempt: watch::Sender::new(Attempt::UnderWay),
+            wanted: Notify::new(),
+            contacts: AtomicU64::new(0),
+            evicts: AtomicBool::new(false),
+            replicas: Replicas::default(),
+        }
+    }
+
+    /// The connection that is in use.
+    ///
+    /// # Errors
+    /// There is none, and the last attempt to make one has failed.
+    pub(super) async fn live(&self) -> Result<Arc<Live>, Outage> {
+        if let Some(live) = self.live.load_full() {
+            return Ok(live);
+        }
+        let mut attempt = self.attempt.subscribe();
+        loop {
+            let state = *attempt.borrow_and_update();
+            if let Some(live) = self.live.load_full() {
+                return Ok(live);
+            }
+            if state == Attempt::Failed || attempt.changed().await.is_err() {
+                return Err(Outage::Connect);
+            }
+        }
+    }
+
+    /// Whether there is a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.live.load().is_some()
+    }
+
+    pub(super) fn contacts(&self) -> u64 {
+        self.contacts.load(Ordering::Acquire)
+    }
+
+    /// Takes other settings into use: with the next connection, which is made at once.
+    pub(super) fn set(&self, settings: Settings) {
+        if *self.settings.load_full() == settings {
+            return;
+        }
+        self.settings.store(Arc::new(settings));
+        self.wanted.notify_one();
+    }
+
+    /// A call was answered, or what was said instead.
+    pub(super) fn heard(&self, live: &Arc<Live>, error: Option<&RedisError>) {
+        let Some(error) = error else {
+            if live.late.load(Ordering::Relaxed) != 0 {
+                live.late.store(0, Ordering::Relaxed);
+            }
+            return;
+        };
+        match (judge(error).then, &self.settings.load().spec.topology) {
+            (Then::Keep, _) => {}
+            // It connects to its servers again by itself, and the others are to go on.
+            (Then::Gone, Topology::Cluster) => self.is_late(live),
+            (Then::Gone, _) => self.drop(live),
+            // Another master is there, or will be: this one must not be read meanwhile.
+            (Then::Replace, Topology::Sentinel { .. }) => self.drop(live),
+            (Then::Replace, _) => {
+                live.is_flawed.store(true, Ordering::Relaxed);
+                self.wanted.notify_one();
+            }
+        }
+    }
+
+    /// A call was not answered in time.
+    pub(super) fn is_late(&self, live: &Arc<Live>) {
+        let most = match self.settings.load().spec.topology {
+            Topology::Cluster => LATE_IN_CLUSTER,
+            Topology::Single | Topology::Sentinel { .. } => LATE,
+        };
+        if live.late.fetch_add(1, Ordering::Relaxed) + 1 >= most {
+            self.drop(live);
+        }
+    }
+
+    /// Puts a connection out of use, unless another one is in its place already.
+    fn drop(&self, live: &Arc<Live>) {
+        // Before, so that whoever finds none waits.
+        let is_current = |current: &Option<Arc<Live>>| {
+            current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live))
+        };
+        if !is_current(&self.live.load_full()) {
+            return;
+        }
+        self.attempt.send_replace(Attempt::UnderWay);
+        self.live.rcu(|current| if is_current(current) { None } else { current.clone() });
+        self.wanted.notify_one();
+    }
+
+    fn publish(&self, live: Live) {
+        self.evicts.store(live.facts.may_evict(), Ordering::Relaxed);
+        self.live.store(Some(Arc::new(live)));
+        self.contacts.fetch_add(1, Ordering::AcqRel);
+        self.attempt.send_replace(Attempt::UnderWay);
+    }
+}
+
+/// For ever.
+pub(super) async fn keep(link: Arc<Link>) {
+    let mut telling = Telling::default();
+    loop {
+        let settings = link.settings.load_full();
+        let attempt = connect(&link, &settings);
+        let steps = if settings.spec.topology == Topology::Single { 1 } else { 2 };
+        let connected = match tokio::time::timeout(steps * settings.patience, attempt).await {
+            Ok(connected) => connected,
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        };
+        match connected {
+            Ok(live) => {
+                telling.connected(&settings, &live);
+                link.publish(live);
+                let begun = Instant::now();
+                look_after(&link, &settings, &mut telling).await;
+                // Not one connection after the other, where each is of no use.
+                if begun.elapsed() < LASTING {
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+            Err(error) => {
+                telling.failed(&settings, &error);
+                // The one before may be of use still, where the new credentials are not.
+                let wait = if link.live.load().is_none() {
+                    link.attempt.send_replace(Attempt::Failed);
+                    AGAIN
+                } else {
+                    LOOK
+                };
+                let wait = wait + wait.mul_f32(jitter()) / 4;
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = link.wanted.notified() => {}
+                }
+            }
+        }
+    }
+}
+
+/// From 0 to 1, another one for each sidecar and moment.
+fn jitter() -> f32 {
+    let mut byte = [0];
+    let _ = getrandom::fill(&mut byte);
+    f32::from(byte[0]) / 255.0
+}
+
+/// Connects, and ends once more what was ended a moment ago: a server that took over may not know.
+async fn connect(link: &Link, settings: &Arc<Settings>) -> Result<Live, RedisError> {
+    let live = dial(settings, &link.names).await?;
+    repeat(link, &live.general, is_cluster(settings)).await?;
+    Ok(live)
+}
+
+fn is_cluster(settings: &Settings) -> bool {
+    settings.spec.topology == Topology::Cluster
+}
+
+async fn repeat(link: &Link, connection: &Connection, cluster: bool) -> Result<(), RedisError> {
+    match link.recent.repeat(connection, &link.names, !cluster).await {
+        Ok(0) => Ok(()),
+        Ok(count) => {
+            log::info!(count; "the ends of sessions of the last minute were repeated");
+            Ok(())
+        }
+        // What cannot be written has not been taken over by anybody.
+        Err(error) if judge(&error).outage == Outage::ReadOnly => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Until another connection is wanted.
+async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling) {
+    let mut masters = None;
+    let mut looks: u32 = 0;
+    loop {
+        let is_wanted = tokio::select! {
+            () = link.wanted.notified() => true,
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        let Some(live) = link.live.load_full() else { return };
+        if is_wanted {
+            let are_others = !Arc::ptr_eq(&link.settings.load(), settings);
+            if are_others || live.is_flawed.load(Ordering::Relaxed) {
+                return;
+            }
+            // It was about the connection before this one.
+            continue;
+        }
+        let look = async {
+            match &settings.spec.topology {
+                Topology::Single => {}
+                Topology::Sentinel { master } => {
+                    let agreed = sentinel::agreed(settings, master).await;
+                    if agreed.is_some() && agreed != live.node {
+                        link.drop(&live);
+                    }
+                }
+                Topology::Cluster => {
+                    let found = cluster_masters(&live.general).await;
+                    if found.is_some() && masters.is_some() && found != masters {
+                        // Where it fails the next change, or the next minute, is another occasion.
+                        let _ = repeat(link, &live.general, true).await;
+                    }
+                    masters = found.or(masters.take());
+                }
+            }
+            looks += 1;
+            if looks.is_multiple_of(LOOK_CLOSELY) {
+                let facts = facts::look(&live.general).await;
+                link.evicts.store(facts.may_evict(), Ordering::Relaxed);
+                telling.warn(&facts);
+            }
+        };
+        let _ = tokio::time::timeout(settings.patience, look).await;
+    }
+}
+
+/// The masters of a cluster, and the slots they have.
+async fn cluster_masters(connection: &Connection) -> Option<Vec<(u16, u16, Node)>> {
+    let slots = connection.send(redis::cmd("CLUSTER").arg("SLOTS")).await.ok()?;
+    let redis::Value::Array(slots) = slots else { return None };
+    let mut masters = Vec::with_capacity(slots.len());
+    for range in slots {
+        let redis::Value::Array(range) = range else { return None };
+        let mut range = range.into_iter();
+        let mut number = || redis::from_redis_value::<u16>(range.next()?).ok();
+        let (first, last) = (number()?, number()?);
+        let redis::Value::Array(master) = range.next()? else { return None };
+        let mut master = master.into_iter();
+        let host = redis::from_redis_value(master.next()?).ok()?;
+        let port = redis::from_redis_value(master.next()?).ok()?;
+        masters.push((first, last, Node { host, port }));
+    }
+    masters.sort_unstable_by_key(|(first, ..)| *first);
+    Some(masters)
+}
+
+/// Says in the log what an operator has to know, and each thing once.
+#[derive(Default)]
+struct Telling {
+    is_away: bool,
+    warned: Option<Facts>,
+}
+
+impl Telling {
+    fn connected(&mut self, settings: &Settings, live: &Live) {
+        self.is_away = false;
+        let facts = &live.facts;
+        let server = facts.version.as_deref().unwrap_or("unknown");
+        let node = live.node.as_ref().map(ToString::to_string).unwrap_or_default();
+        log::info!(
+            topology = settings.spec.topology.name(), node = node.as_str(), server,
+            replicas = facts.replicas;
+            "the session store is connected"
+        );
+        self.warn(facts);
+    }
+
+    fn warn(&mut self, facts: &Facts) {
+        let of = |facts: &Facts| (facts.may_evict(), facts.appends, facts.role.clone());
+        if self.warned.as_ref().map(of) == Some(of(facts)) {
+            return;
+        }
+        if facts.may_evict() {
+            log::warn!(
+                policy = facts.evicts.as_deref().unwrap_or_default();
+                "the session store removes sessions when its memory is full, which logs users out: set maxmemory-policy to noeviction"
+            );
+        }
+        if facts.appends == Some(false) {
+            log::warn!(
+                "the session store appends no writes to a file: what it holds, or the latest of it, is lost when it restarts"
+            );
+        }
+        if facts.role.as_deref() == Some("replica") {
+            log::warn!("the session store is a replica: it takes no writes");
+        }
+        self.warned = Some(facts.clone());
+    }
+
+    fn failed(&mut self, settings: &Settings, error: &RedisError) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            log::error!(
+                topology = settings.spec.topology.name(), error = error.to_string().as_str();
+                "the session store cannot be reached: it is tried again and again"
+            );
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! What each change does, in each home.
+
+use super::*;
+use crate::store::operation::{REPLACED, Revoked};
+
+/// Makes an empty store.
+type New<'a> = &'a dyn Fn() -> Fixture;
+
+struct Fixture {
+    store: Store,
+    /// What it needs for as long as it is used.
+    _home: Box<dyn std::any::Any>,
+}
+
+impl Fixture {
+    fn file() -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = super::store(folder.path(), PATIENCE);
+        Self { store, _home: Box::new(folder) }
+    }
+
+    fn apply(&self, change: Change) -> Applied {
+        self.apply_at(change, NOW)
+    }
+
+    fn apply_at(&self, change: Change, now: Timestamp) -> Applied {
+        let applied = wait(self.store.apply(change, now)).result.unwrap();
+        match applied {
+            // There is no replica.
+            Applied::Done { ended, .. } => Applied::done(ended),
+            other => other,
+        }
+    }
+
+    fn load(&self, byte: u8) -> Loaded {
+        self.load_at(byte, NOW)
+    }
+
+    fn load_at(&self, byte: u8, now: Timestamp) -> Loaded {
+        wait(self.store.load(id(byte), now)).result.unwrap()
+    }
+}
+
+macro_rules! in_each_home {
+    ($($test:ident)*) => {
+        mod file {
+            $(#[test]
+            fn $test() {
+                super::$test(&super::Fixture::file);
+            })*
+        }
+
+        #[cfg(feature = "redis")]
+        mod redis {
+            use super::super::engines::{Engine, Server, fixture};
+
+            $(#[test]
+            fn $test() {
+                let server = Server::of(Engine::Redis).start();
+                super::$test(&|| {
+                    let (store, home) = fixture(&server);
+                    super::Fixture { store, _home: home }
+                });
+            })*
+        }
+    };
+}
+
+in_each_home! {
+    what_is_created_can_be_read
+    a_create_leaves_alone_what_is_there
+    a_save_holds_where_nobody_else_has_written
+    what_has_ended_is_never_revived
+    what_has_expired_is_gone_before_it_is_removed
+    a_touch_only_ever_extends_and_is_no_revision
+    a_renewed_session_can_be_read_under_its_old_id_for_a_while
+    an_old_id_lives_no_longer_than_it_would_have
+    a_renewal_that_comes_too_late_writes_nothing
+    a_log_out_ends_a_session_under_all_its_ids
+    the_sessions_of_a_user_end_at_once_all_or_but_one
+    a_users_sessions_end_under_the_ids_they_had_before_and_not_what_became_somebody_elses
+    a_user_has_a_list_of_sessions_without_any_content
+    an_id_that_nobody_made_is_nobodys
+    revocations_are_a_log_in_order
+    no_update_is_lost_and_no_revision_given_out_twice
+}
+
+fn what_is_created_can_be_read(new: New<'_>) {
+    let store = new();
+    let kept = row_of("ada");
+    assert_eq!(store.apply(create(1, kept.clone())), DONE);
+    assert_eq!(store.load(1), Loaded::Found(kept));
+    assert_eq!(store.load(2), Loaded::Gone);
+}
+
+fn a_create_leaves_alone_what_is_there(new: New<'_>) {
+    let store = new();
+    store.apply(create(1, row(1, "first")));
+    assert_eq!(store.apply(create(1, row(1, "second"))), Applied::Conflict(row(1, "first")));
+    assert_eq!(store.load(1), Loaded::Found(row(1, "first")));
+}
+
+fn a_save_holds_where_nobody_else_has_written(new: New<'_>) {
+    let store = new();
+    store.apply(create(1, row(1, "a")));
+    assert_eq!(store.apply(save(1, 1, row(2, "b"))), DONE);
+    assert_eq!(store.apply(save(1, 1, row(2, "c"))), Applied::Conflict(row(2, "b")));
+    // No revision twice.
+    assert_eq!(store.apply(save(1, 2, row(2, "c"))), Applied::Conflict(row(2, "b")));
+    assert_eq!(store.load(1), Loaded::Found(row(2, "b")));
+}
+
+fn what_has_ended_is_never_revived(new: New<'_>) {
+    let store = new();
+    store.apply(create(1, row(1, "a")));
+    assert_eq!(store.apply(delete(1)), ended(1));
+    for change in [
+        save(1, 1, row(2, "b")),
+        renew(1, 1, 2, row(1, "b")),
+        Change::Touch { id: id(1), exp: later(500), seen: NOW },
+    ] {
+        assert_eq!(store.apply(change), Applied::Gone);
+    }
+    assert_eq!(store.apply(delete(1)), ended(0));
+    assert_eq!((store.load(1), store.load(2)), (Loaded::Gone, Loaded::Gone));
+}
+
+fn what_has_expired_is_gone_before_it_is_removed(new: New<'_>) {
+    let store = new();
+    store.apply(create(1, row(1, "a")));
+    assert_ne!(store.load_at(1, later(99)), Loaded::Gone);
+    assert_eq!(store.load_at(1, later(100)), Loaded::Gone);
+    for change in [
+        save(1, 1, row(2, "b")),
+        renew(1, 1, 2, row(1, "b")),
+        Change::Touch { id: id(1), exp: later(500), seen: NOW },
+    ] {
+        assert_eq!(store.apply_at(change, later(100)), Applied::Gone);
+    }
+    assert_eq!(wait(store.store.show(id(1), later(100))).result, Ok(None));
+    assert_eq!(store.apply_at(delete(1), later(100)), ended(0));
+}
+
+fn a_touch_only_ever_extends_and_is_no_revision(new: New<'_>) {
+    let store = new();
+    store.apply(create(1, row(1, "a")));
+    let touch = |exp, seen| Change::Touch { id: id(1), exp, seen };
+    assert_eq!(store.apply(touch(later(200), later(5))), DONE);
+    assert_eq!(store.apply(touch(later(150), later(1))), DONE);
+    let expected = Row { exp: later(200), seen: later(5), ..row(1, "a") };
+    assert_eq!(store.load(1), Loaded::Found(expected));
+    assert_eq!(store.apply(save(1, 1, row(2, "b"))), DONE);
+    // A save says how long the session lives: "remember me" can be taken back.
+    assert_eq!(store.load(1), Loaded::Found(row(2, "b")));
+}
+
+fn a_renewed_session_can_be_read_under_its_old_id_for_a_while(new: New<'_>) {
+    let store = new();
+    store.apply(create(1, row(1, "old")));
+    assert_eq!(store.apply(renew(1, 1, 2, row(1, "new"))), DONE);
+    assert_eq!(store.load(2), Loaded::Found(row(1, "new")));
+    let Loaded::Replaced(old) = store.load(1) else { panic!("cannot be read") };
+    assert_eq!(old.data, b"old");
+    for change in [
+        save(1, 1, row(2, "x")),
+        renew(1, 1, 3, row(1, "x")),
+        Change::Touch { id: id(1), exp: later(500), seen: NOW },
+        create(1, row(1, "x")),
+    ] {
+        assert_eq!(store.apply(change), Applied::Gone);
+    }
+    let over = NOW.plus(REPLACED);
+    assert_eq!(store.load_at(1, over), Loaded::Gone);
+    assert_eq!(store.load_at(2, over), Loaded::Found(row(1, "new")));
+}
+
+fn an_old_id_lives_no_longer_than_it_would_have(new: New<'_>) {
+    let store = new();
+    store.apply(create(1, Row { exp: later(3), ..row(1, "old") }));
+    store.apply(renew(1, 1, 2, row(1, "new")));
+    assert_ne!(store.load_at(1, later(2)), Loaded::Gone);
+    assert_eq!(store.load_at(1, later(3)), Loaded::Gone);
+}
+
+fn a_renewal_that_comes_too_late_writes_nothing(new: New<'_>) {
+    let store = new();
+    store.apply(create(1, row(1, "a")));
+    store.apply(save(1, 1, row(2, "b")));
+    assert_eq!(store.apply(renew(1, 1, 2, row(1, "c"))), Applied::Conflict(row(2, "b")));
+    assert_eq!(store.load(2), Loaded::Gone);
+    // Nor one to an id that somebody has.
+    store.apply(create(3, row(1, "other")));
+    assert_eq!(store.apply(renew(1, 2, 3, row(1, "c"))), Applied::Gone);
+    assert_eq!(store.load(3), Loaded::Found(row(1, "other")));
+    assert_eq!(store.load(1), Loaded::Found(row(2, "b")));
+}
+
+fn a_log_out_ends_a_session_under_all_its_ids(new: New<'_>) {
+    // Renewed twice, and ended under the first, the second or the last id: even when the old one can
+    // be read no more.
+    for (end, after) in [(1, 0), (2, 0), (3, 0), (1, 30), (2, 30), (3, 30)] {
+        let store = new();
+        store.apply(create(1, row(1, "a")));
+        store.apply(create(9, row(1, "other")));
+        store.apply(renew(1, 1, 2, row(1, "b")));
+        store.apply(renew(2, 1, 3, row(1, "c")));
+        assert_eq!(store.apply_at(delete(end), later(after)), ended(1), "{end} {after}");
+        for byte in 1..=3 {
+            assert_eq!(store.load(byte), Loaded::Gone, "{end} {byte}");
+        }
+        assert_eq!(store.load(9), Loaded::Found(row(1, "other")));
+    }
+}
+
+fn the_sessions_of_a_user_end_at_once_all_or_but_one(new: New<'_>) {
+    let store = new();
+    for byte in 1..=3 {
+        store.apply(create(byte, row_of("ada")));
+    }
+    store.apply(create(4, row_of("bob")));
+    store.apply(create(5, row(1, "nobody")));
+    let end = |except| Change::EndSubject { subject: subject("ada"), except };
+    assert_eq!(store.apply(end(Some(id(2)))), ended(2));
+    let there = |byte| store.load(byte) != Loaded::Gone;
+    assert_eq!([1, 2, 3, 4, 5].map(there), [false, true, false, true, true]);
+    assert_eq!(store.apply(end(None)), ended(1));
+    assert_eq!(store.apply(end(None)), ended(0));
+    assert_eq!([1, 2, 3, 4, 5].map(there), [false, false, false, true, true]);
+    assert_eq!(store.apply(Change::EndAll), ended(2));
+}
+
+fn a_users_sessions_end_under_the_ids_they_had_before_and_not_what_became_somebody_elses(
+    new: New<'_>,
+) {
+    let store = new();
+    // A visitor who logged in as ada a moment ago, and one who was ada and is bob now.
+    store.apply(create(1, row(1, "visitor")));
+    store.apply(renew(1, 1, 2, row_of("ada")));
+    store.apply(create(3, row_of("ada")));
+    store.apply(renew(3, 1, 4, row_of("bob")));
+    let change = Change::EndSubject { subject: subject("ada"), except: None };
+    assert_eq!(store.apply(change), ended(1));
+    let there = |byte| store.load(byte) != Loaded::Gone;
+    assert_eq!([1, 2, 3, 4].map(there), [false, false, false, true]);
+}
+
+fn a_user_has_a_list_of_sessions_without_any_content(new: New<'_>) {
+    let store = new();
+    store.apply(create(2, Row { start: later(1), ..row_of("ada") }));
+    store.apply(create(1, row_of("ada")));
+    store.apply(create(3, row_of("bob")));
+    store.apply(renew(2, 1, 4, Row { start: later(1), ..row_of("ada") }));
+    let list = wait(store.store.list(subject("ada"), NOW)).result.unwrap();
+    let ids: Vec<_> = list.iter().map(|listed| listed.id.clone()).collect();
+    assert_eq!(ids, [id(1), id(4)]);
+    let shown = wait(store.store.show(id(1), NOW)).result.unwrap().unwrap();
+    assert_eq!(shown, list[0]);
+    assert_eq!((shown.start, shown.seen, shown.exp, shown.bytes), (NOW, NOW, later(100), 3));
+    assert_eq!(wait(store.store.list(subject("eve"), NOW)).result, Ok(vec![]));
+    assert_eq!(wait(store.store.show(id(9), NOW)).result, Ok(None));
+}
+
+fn an_id_that_nobody_made_is_nobodys(new: New<'_>) {
+    let store = new();
+    // 22 characters, but with a bit that no 16 bytes have.
+    let odd = SessionId::parse("AQEBAQEBAQEBAQEBAQEBAR").unwrap();
+    store.apply(create(1, row(1, "a")));
+    assert_eq!(wait(store.store.load(odd.clone(), NOW)).result, Ok(Loaded::Gone));
+    assert_eq!(store.apply(Change::Delete { id: odd.clone() }), ended(0));
+    assert_eq!(store.apply(Change::Create { id: odd, row: row(1, "b") }), Applied::Gone);
+    assert_ne!(store.load(1), Loaded::Gone);
+}
+
+fn revocations_are_a_log_in_order(new: New<'_>) {
+    let Fixture { store, _home } = &new();
+    let revocation = |what, until| Revocation { what, before: NOW, until };
+    let all = [
+        revocation(Revoked::Session(id(1)), later(40)),
+        revocation(Revoked::Subject(subject("ada")), later(50)),
+        revocation(Revoked::Others { subject: subject("ada"), except: id(2) }, later(50)),
+        revocation(Revoked::All, later(60)),
+    ];
+    for revocation in &all {
+        wait(store.revoke(revocation.clone(), NOW)).result.unwrap();
+    }
+    let behind = |seq, most| wait(store.revocations(seq, most)).result.unwrap();
+    let entries = behind(0, 10);
+    assert!(entries.is_sorted_by(|one, next| one.seq < next.seq), "{entries:?}");
+    assert!(entries.iter().map(|entry| &entry.revocation).eq(&all));
+    assert_eq!(behind(entries[0].seq, 1), entries[1..2]);
+    assert_eq!(behind(entries[3].seq, 10), []);
+}
+
+fn no_update_is_lost_and_no_revision_given_out_twice(new: New<'_>) {
+    const TIMES: u64 = 50;
+    let Fixture { store, _home } = &new();
+    let started = wait(store.apply(create(1, row(1, "0 -")), NOW)).result;
+    assert_eq!(started, Ok(DONE));
+    let count_up = |name| async move {
+        let mut given = Vec::new();
+        let Ok(Loaded::Found(mut current)) = store.load(id(1), NOW).await.result else {
+            panic!("gone")
+        };
+        while (given.len() as u64) < TIMES {
+            let text = str::from_utf8(&current.data).unwrap();
+            let count: u64 = text.split(' ').next().unwrap().parse().unwrap();
+            // No two write the same: what is sealed never is.
+            let next = row(current.rev + 1, &format!("{} {name}", count + 1));
+            match store.apply(save(1, current.rev, next.clone()), NOW).await.result {
+                Ok(DONE) => {
+                    given.push(next.rev);
+                    current = next;
+                }
+                Ok(Applied::Conflict(row)) => current = row,
+                other => panic!("{other:?}"),
+            }
+        }
+        given
+    };
+    let given = wait(async { tokio::join!(count_up("a"), count_up("b"), count_up("c")) });
+    let mut given = [given.0, given.1, given.2].concat();
+    given.sort_unstable();
+    assert_eq!(given, (2..2 + 3 * TIMES).collect::<Vec<_>>());
+    let Ok(Loaded::Found(last)) = wait(store.load(id(1), NOW)).result else { panic!("gone") };
+    assert!(last.data.starts_with(b"150 "), "{last:?}");
+}
+
+fn id(byte: u8) -> SessionId {
+    SessionId::from_bytes([byte; 16])
+}
+
+fn subject(name: &str) -> SubjectHash {
+    SubjectHash::of_text(name.as_bytes())
+}
+
+fn later(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+/// A session of nobody's that lasts for 100 seconds.
+fn row(rev: u64, data: &str) -> Row {
+    Row { rev, start: NOW, seen: NOW, exp: later(100), subject: None, data: data.into() }
+}
+
+fn row_of(name: &str) -> Row {
+    Row { subject: Some(subject(name)), ..row(1, name) }
+}
+
+fn create(byte: u8, row: Row) -> Change {
+    Change::Create { id: id(byte), row }
+}
+
+fn save(byte: u8, expected: u64, row: Row) -> Change {
+    Change::Save { id: id(byte), expected, row }
+}
+
+fn renew(old: u8, expected: u64, new: u8, row: Row) -> Change {
+    Change::Renew { old: id(old), expected, id: id(new), row }
+}
+
+fn delete(byte: u8) -> Change {
+    Change::Delete { id: id(byte) }
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const DONE: Applied = Applied::done(0);
+
+fn ended(ended: u64) -> Applied {
+    Applied::done(ended)
+}

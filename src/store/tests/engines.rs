@@ -1,0 +1,62 @@
+//! Stores in servers that the tests start.
+
+use std::any::Any;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::store::redis::RedisStore;
+use crate::store::server::{Node, Topology};
+
+#[path = "../../../tests/it/support/engine/mod.rs"]
+pub(super) mod engine;
+
+pub(super) use engine::{Engine, Server};
+
+/// Long enough for a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn spec(server: &Server) -> ServerSpec {
+    ServerSpec {
+        nodes: vec![Node { host: "127.0.0.1".into(), port: server.port() }],
+        topology: Topology::Single,
+        tls: false,
+        database: 0,
+        username: None,
+        password_file: None,
+        sentinel_username: None,
+        sentinel_password_file: None,
+        ca_file: None,
+        client: None,
+        line: 1,
+    }
+}
+
+/// Of URLs without a path.
+pub(super) fn nodes_at(urls: &[String]) -> Vec<Node> {
+    let node = |url: &String| {
+        let port = url.rsplit(':').next().unwrap().parse().unwrap();
+        Node { host: "127.0.0.1".into(), port }
+    };
+    urls.iter().map(node).collect()
+}
+
+/// A store that connects, and the runtime on which it does.
+pub(super) fn start(spec: ServerSpec, secrets: Secrets) -> (Store, Box<dyn Any>) {
+    start_with(spec, secrets, "cloakroom:".into())
+}
+
+/// An empty store in that server, and what it needs for as long as it is used.
+pub(super) fn fixture(server: &Server) -> (Store, Box<dyn Any>) {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let prefix = format!("test-{}:", COUNT.fetch_add(1, Ordering::Relaxed));
+    start_with(spec(server), Secrets::default(), prefix)
+}
+
+fn start_with(spec: ServerSpec, secrets: Secrets, prefix: String) -> (Store, Box<dyn Any>) {
+    let redis = RedisStore::new(spec, secrets, prefix, PATIENCE);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let store = Store::new(Home::Redis(redis), PATIENCE);
+    store.start(runtime.handle());
+    (store, Box::new(runtime))
+}

@@ -1,0 +1,245 @@
+//! What only servers do: they are lost and come back, ask for credentials, have replicas, sentinels and
+//! clusters.
+
+use super::engines::engine::{Cluster, Sentinels, server::Builder};
+use super::engines::{Engine, Server, nodes_at, spec, start};
+use super::*;
+use crate::store::server::Topology;
+use zeroize::Zeroizing;
+
+fn id(byte: u8) -> SessionId {
+    SessionId::from_bytes([byte; 16])
+}
+
+fn row(subject: Option<&str>, data: &str) -> Row {
+    let exp = NOW.plus(Duration::from_secs(100));
+    let subject = subject.map(|name| SubjectHash::of_text(name.as_bytes()));
+    Row { rev: 1, start: NOW, seen: NOW, exp, subject, data: data.into() }
+}
+
+/// An id as a session of that user has it.
+fn id_of(name: &str, byte: u8) -> SessionId {
+    id(byte).led_by(SubjectHash::of_text(name.as_bytes()).lead())
+}
+
+fn apply(store: &Store, change: Change) -> Applied {
+    wait(store.apply(change, NOW)).result.unwrap()
+}
+
+fn create(store: &Store, id: &SessionId, row: Row) {
+    assert_eq!(apply(store, Change::Create { id: id.clone(), row }), Applied::done(0));
+}
+
+fn is_there(store: &Store, id: &SessionId) -> bool {
+    wait(store.load(id.clone(), NOW)).result.unwrap() != Loaded::Gone
+}
+
+fn end(store: &Store, id: &SessionId) -> Applied {
+    apply(store, Change::Delete { id: id.clone() })
+}
+
+/// Ends sessions until a replica acknowledges one: on a busy machine it may take too long now and then.
+fn acknowledged(store: &Store) {
+    until("an end that a replica has", || {
+        let id = id(200);
+        create(store, &id, row(None, "x"));
+        end(store, &id) == Applied::Done { ended: 1, replicated: true }
+    });
+}
+
+/// Asks until it is so.
+fn until(what: &str, is_so: impl FnMut() -> bool) {
+    super::engines::engine::until(what, is_so);
+}
+
+fn redis() -> Builder {
+    Server::of(Engine::Redis)
+}
+
+#[test]
+fn a_connection_that_is_killed_and_scripts_that_are_flushed_are_not_noticed() {
+    let server = redis().start();
+    let (store, _runtime) = start(spec(&server), Secrets::default());
+    create(&store, &id(1), row(None, "a"));
+    for round in 2..6 {
+        server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+        assert!(is_there(&store, &id(1)));
+        server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+        create(&store, &id(round), row(None, "b"));
+        server.ask(&["SCRIPT", "FLUSH"]);
+        create(&store, &id(round + 10), row(None, "c"));
+    }
+    assert!(store.is_up());
+}
+
+#[test]
+fn what_ended_a_moment_ago_stays_ended_when_the_server_has_forgotten_it() {
+    let server = redis().start();
+    let (store, _runtime) = start(spec(&server), Secrets::default());
+    let ended = id_of("ada", 1);
+    create(&store, &ended, row(Some("ada"), "a"));
+    let keys = server.keys();
+    let session = keys.iter().find(|key| key.contains(":s:")).unwrap();
+    // As a failover to a replica would bring it back that did not know.
+    let copied = format!("copy-of-{session}");
+    server.ask(&["COPY", session, &copied]);
+    end(&store, &ended);
+    assert!(!is_there(&store, &ended));
+    server.ask(&["COPY", &copied, session]);
+    assert!(is_there(&store, &ended));
+    server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    assert!(!is_there(&store, &ended));
+}
+
+#[test]
+fn a_password_that_changes_is_an_outage_until_it_is_told() {
+    let rights = "~* +@all";
+    let server = redis().user("cloakroom", "old", rights).start();
+    let with = |password: &str| {
+        let mut spec = spec(&server);
+        spec.username = Some("cloakroom".into());
+        let password = Some(Zeroizing::new(password.to_owned()));
+        (spec, Secrets { password, ..Secrets::default() })
+    };
+    let (as_old, old) = with("old");
+    let (store, _runtime) = start(as_old, old);
+    create(&store, &id(1), row(None, "a"));
+    server.ask(&["ACL", "SETUSER", "cloakroom", "resetpass", ">new"]);
+    server.ask(&["CLIENT", "KILL", "USER", "cloakroom"]);
+    until("an outage", || {
+        matches!(wait(store.load(id(1), NOW)).result, Err(Outage::Connect | Outage::OpenCircuit))
+    });
+    let (as_new, new) = with("new");
+    store.set_credentials(&as_new, new);
+    until("the session again", || {
+        matches!(wait(store.load(id(1), NOW)).result, Ok(Loaded::Found(_)))
+    });
+    // One that is of no use does not disturb the connection that stands.
+    let (as_wrong, wrong) = with("wrong");
+    store.set_credentials(&as_wrong, wrong);
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(is_there(&store, &id(1)));
+}
+
+#[test]
+fn a_user_without_a_right_gets_no_answer_that_could_be_taken_for_one() {
+    let server = redis().user("cloakroom", "p", "~* +@all -get -info -hello").start();
+    let mut spec = spec(&server);
+    spec.username = Some("cloakroom".into());
+    let secrets = Secrets { password: Some(Zeroizing::new("p".into())), ..Secrets::default() };
+    let (store, _runtime) = start(spec, secrets);
+    let loaded = wait(store.load(id(1), NOW)).result;
+    assert!(matches!(loaded, Err(Outage::Connect | Outage::Protocol)), "{loaded:?}");
+}
+
+#[test]
+fn a_full_or_read_only_server_can_be_read_and_sessions_ended() {
+    let server = redis().start();
+    let (store, _runtime) = start(spec(&server), Secrets::default());
+    create(&store, &id(1), row(None, "a"));
+    create(&store, &id(2), row(None, "a"));
+    server.configure("maxmemory", "1");
+    let refused = || {
+        let change = Change::Create { id: id(9), row: row(None, "b") };
+        wait(store.apply(change, NOW)).result
+    };
+    assert_eq!(refused(), Err(Outage::Full));
+    assert!(is_there(&store, &id(1)));
+    assert!(matches!(end(&store, &id(1)), Applied::Done { ended: 1, .. }));
+    server.configure("maxmemory", "0");
+    server.configure("min-replicas-to-write", "1");
+    assert_eq!(refused(), Err(Outage::ReadOnly));
+    assert!(is_there(&store, &id(2)));
+}
+
+#[test]
+fn an_end_is_acknowledged_by_a_replica_where_there_is_one() {
+    let server = redis().start();
+    let (store, _runtime) = start(spec(&server), Secrets::default());
+    create(&store, &id(1), row(None, "a"));
+    assert_eq!(end(&store, &id(1)), Applied::Done { ended: 1, replicated: false });
+    assert_eq!(store.unreplicated(), 0);
+    let servers =
+        super::engines::engine::sentinels::replicated(Engine::Redis, 1, |builder| builder);
+    let (store, _runtime) = start(spec(&servers[0]), Secrets::default());
+    for byte in 1..4 {
+        create(&store, &id(byte), row(None, "a"));
+    }
+    acknowledged(&store);
+    let before = store.unreplicated();
+    servers[1].signal("STOP");
+    assert_eq!(end(&store, &id(2)), Applied::Done { ended: 1, replicated: false });
+    assert_eq!(store.unreplicated(), before + 1);
+    servers[1].signal("CONT");
+    assert!(!is_there(&store, &id(2)));
+}
+
+#[test]
+fn with_sentinels_the_master_is_found_and_after_a_failover_the_next_one() {
+    let sentinels = Sentinels::start(Engine::Redis, 1);
+    let mut spec = spec(&sentinels.servers[0]);
+    spec.nodes = nodes_at(&sentinels.urls());
+    spec.topology = Topology::Sentinel { master: "mymaster".into() };
+    let (store, _runtime) = start(spec, Secrets::default());
+    create(&store, &id(1), row(None, "a"));
+    create(&store, &id(2), row(None, "b"));
+    end(&store, &id(2));
+    acknowledged(&store);
+    sentinels.fail_over();
+    until("a save at the new master", || {
+        let change = Change::Create { id: id(3), row: row(None, "c") };
+        wait(store.apply(change, NOW)).result == Ok(Applied::done(0))
+    });
+    assert!(is_there(&store, &id(1)));
+    assert!(!is_there(&store, &id(2)));
+}
+
+#[test]
+fn in_a_cluster_each_change_does_what_it_does_elsewhere() {
+    let cluster = Cluster::start(Engine::Redis);
+    let mut spec = spec(&cluster.servers[0]);
+    spec.nodes = nodes_at(&cluster.urls());
+    spec.topology = Topology::Cluster;
+    let (store, _runtime) = start(spec, Secrets::default());
+    let (visitor, ada) = (id(1), id_of("ada", 2));
+    create(&store, &visitor, row(None, "basket"));
+    // A log-in: the new id is elsewhere.
+    let log_in = |expected, new: &SessionId| {
+        let (old, id) = (visitor.clone(), new.clone());
+        apply(&store, Change::Renew { old, expected, id, row: row(Some("ada"), "ada's") })
+    };
+    let other = id_of("ada", 7);
+    assert_eq!(log_in(2, &other), Applied::Conflict(row(None, "basket")));
+    assert!(!is_there(&store, &other));
+    assert_eq!(log_in(1, &ada), Applied::done(0));
+    let replaced = wait(store.load(visitor.clone(), NOW)).result;
+    assert!(matches!(replaced, Ok(Loaded::Replaced(row)) if row.data == b"basket"));
+    // A log-out under the old id ends it under the new one, and the other way around.
+    assert!(matches!(end(&store, &visitor), Applied::Done { ended: 1, .. }));
+    assert!(!is_there(&store, &ada));
+    create(&store, &visitor, row(None, "basket"));
+    assert_eq!(log_in(1, &ada), Applied::done(0));
+    assert!(matches!(end(&store, &ada), Applied::Done { ended: 1, .. }));
+    assert!(!is_there(&store, &visitor));
+    // A user's sessions, whatever their number.
+    let all: Vec<SessionId> = (10..20).map(|byte| id_of("ada", byte)).collect();
+    for one in &all {
+        create(&store, one, row(Some("ada"), "x"));
+    }
+    let hash = SubjectHash::of_text(b"ada");
+    assert_eq!(wait(store.list(hash, NOW)).result.unwrap().len(), 10);
+    let others = Change::EndSubject { subject: hash, except: Some(all[0].clone()) };
+    assert!(matches!(apply(&store, others), Applied::Done { ended: 9, .. }));
+    assert!(is_there(&store, &all[0]));
+    for byte in 30..40 {
+        create(&store, &id_of(&byte.to_string(), byte), row(Some(&byte.to_string()), "y"));
+    }
+    assert!(matches!(apply(&store, Change::EndAll), Applied::Done { ended: 11, .. }));
+    assert!(!is_there(&store, &all[0]));
+    acknowledged(&store);
+    // The log is in one place.
+    let revocation = Revocation { what: operation::Revoked::All, before: NOW, until: NOW };
+    wait(store.revoke(revocation.clone(), NOW)).result.unwrap();
+    let entries = wait(store.revocations(0, 10)).result.unwrap();
+    assert_eq!(entries[0].revocation, revocation);
+}
