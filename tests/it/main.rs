@@ -18,7 +18,7 @@
 //! [`refresh`], and [`refresh_race`] what a refresh must not undo.
 //!
 //! Where a session is that outgrows the cookie: [`store`], [`store_start`]; [`revocations`] of
-//! those that do not; [`session_command`] for operators. What an operator sees of it and
+//! those that do not; [`session_command`] for operators, [`check_connect`] before it is used. What an operator sees of it and
 //! ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`]. What stores run on here: [`engines`].
 //!
 //! All that makes it harder to get past, at once: [`hardened`].
@@ -47,6 +47,7 @@ mod admin_tokens;
 mod bad_save;
 mod bodies;
 mod caching;
+mod check_connect;
 mod claims;
 mod cookie_cut;
 mod cookie_issue;

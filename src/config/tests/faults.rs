@@ -243,6 +243,7 @@ fn a_number_in_a_message_is_nothing_that_a_terminal_would_act_on() {
     ]);
 }
 
+#[cfg(feature = "redis")]
 #[test]
 fn a_store_is_a_file_or_a_server_and_nothing_else() {
     const FILE: &str = "a file, such as \"file:/var/lib/cloakroom/sessions.db\"";
@@ -324,6 +325,25 @@ fn a_store_has_what_it_needs() {
             r#"5: store.prefix = "{a}": expected a string without { and }"#,
         ),
         (
+            "[session]\non_conflict = 'merge'",
+            r#"5: session.on_conflict = "merge": expected "rebase", "fail" or "overwrite""#,
+        ),
+        (
+            "[session]\nsubject = 'user..id'",
+            r#"5: session.subject = "user..id": expected a path into the dict, such as "user.id", or an array of its keys"#,
+        ),
+        (
+            "[session]\nsubject = []",
+            r#"5: session.subject = […]: expected a path into the dict, such as "user.id", or an array of its keys"#,
+        ),
+    ]);
+}
+
+#[cfg(feature = "redis")]
+#[test]
+fn the_servers_of_a_store_have_what_they_need() {
+    each_has_one_fault(&[
+        (
             "session.ttl = '1d'\n[store]\nurl = 'redis://a'\ntopology = 'sentinel'",
             "5: store.master is missing: expected the name that the sentinels know it by",
         ),
@@ -351,17 +371,14 @@ fn a_store_has_what_it_needs() {
             "session.ttl = '1d'\n[store]\nurl = 'redis://a/1'\ntopology = 'cluster'",
             "6: store.url names a database, and a cluster has none but 0",
         ),
-        (
-            "[session]\non_conflict = 'merge'",
-            r#"5: session.on_conflict = "merge": expected "rebase", "fail" or "overwrite""#,
-        ),
-        (
-            "[session]\nsubject = 'user..id'",
-            r#"5: session.subject = "user..id": expected a path into the dict, such as "user.id", or an array of its keys"#,
-        ),
-        (
-            "[session]\nsubject = []",
-            r#"5: session.subject = […]: expected a path into the dict, such as "user.id", or an array of its keys"#,
-        ),
     ]);
+}
+
+#[cfg(not(feature = "redis"))]
+#[test]
+fn without_their_client_servers_are_refused() {
+    each_has_one_fault(&[(
+        "session.ttl = '1d'\n[store]\nurl = 'redis://a'\ntopology = 'single'",
+        "6: store.url = \"redis://a\": expected a file, such as \"file:/var/lib/cloakroom/sessions.db\": this cloakroom was built without the feature \"redis\", which Redis and Valkey take",
+    )]);
 }
