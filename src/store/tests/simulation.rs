@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::super::operation::Applied;
@@ -20,71 +19,16 @@ use crate::session::stored::{self, Plan, Randomness, Retry, Settled, Write};
 use crate::session::{CookieAction, Holds, Issuer, OnConflict, Opened, Outcome, Policy, open};
 use crate::store::record::SessionKey;
 use model::{Content, Members, Model};
+use turns::{New, Turn, Wish, turns};
 
 mod model;
+mod turns;
 
 /// How many schedules are played for each setting of `session.on_conflict`.
 const SCHEDULES: u32 = 80;
 
 /// A request that takes longer is given up: that is less than an old id leads to the new one.
 const PATIENCE: Duration = Duration::from_secs(40);
-
-/// One turn: time passes, and then somebody goes on.
-#[derive(Clone, Copy, Debug)]
-struct Turn {
-    millis: u64,
-    /// Which of those under way; one more is a new request.
-    whose: usize,
-    new: New,
-}
-
-/// What a new request is.
-#[derive(Clone, Copy, Debug)]
-struct New {
-    browser: usize,
-    sidecar: usize,
-    wish: Wish,
-    /// Its answer never arrives.
-    is_lost: bool,
-    user: usize,
-}
-
-/// What the app does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
-    Read,
-    Save,
-    SaveShared,
-    SaveWithoutAKey,
-    Merge,
-    MergeWithoutAKey,
-    LogIn,
-    LogInByMerge,
-    ForgetUser,
-    Empty,
-    Renew,
-    SaveAndRenew,
-    Delete,
-    DeleteAll,
-    EndOthers,
-    SaveAndEndOthers,
-}
-
-fn turns() -> impl Strategy<Value = Vec<Turn>> {
-    use Wish::*;
-    let wish = prop_oneof![
-        6 => prop::sample::select(vec![Save, SaveShared, Merge, Read]),
-        3 => prop::sample::select(vec![SaveWithoutAKey, MergeWithoutAKey, LogIn, LogInByMerge]),
-        1 => prop::sample::select(vec![ForgetUser, Empty, Renew, SaveAndRenew]),
-        1 => prop::sample::select(vec![Delete, DeleteAll, EndOthers, SaveAndEndOthers]),
-    ];
-    let new = (0..3_usize, 0..2_usize, wish, prop::bool::weighted(0.1), 0..2_usize).prop_map(
-        |(browser, sidecar, wish, is_lost, user)| New { browser, sidecar, wish, is_lost, user },
-    );
-    let millis = prop_oneof![5 => Just(0), 3 => 1..200_u64, 1 => 200..8000_u64];
-    let turn = (millis, 0..64_usize, new);
-    prop::collection::vec(turn.prop_map(|(millis, whose, new)| Turn { millis, whose, new }), 1..160)
-}
 
 /// How often what is to be tried has happened.
 #[derive(Debug, Default)]

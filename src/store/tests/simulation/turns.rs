@@ -1,0 +1,60 @@
+//! Who goes on when, and what it is that they ask for.
+
+use proptest::prelude::*;
+
+/// One turn: time passes, and then somebody goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub(super) millis: u64,
+    /// Which of those under way; one more is a new request.
+    pub(super) whose: usize,
+    pub(super) new: New,
+}
+
+/// What a new request is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct New {
+    pub(super) browser: usize,
+    pub(super) sidecar: usize,
+    pub(super) wish: Wish,
+    /// Its answer never arrives.
+    pub(super) is_lost: bool,
+    pub(super) user: usize,
+}
+
+/// What the app does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Read,
+    Save,
+    SaveShared,
+    SaveWithoutAKey,
+    Merge,
+    MergeWithoutAKey,
+    LogIn,
+    LogInByMerge,
+    ForgetUser,
+    Empty,
+    Renew,
+    SaveAndRenew,
+    Delete,
+    DeleteAll,
+    EndOthers,
+    SaveAndEndOthers,
+}
+
+pub(super) fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    use Wish::*;
+    let wish = prop_oneof![
+        6 => prop::sample::select(vec![Save, SaveShared, Merge, Read]),
+        3 => prop::sample::select(vec![SaveWithoutAKey, MergeWithoutAKey, LogIn, LogInByMerge]),
+        1 => prop::sample::select(vec![ForgetUser, Empty, Renew, SaveAndRenew]),
+        1 => prop::sample::select(vec![Delete, DeleteAll, EndOthers, SaveAndEndOthers]),
+    ];
+    let new = (0..3_usize, 0..2_usize, wish, prop::bool::weighted(0.1), 0..2_usize).prop_map(
+        |(browser, sidecar, wish, is_lost, user)| New { browser, sidecar, wish, is_lost, user },
+    );
+    let millis = prop_oneof![5 => Just(0), 3 => 1..200_u64, 1 => 200..8000_u64];
+    let turn = (millis, 0..64_usize, new);
+    prop::collection::vec(turn.prop_map(|(millis, whose, new)| Turn { millis, whose, new }), 1..160)
+}
