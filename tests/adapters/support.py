@@ -29,7 +29,7 @@ CACHE = Path(os.environ.get("ADAPTERS_CACHE", ROOT / "target/adapters")).resolve
 PYTHON = sys.executable
 
 # How long anything here may take, in seconds: Java on a busy machine needs some.
-PATIENCE = 40
+PATIENCE = 120
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 # How long a page may take, in seconds.
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Chrome:
