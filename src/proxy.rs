@@ -1,19 +1,18 @@
 //! The proxy: pingora's phases in the order of their calls, a few lines each.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::state::Shared;
 use crate::visit::forwarded::Scheme;
-use crate::visit::response::{self, AnswerFault};
-use crate::visit::{HeadFull, Reply, refreshing, refused, request, request_id};
+use crate::visit::{self, Peer, Refused, refused, response};
 
 mod access;
 mod context;
@@ -70,32 +69,17 @@ impl ProxyHttp for Proxy {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Box<Context>) -> Result<bool> {
-        // First, before any answer of our own: whatever speaks in the sidecar's name goes.
-        let peer = session.client_addr().and_then(|address| address.as_inet()).map(|at| at.ip());
-        let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
-        let scheme = if is_tls { Scheme::Https } else { Scheme::Http };
-        let odd = request::strip(&self.0, session.req_header_mut(), peer, scheme, ctx);
-        if let Some(reply) = refused::reply(session.req_header(), &ctx.state.config.limits).or(odd)
-        {
-            // Where its body ends is anybody's guess: nothing more is read from this client.
-            session.set_keepalive(None);
-            send(&reply, session, ctx.id()).await?;
-            return Ok(true);
-        }
-        if self.0.drain.is_late() {
-            session.set_keepalive(None);
-            send(&Reply::STOPPING, session, ctx.id()).await?;
-            return Ok(true);
-        }
+        let peer = peer(session);
         if refused::is_last_of_connection(session.req_header()) {
             session.set_keepalive(None);
         }
-        let opened = request::open_session(&self.0, session.req_header_mut(), &mut ctx.visit);
-        if let Some(reply) = opened.await {
-            send(&reply, session, ctx.id()).await?;
-            return Ok(true);
+        let arrived = visit::arrive(&self.0, session.req_header_mut(), peer, &mut ctx.visit).await;
+        let Err(Refused { reply, is_last }) = arrived else { return Ok(false) };
+        if is_last {
+            session.set_keepalive(None);
         }
-        Ok(false)
+        send(&reply, session, ctx.id()).await?;
+        Ok(true)
     }
 
     async fn request_body_filter(
@@ -152,14 +136,11 @@ impl ProxyHttp for Proxy {
     ) -> Result<()> {
         // Here and not earlier: pingora has dropped what `Connection` named by now, and a retry
         // comes by again.
-        request::insert_forwarded(upstream, ctx).map_err(head_full)?;
-        request::insert_session(&self.0, upstream, ctx).map_err(head_full)?;
-        request::insert_signature(upstream, ctx).map_err(head_full)?;
+        visit::tell(&self.0, upstream, ctx).map_err(|full| failure::not_passed_on(full.into()))?;
         // pingora makes HTTP/1.1 of it, which without a Host is no request.
         if !upstream.headers.contains_key(http::header::HOST) {
             upstream.set_version(http::Version::HTTP_10);
         }
-        ctx.handed_on = Some(Instant::now());
         Ok(())
     }
 
@@ -169,20 +150,9 @@ impl ProxyHttp for Proxy {
         response: &mut ResponseHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
-        // 101 is final; of other 1xx there may be several before the answer.
-        if response.status.is_informational() && response.status.as_u16() != 101 {
-            return response::strip(&self.0, response, &ctx.state.config).map_err(not_passed_on);
-        }
-        response::check_framing(response).map_err(not_passed_on)?;
-        response::check_switch(response, session.is_upgrade_req()).map_err(not_passed_on)?;
-        // Such a client would take the chunk sizes for the body (RFC 9112 section 6.1).
-        if session.req_header().version == http::Version::HTTP_10
-            && response.remove_header(&http::header::TRANSFER_ENCODING).is_some()
-        {
-            session.set_keepalive(None);
-        }
-        if let Some(handed_on) = ctx.handed_on {
-            ctx.backend_took = Some(handed_on.elapsed());
+        if visit::is_interim(response) {
+            return response::strip(&self.0, response, &ctx.state.config)
+                .map_err(failure::not_passed_on);
         }
         if response.status.as_u16() == 101 {
             session.set_read_timeout(Some(ctx.state.config.timeouts.upgraded));
@@ -190,12 +160,15 @@ impl ProxyHttp for Proxy {
         if self.0.drain.has_begun() {
             session.set_keepalive(None);
         }
-        response::close_session(&self.0, session.req_header(), response, &mut ctx.visit)
+        let how = (peer(session), session.is_upgrade_req());
+        visit::leave(&self.0, session.req_header(), response, how, &mut ctx.visit)
             .await
-            .map_err(not_passed_on)?;
-        ctx.watch(&self.0, session, response.status.as_u16());
-        if !ctx.follows.is_empty() {
-            refreshing::have_left(&self.0, &ctx.follows).await;
+            .map_err(failure::not_passed_on)?;
+        // Such a client would take the chunk sizes for the body (RFC 9112 section 6.1).
+        if session.req_header().version == http::Version::HTTP_10
+            && response.remove_header(&http::header::TRANSFER_ENCODING).is_some()
+        {
+            session.set_keepalive(None);
         }
         Ok(())
     }
@@ -227,16 +200,13 @@ impl ProxyHttp for Proxy {
         e: &Error,
         ctx: &mut Box<Context>,
     ) -> FailToProxy {
-        ctx.id.get_or_insert_with(request_id::fresh);
         let failure = failure::of(e);
-        if let Some(kind) = failure.backend {
-            self.0.metrics.backend_failed(kind);
-        }
-        access::failed(session.req_header(), &failure, e, ctx);
+        let how = (&*failure::cause(e), ctx.attempts);
+        failure.report(&self.0, session.req_header(), how, &mut ctx.visit);
         // A head that is on its way cannot be taken back: the connection is closed under it.
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
         let mut error_code = 0;
-        if let Some(reply) = failure.reply.filter(|_| !begun) {
+        if let Some(reply) = failure.reply().filter(|_| !begun) {
             error_code = reply.status;
             session.set_keepalive(None);
             if let Err(e) = send(&reply, session, ctx.id()).await {
@@ -247,7 +217,7 @@ impl ProxyHttp for Proxy {
     }
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Context>) {
-        ctx.open = None;
+        ctx.has_ended();
         // No head has been looked at in what came early: the connection ends behind this answer.
         session.set_pipelining_enabled(false);
         if let Some(refreshing) = ctx.refreshing.take() {
@@ -276,21 +246,9 @@ impl ProxyHttp for Proxy {
     }
 }
 
-/// What pingora is told of an answer that it must not pass on.
-fn not_passed_on(fault: AnswerFault) -> Box<Error> {
-    let broken = |why| Error::explain(ErrorType::InvalidHTTPHeader, why).into_up();
-    let not_saved = |mark| Error::create(mark, ErrorSource::Internal, None, None);
-    match fault {
-        AnswerFault::LengthTwice => broken("the length of the answer is said twice"),
-        AnswerFault::UnaskedSwitch => broken("the answer switches protocols unasked"),
-        AnswerFault::BadSave => not_saved(failure::BAD_SAVE),
-        AnswerFault::StoreAway => not_saved(failure::STORE_AWAY),
-        AnswerFault::Conflict => not_saved(failure::CONFLICT),
-        AnswerFault::HeadFull => head_full(HeadFull),
-    }
-}
-
-/// More fields than a head can have.
-fn head_full(_: HeadFull) -> Box<Error> {
-    Error::create(ErrorType::InternalError, ErrorSource::Internal, None, None)
+/// Who has connected, and how.
+fn peer(session: &Session) -> Peer {
+    let address = session.client_addr().and_then(|address| address.as_inet()).map(|at| at.ip());
+    let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
+    Peer { address, scheme: if is_tls { Scheme::Https } else { Scheme::Http } }
 }

@@ -16,25 +16,33 @@ pub(crate) mod access;
 mod caching;
 pub mod cross_site;
 mod done;
+mod ending;
+mod failure;
 mod fields;
 pub mod forwarded;
 mod list;
+mod open;
+mod phases;
 pub(crate) mod rechecking;
-pub(crate) mod refreshing;
+mod refreshing;
 pub(crate) mod refused;
 mod reply;
-pub(crate) mod request;
-pub(crate) mod request_id;
+mod request;
+mod request_id;
 pub(crate) mod response;
 mod signing;
 mod storing;
 pub(crate) mod trace;
 
+pub(crate) use failure::Failure;
 pub use fields::{Fields, HeadFull};
 pub(crate) use fields::{RequestHead, ResponseHead};
+pub(crate) use phases::{Peer, Refused, arrive, is_interim, leave, tell};
 pub(crate) use reply::{Form, Reply};
+pub(crate) use response::AnswerFault;
 
 use forwarded::Forwarding;
+use open::Open;
 use refreshing::Refreshing;
 use request_id::RequestId;
 
@@ -69,6 +77,8 @@ pub(crate) struct Visit {
     /// The sessions this answer writes, where refreshes of them were on their way before it: they
     /// leave first.
     pub(crate) follows: Vec<SessionId>,
+    /// The answer, from its head to its end, where it ends with its session.
+    open: Option<Open>,
     _in_flight: InFlight,
 }
 
@@ -90,6 +100,7 @@ impl Visit {
             action: None,
             refreshing: None,
             follows: Vec::new(),
+            open: None,
             _in_flight: InFlight(Arc::clone(shared)),
         }
     }

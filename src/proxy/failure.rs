@@ -1,51 +1,28 @@
-//! What went wrong where there is no answer of the backend's to pass on: one table from failure to
-//! status.
+//! pingora's errors, as failures of a visit and back.
 
 use pingora_core::{Error, ErrorSource, ErrorType};
 
 use crate::metrics::BackendError;
-use crate::visit::Reply;
+use crate::visit::{AnswerFault, Failure};
 
-/// The mark of a save that could not be carried out, on its way through pingora's errors.
-pub(super) const BAD_SAVE: ErrorType = ErrorType::new("BadSave");
+/// Marks of answers that are not passed on, on their way through pingora's errors.
+const BAD_SAVE: ErrorType = ErrorType::new("BadSave");
+const STORE_AWAY: ErrorType = ErrorType::new("StoreAway");
+const CONFLICT: ErrorType = ErrorType::new("Conflict");
 
-/// The same for what the store did not carry out.
-pub(super) const STORE_AWAY: ErrorType = ErrorType::new("StoreAway");
-
-/// The same for a session that others have written or ended meanwhile.
-pub(super) const CONFLICT: ErrorType = ErrorType::new("Conflict");
-
-/// A failure, as the client, the metrics and the log see it.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// None where there is nobody left to answer.
-    pub(super) reply: Option<Reply>,
-    /// Whether it was the backend's fault, and how.
-    pub(super) backend: Option<BackendError>,
-}
-
-const TOO_LATE: Reply = Reply::new(504, "The application did not answer in time.");
-
-/// The one table from failure to status.
-pub(super) fn of(error: &Error) -> Failure {
+/// What went wrong, in the words of a visit.
+pub(crate) fn of(error: &Error) -> Failure {
     use ErrorType as E;
-    let (reply, backend) = match (error.esource(), error.etype()) {
-        (_, kind) if *kind == BAD_SAVE => {
-            (Some(Reply::new(502, "The session could not be saved.")), None)
-        }
-        (_, kind) if *kind == STORE_AWAY => (Some(Reply::STORE_AWAY), None),
-        (_, kind) if *kind == CONFLICT => (
-            Some(Reply::new(409, "The session was changed by another request; please try again.")),
-            None,
-        ),
-        (_, E::HTTPStatus(status)) => (Some(Reply::refusing(*status)), None),
-        (ErrorSource::Upstream, E::ReadError) if is_timeout(error) => {
-            (Some(TOO_LATE), Some(BackendError::Timeout))
-        }
+    let backend = match (error.esource(), error.etype()) {
+        (_, kind) if *kind == BAD_SAVE => return Failure::Answer(AnswerFault::BadSave),
+        (_, kind) if *kind == STORE_AWAY => return Failure::Answer(AnswerFault::StoreAway),
+        (_, kind) if *kind == CONFLICT => return Failure::Answer(AnswerFault::Conflict),
+        (_, E::HTTPStatus(status)) => return Failure::Refused(*status),
+        (ErrorSource::Upstream, E::ReadError) if is_timeout(error) => BackendError::Timeout,
         (
             ErrorSource::Upstream,
             E::ConnectTimedout | E::TLSHandshakeTimedout | E::ReadTimedout | E::WriteTimedout,
-        ) => (Some(TOO_LATE), Some(BackendError::Timeout)),
+        ) => BackendError::Timeout,
         (
             ErrorSource::Upstream,
             E::ConnectRefused
@@ -58,38 +35,38 @@ pub(super) fn of(error: &Error) -> Failure {
             | E::TLSHandshakeFailure
             | E::InvalidCert
             | E::HandshakeError,
-        ) => (
-            Some(Reply::new(502, "The application cannot be reached.")),
-            Some(BackendError::Connect),
-        ),
-        (ErrorSource::Upstream, E::ReadError | E::WriteError | E::ConnectionClosed) => (
-            Some(Reply::new(502, "The application broke off the connection.")),
-            Some(BackendError::Reset),
-        ),
-        (ErrorSource::Upstream, _) => (
-            Some(Reply::new(502, "The application's answer is not HTTP.")),
-            Some(BackendError::Protocol),
-        ),
+        ) => BackendError::Connect,
+        (ErrorSource::Upstream, E::ReadError | E::WriteError | E::ConnectionClosed) => {
+            BackendError::Reset
+        }
+        (ErrorSource::Upstream, _) => BackendError::Protocol,
         (ErrorSource::Downstream, E::ReadError | E::WriteError | E::ConnectionClosed) => {
-            (None, None)
+            return Failure::ClientGone;
         }
         (ErrorSource::Downstream, E::ReadTimedout | E::WriteTimedout) => {
-            (Some(Reply::new(408, "The request did not arrive in time.")), None)
+            return Failure::ClientLate;
         }
-        (ErrorSource::Downstream, _) => (Some(Reply::BAD_REQUEST), None),
-        (ErrorSource::Internal | ErrorSource::Unset, _) => {
-            (Some(Reply::new(500, "The session proxy failed.")), None)
-        }
+        (ErrorSource::Downstream, _) => return Failure::Malformed,
+        (ErrorSource::Internal | ErrorSource::Unset, _) => return Failure::Internal,
     };
-    Failure { reply, backend }
+    Failure::Backend(backend)
 }
 
-/// Whether it was logged where it was found out.
-pub(super) fn is_told(error: &Error) -> bool {
-    [BAD_SAVE, STORE_AWAY, CONFLICT].contains(error.etype())
+/// What pingora is told of an answer that it must not pass on.
+pub(super) fn not_passed_on(fault: AnswerFault) -> Box<Error> {
+    let broken = |why| Error::explain(ErrorType::InvalidHTTPHeader, why).into_up();
+    let internal = |kind| Error::create(kind, ErrorSource::Internal, None, None);
+    match fault {
+        AnswerFault::LengthTwice => broken("the length of the answer is said twice"),
+        AnswerFault::UnaskedSwitch => broken("the answer switches protocols unasked"),
+        AnswerFault::BadSave => internal(BAD_SAVE),
+        AnswerFault::StoreAway => internal(STORE_AWAY),
+        AnswerFault::Conflict => internal(CONFLICT),
+        AnswerFault::HeadFull => internal(ErrorType::InternalError),
+    }
 }
 
-/// Whether a read failed because [`super::upgrade`] would not wait any longer.
+/// Whether a read failed because `upstream/upgrade.rs` would not wait any longer.
 fn is_timeout(error: &Error) -> bool {
     let cause = error.root_cause().downcast_ref::<std::io::Error>();
     cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)

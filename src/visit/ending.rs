@@ -1,0 +1,61 @@
+//! The end of an answer whose session is over before it: counted and logged when its carrier is
+//! stopped where it stands.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::access::Ended;
+use super::fields::RequestHead;
+use super::open::Open;
+use super::{Visit, rechecking};
+use crate::state::Shared;
+
+impl Visit {
+    /// Has the answer end with its session. `peer` is who has connected.
+    pub(super) fn watch(
+        &mut self,
+        shared: &Arc<Shared>,
+        request: &impl RequestHead,
+        status: u16,
+        peer: Option<IpAddr>,
+    ) {
+        let Some((entry, end)) = rechecking::watch(shared, self) else { return };
+        self.open = Some(Open {
+            _entry: entry,
+            end,
+            shared: Arc::clone(shared),
+            method: request.method().clone(),
+            target: request.target().into(),
+            version: request.version(),
+            status,
+            bytes: 0,
+            peer,
+        });
+    }
+
+    /// Counts what of the answer's body has come by.
+    pub(crate) fn passed_on(&mut self, bytes: usize) {
+        if let Some(open) = &mut self.open {
+            open.bytes += bytes as u64;
+        }
+    }
+
+    /// The answer is over, and has its access line from the carrier.
+    pub(crate) fn has_ended(&mut self) {
+        self.open = None;
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take().filter(|open| open.end.has_come()) else { return };
+        let (status, bytes, peer) = (Some(open.status), open.bytes, open.peer);
+        let ended = Ended { status, bytes, peer, trace_id: None };
+        let request = (open.method.as_str(), &*open.target, open.version);
+        ended.report(&open.shared, request, self);
+        log::info!(
+            request_id = self.id();
+            "the session is over: its answer was still open and is ended"
+        );
+    }
+}
