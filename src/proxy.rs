@@ -21,7 +21,7 @@ mod head;
 mod send;
 
 use context::Context;
-pub(crate) use failure::cause;
+pub(crate) use failure::{cause, of as failure_of};
 use send::send;
 
 /// How often a request is tried at most: each address of the backend, or a fresh connection after

@@ -55,7 +55,7 @@ use handover::Handover;
 pub use inherited::Inherited;
 use listener::Bound;
 pub use reload::{Origin, Ready};
-use services::{start, start_proxies};
+use services::{Carrier, start, start_proxies};
 
 /// Listeners that are bound, and all that is needed to serve them.
 pub struct Server {
@@ -66,6 +66,7 @@ pub struct Server {
     origin: Option<(Origin, Watch)>,
     inherited: Inherited,
     room: Room,
+    carrier: Carrier,
 }
 
 /// Makes the service of an app of our own, once there is a runtime.
@@ -82,6 +83,7 @@ impl Server {
         let store = config.store.as_ref();
         let store = store.map(|store| store::open(store, store_secrets, store.timeout)).transpose();
         let store = store.map_err(CannotStart::Store)?;
+        let carrier = Carrier::chosen()?;
         let holds = config.session.store;
         let mut bind = |role, listen| Bound::bind(role, listen, config.socket_mode, &mut inherited);
         let listeners = config
@@ -120,7 +122,7 @@ impl Server {
             room: room.connections,
         });
         let (apps, origin) = (Vec::new(), None);
-        Ok(Self { shared, listeners, admin, apps, origin, inherited, room })
+        Ok(Self { shared, listeners, admin, apps, origin, inherited, room, carrier })
     }
 
     /// Where clients connect, port 0 resolved: `127.0.0.1:8080`, `unix:/run/cloakroom.sock`.
@@ -213,7 +215,13 @@ impl Server {
             let service = Box::new(bound.service("admin", admin));
             start(service, &[bound], &rest_stops, &Handle::current());
         }
-        let proxies = start_proxies(&self.shared, &conf, &self.listeners, &proxy_stops, workers);
+        let proxies = start_proxies(
+            &self.shared,
+            (&conf, self.carrier),
+            &self.listeners,
+            &proxy_stops,
+            workers,
+        );
         self.inherited.take_over();
         tell_systemd(&[NotifyState::MainPid(std::process::id()), NotifyState::Ready]);
 
@@ -284,9 +292,14 @@ impl Server {
             // otherwise reads at every start.
             None => (!state.config.has_tls_backend()).then(|| "/dev/null".to_owned()),
         };
+        // Of two carriers each has half: so many descriptors there are.
+        let pool = match self.carrier {
+            Carrier::Pingora => self.room.pool,
+            Carrier::Exchange => (self.room.pool / 2).max(1),
+        };
         ServerConf {
             max_retries: MAX_ATTEMPTS,
-            upstream_keepalive_pool_size: self.room.pool,
+            upstream_keepalive_pool_size: pool,
             ca_file,
             ..ServerConf::default()
         }

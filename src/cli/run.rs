@@ -37,7 +37,7 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
         false => Inherited::default(),
     };
     let server = Server::bind(ready, inherited).map_err(|error| match error {
-        CannotStart::Store(_) => Failure::usage(error),
+        CannotStart::Store(_) | CannotStart::Carrier { .. } => Failure::usage(error),
         _ => Failure::runtime(error),
     })?;
     server.with_reload(origin, watch).run().map_err(Failure::runtime)

@@ -21,6 +21,13 @@ pub enum CannotStart {
     },
     /// Nobody can listen for an app of our own.
     ListenForApp(io::Error),
+    /// The environment names a carrier that there is not.
+    Carrier {
+        /// The variable.
+        variable: &'static str,
+        /// What it says.
+        value: String,
+    },
     /// There are metrics of one name.
     Metrics(prometheus::Error),
     /// The system gives no threads to work on.
@@ -68,6 +75,11 @@ impl fmt::Display for CannotStart {
             Self::Store(error) => error.fmt(f),
             Self::Listen { listen, error } => write!(f, "cannot listen on {listen}: {error}"),
             Self::ListenForApp(error) => write!(f, "cannot listen for the app: {error}"),
+            Self::Carrier { variable, value } => write!(
+                f,
+                "the environment variable {variable} is {value:?}; set it to \"exchange\" or \
+                 \"pingora\", or unset it"
+            ),
             Self::Metrics(error) => write!(f, "cannot set up metrics: {error}"),
             Self::Workers { count, error } => write!(f, "cannot start {count} workers: {error}"),
             Self::Runtime(error) => write!(f, "cannot start: {error}"),

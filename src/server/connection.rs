@@ -26,10 +26,12 @@ use super::head::{self, Progress, Scan};
 use super::http2;
 use super::silence::Silence;
 use super::tls::{self, TlsStream};
+use crate::exchange::{self, Exchange, Lines};
 use crate::session::cookie::Transport;
 use crate::state::{Shared, unless_over};
-use crate::visit::Reply;
 use crate::visit::access::Refusal;
+use crate::visit::forwarded::Scheme;
+use crate::visit::{Peer, Reply};
 
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -38,10 +40,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const STEP: usize = 4096;
 const PIECE: usize = 256;
 
-/// How long, and how much, is read from a client that was refused, so that it gets to see why: a
-/// connection that is closed over unread bytes is reset.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES: usize = 256 * 1024;
+/// How long a client that was refused may take to hear why.
+const HEARING: Duration = Duration::from_secs(1);
 
 /// The first byte of a client's handshake (RFC 8446 section 5.1), which no request begins with.
 const HANDSHAKE: u8 = 22;
@@ -49,13 +49,19 @@ const HANDSHAKE: u8 = 22;
 /// The proxy on listeners of one kind, with its connections counted.
 pub(super) struct Connections<P> {
     proxy: Arc<HttpProxy<P>>,
+    /// None where pingora carries all.
+    exchange: Option<Arc<Exchange>>,
     shared: Arc<Shared>,
     transport: Transport,
 }
 
 impl<P> Connections<P> {
-    pub(super) fn new(proxy: Arc<HttpProxy<P>>, shared: Arc<Shared>, transport: Transport) -> Self {
-        Self { proxy, shared, transport }
+    pub(super) fn new(
+        (proxy, exchange): (Arc<HttpProxy<P>>, Option<Arc<Exchange>>),
+        shared: Arc<Shared>,
+        transport: Transport,
+    ) -> Self {
+        Self { proxy, exchange, shared, transport }
     }
 }
 
@@ -179,9 +185,19 @@ where
         let mut settings = None;
         let mut stream = stream;
         let mut is_first = true;
+        let mut early = BytesMut::new();
         loop {
-            let head = match self.read_head(&mut *stream, is_first, &mut silence).await? {
-                Opening::Http1(head) => head,
+            let begun = std::mem::take(&mut early);
+            let head = match self.read_head(&mut *stream, begun, is_first, &mut silence).await? {
+                Opening::Http1(head, Some(lines)) => {
+                    let Some(exchange) = &self.exchange else { return None };
+                    let (peer, is_last) = (peer(&*stream), *shutdown.borrow());
+                    let answered = exchange.serve(&mut *stream, peer, (&head, &lines), is_last);
+                    early = unless_over(answered).await?;
+                    is_first = false;
+                    continue;
+                }
+                Opening::Http1(head, None) => head,
                 Opening::Http2(bytes) => {
                     stream.put_back(&bytes);
                     http2::serve(&self.proxy, &self.shared, stream, shutdown).await;
@@ -198,10 +214,11 @@ where
     }
 
     /// Reads up to the end of a head, or somewhat more. None where there is nothing more to be read,
-    /// or nothing more to be said.
+    /// or nothing more to be said. `bytes` have been read already.
     async fn read_head<S: Rewind>(
         &self,
         stream: &mut S,
+        mut bytes: BytesMut,
         is_first: bool,
         silence: &mut Silence,
     ) -> Option<Opening> {
@@ -209,16 +226,18 @@ where
             let state = self.shared.state.load();
             (state.config.limits, state.config.timeouts)
         };
-        let mut bytes = BytesMut::with_capacity(STEP);
-        // A client that says nothing has only the connection to lose.
-        let patience = if is_first { timeouts.head } else { timeouts.keep_alive };
-        tokio::select! {
-            biased;
-            read = stream.read_buf(&mut bytes) => match read {
-                Ok(1..) => {}
-                _ => return None,
-            },
-            () = silence.is_too_long(patience) => return None,
+        if bytes.is_empty() {
+            bytes.reserve(STEP);
+            // A client that says nothing has only the connection to lose.
+            let patience = if is_first { timeouts.head } else { timeouts.keep_alive };
+            tokio::select! {
+                biased;
+                read = stream.read_buf(&mut bytes) => match read {
+                    Ok(1..) => {}
+                    _ => return None,
+                },
+                () = silence.is_too_long(patience) => return None,
+            }
         }
         let mut begun = None;
         let mut scan = Scan::new(limits);
@@ -231,9 +250,13 @@ where
                     return Some(Opening::Http2(bytes));
                 }
                 Progress::Complete if scan.has_too_many_lines() => {
-                    return Some(Opening::Http1(head::with_one_cookie_field(&bytes)));
+                    return Some(Opening::Http1(head::with_one_cookie_field(&bytes), None));
                 }
-                Progress::Complete => return Some(Opening::Http1(bytes)),
+                Progress::Complete => {
+                    let lines = self.exchange.as_ref().and_then(|_| scan.into_lines());
+                    let lines = lines.filter(|lines| Exchange::takes(&bytes, lines));
+                    return Some(Opening::Http1(bytes, lines));
+                }
                 Progress::Refused(status) if !may_be_http2 => status,
                 Progress::More | Progress::Refused(_) => {
                     // What does not come in one piece may be long in coming: it holds what it has
@@ -267,32 +290,29 @@ where
 
     async fn refuse<S: IO>(&self, stream: &mut S, bytes: &[u8], reply: Reply, begun: Instant) {
         let (method, target) = head::method_and_target(bytes);
-        let digest = stream.get_socket_digest();
-        let peer = digest
-            .as_ref()
-            .and_then(|digest| digest.peer_addr())
-            .and_then(|address| address.as_inet())
-            .map(|address| address.ip().to_canonical());
+        let peer = peer(stream).canonical();
         let (version, took) = (Version::HTTP_11, begun.elapsed());
         let refusal = Refusal { reply, method, target, version, peer, took };
         let answer = refusal.report(&self.shared);
-        let say_and_listen = async {
-            stream.write_all(&answer).await.ok()?;
-            stream.flush().await.ok()?;
-            AsyncWriteExt::shutdown(stream).await.ok()?;
-            let mut rest = Vec::with_capacity(STEP);
-            let mut heard = 0;
-            while heard < LINGER_BYTES {
-                rest.clear();
-                match stream.read_buf(&mut rest).await {
-                    Ok(count @ 1..) => heard += count,
-                    _ => break,
-                }
-            }
-            Some(())
+        let say = async {
+            stream.write_all(&answer).await?;
+            stream.flush().await
         };
         // Whether the client hears it is up to the client.
-        let _ = fast_timeout(LINGER, say_and_listen).await;
+        if let Ok(Ok(())) = fast_timeout(HEARING, say).await {
+            exchange::end(stream).await;
+        }
+    }
+}
+
+/// Who has connected, and how.
+fn peer(stream: &impl IO) -> Peer {
+    let digest = stream.get_socket_digest();
+    let address = digest.as_ref().and_then(|digest| digest.peer_addr()?.as_inet().copied());
+    let is_tls = stream.get_ssl_digest().is_some();
+    Peer {
+        address: address.map(|address| address.ip()),
+        scheme: if is_tls { Scheme::Https } else { Scheme::Http },
     }
 }
 
@@ -318,7 +338,8 @@ fn begin(
 
 /// How a connection, or the next request on it, begins, and what was read of it.
 enum Opening {
-    Http1(BytesMut),
+    /// Where its lines are, where the exchange takes it.
+    Http1(BytesMut, Option<Lines>),
     Http2(BytesMut),
 }
 

@@ -12,12 +12,16 @@ pub(super) use first_line::method_and_target;
 pub(super) use joined::with_one_cookie_field;
 
 use crate::config::Limits;
+use crate::exchange::{Line, Lines};
 
 mod first_line;
 mod joined;
 
 /// The most fields that pingora takes.
 const MOST_FIELDS: usize = 256;
+
+/// How many most requests have.
+const USUAL_FIELDS: usize = 16;
 
 /// The longest name of a field, and the longest head, that pingora takes.
 const LONGEST_NAME: usize = u16::MAX as usize;
@@ -48,6 +52,8 @@ pub(super) struct Scan {
     host: Option<Range<usize>>,
     /// Whether the length of the body has been said.
     is_framed: bool,
+    /// Where the fields are.
+    fields: Vec<Line>,
 }
 
 /// What is to be made of the bytes so far.
@@ -76,7 +82,15 @@ impl Scan {
             knows_chunks: false,
             host: None,
             is_framed: false,
+            fields: Vec::with_capacity(USUAL_FIELDS),
         }
+    }
+
+    /// Where the lines of a complete head are, where the exchange can carry it: it is one of
+    /// HTTP/1.1, and its target a path with nothing odd in it.
+    pub(super) fn into_lines(self) -> Option<Lines> {
+        let can = self.knows_chunks && !self.has_odd_target && !self.has_too_many_lines();
+        can.then_some(Lines { first: self.first, fields: self.fields, end: self.at })
     }
 
     /// Looks at all that has arrived, of which what was there before is known already.
@@ -185,6 +199,7 @@ impl Scan {
         if name > LONGEST_NAME {
             return Progress::Refused(431);
         }
+        self.fields.push(Line { start, name_length: name, end: start + line.len() });
         let (name, value) = (&line[..name], &line[name + 1..]);
         let is_clear = match name.len() {
             4 if name.eq_ignore_ascii_case(b"host") => {

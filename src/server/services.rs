@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use pingora_core::apps::HttpServerOptions;
+use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{Fds, ListenFds};
 use pingora_core::services::listening::Service;
@@ -12,26 +13,63 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::cannot_start::CannotStart;
 use super::connection::Connections;
 use super::listener::Bound;
+use crate::exchange::Exchange;
 use crate::proxy::Proxy;
 use crate::session::cookie::Transport;
 use crate::state::Shared;
 
+/// Who carries requests of HTTP/1.1 that either could: said by the environment, so that both can be
+/// tested. pingora takes whatever the exchange does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    Pingora,
+    Exchange,
+}
+
+impl Carrier {
+    const VARIABLE: &str = "CLOAKROOM_CARRIER";
+
+    /// # Errors
+    /// The variable says something else.
+    pub(super) fn chosen() -> Result<Self, CannotStart> {
+        let variable = Self::VARIABLE;
+        match std::env::var_os(variable) {
+            None => Ok(Self::Pingora),
+            Some(value) if value == "pingora" => Ok(Self::Pingora),
+            Some(value) if value == "exchange" => Ok(Self::Exchange),
+            Some(value) => {
+                let value = value.to_string_lossy().into_owned();
+                Err(CannotStart::Carrier { variable, value })
+            }
+        }
+    }
+}
+
 /// The proxy as services of pingora's, one for the listeners in the clear and one for those of TLS.
 pub(super) fn start_proxies(
     shared: &Arc<Shared>,
-    conf: &Arc<ServerConf>,
+    (conf, carrier): (&Arc<ServerConf>, Carrier),
     listeners: &[(Bound, Transport)],
     stops: &watch::Receiver<bool>,
     workers: &Handle,
 ) -> Vec<JoinHandle<()>> {
     let proxy = Arc::new(proxy(shared, conf));
+    let exchange = (carrier == Carrier::Exchange).then(|| {
+        let options = ConnectorOptions::from_server_conf(conf);
+        Arc::new(Exchange::new(shared, options))
+    });
     let serve = |transport| {
         let bound: Vec<&Bound> =
             listeners.iter().filter(|(_, its)| *its == transport).map(|(bound, _)| bound).collect();
         (!bound.is_empty()).then(|| {
-            let app = Connections::new(Arc::clone(&proxy), Arc::clone(shared), transport);
+            let app = Connections::new(
+                (Arc::clone(&proxy), exchange.clone()),
+                Arc::clone(shared),
+                transport,
+            );
             let mut service = Service::new("proxy".into(), app);
             for bound in &bound {
                 bound.add_to(&mut service);

@@ -25,7 +25,8 @@
 //!
 //! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
-//! [`metrics`]; [`health_check`].
+//! [`metrics`]; [`health_check`]. What carries it beside pingora: [`exchange`],
+//! and [`carriers`] to the same effect.
 //!
 //! How it is built: [`purity`], [`imports`]. What public collections of odd input make of it: [`corpora`].
 
@@ -47,6 +48,7 @@ mod admin_tokens;
 mod bad_save;
 mod bodies;
 mod caching;
+mod carriers;
 mod check_connect;
 mod claims;
 mod cookie_cut;
@@ -59,6 +61,7 @@ mod cross_site;
 mod downgrade;
 mod endings;
 mod engines;
+mod exchange;
 mod failure;
 mod forwarded;
 mod hardened;

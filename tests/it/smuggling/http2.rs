@@ -1,6 +1,6 @@
 //! The same over HTTP/2, whose framing cannot be misread, but whose fields can be written down.
 
-use super::{Arrives, AtMostOnce, BreaksOff, Fate, Refused, of_row, strangers};
+use super::{Alone, Arrives, AtMostOnce, BreaksOff, Fate, Refused, of_row, strangers};
 use crate::support::{Recorder, frames};
 
 type Field = (&'static [u8], &'static [u8]);
@@ -61,12 +61,12 @@ pub fn judge(rows: &[Row]) {
         answered.push(frames::exchange(sidecar.address(), &fields, row.body, &row.trailers));
     }
     let arrived = recorder.stop(sidecar);
-    let mut faults = strangers(&arrived);
+    let mut faults = strangers(&[], &arrived);
     for (number, row) in rows.iter().enumerate() {
         let (whole, rests) = of_row(number, &arrived);
         let is_as_it_should = match row.fate {
             Refused(_) => whole.is_empty() && rests.is_empty(),
-            Arrives => answered[number] && whole.len() == 1 && rests.is_empty(),
+            Arrives | Alone => answered[number] && whole.len() == 1 && rests.is_empty(),
             AtMostOnce => whole.len() < 2 && rests.iter().all(|(fault, _)| fault == "unfinished"),
             BreaksOff => whole.is_empty() && rests.iter().all(|(fault, _)| fault == "unfinished"),
         };

@@ -1,6 +1,6 @@
 //! Requests that are proper, or nearly: what is behind them is nobody's.
 
-use super::{Arrives, BreaksOff, NEXT, Refused, Row, get, post, raw, request};
+use super::{Alone, Arrives, BreaksOff, NEXT, Refused, Row, get, post, raw, request};
 
 pub fn rows() -> Vec<Row> {
     let body = |length: usize| format!("Content-Length: {length}\r\n");
@@ -8,7 +8,7 @@ pub fn rows() -> Vec<Row> {
     let h2c = "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n";
     let mut rows = vec![
         get("a second request", Arrives, ""),
-        get("a second request behind a close", Arrives, "Connection: close\r\n"),
+        get("a second request behind a close", Alone, "Connection: close\r\n"),
         post("a second request behind a body", Arrives, body(5), "hello"),
         post("a second request behind a body of nothing", Arrives, body(0), ""),
         post("a second request behind a POST without a length", Arrives, "", ""),
@@ -74,7 +74,7 @@ pub fn rows() -> Vec<Row> {
         ),
         raw(
             "websocket of HTTP/1.0",
-            Arrives,
+            Alone,
             format!("GET /ROW HTTP/1.0\r\nHost: a\r\n{websocket}Connection: Upgrade\r\n\r\n{NEXT}"),
         ),
         get("an upgrade to TLS", Arrives, "Upgrade: TLS/1.0\r\nConnection: Upgrade\r\n"),
@@ -93,7 +93,7 @@ pub fn rows() -> Vec<Row> {
         ),
         post(
             "a length that is named beside close",
-            Arrives,
+            Alone,
             format!("Connection: close, content-length\r\n{}", body(5)),
             "hello",
         ),

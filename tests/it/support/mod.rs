@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 pub mod backend;
 pub mod builder;
+pub mod carrier;
 pub mod client;
 pub mod cookie;
 pub mod direct;
@@ -27,6 +28,8 @@ pub mod volume;
 
 pub use backend::{Answer, Backend, Gate, say};
 pub use builder::Builder;
+#[allow(unused_imports, reason = "only tests/it asks")]
+pub use carrier::Carrier;
 pub use client::{Client, Protocol, Request};
 pub use cookie::SetCookie;
 pub use direct::Direct;
