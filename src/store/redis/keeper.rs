@@ -23,7 +23,7 @@ use crate::store::operation::Outage;
 use crate::store::server::{Node, Topology};
 
 /// How long after a failed attempt the next one is made; by how much more or less at most.
-const AGAIN: Duration = Duration::from_millis(80);
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// How often a connection that stands is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -191,7 +191,8 @@ pub(super) async fn keep(link: Arc<Link>) {
                 look_after(&link, &settings, &mut telling).await;
                 // Not one connection after the other, where each is of no use.
                 if begun.elapsed() < LASTING {
-                    tokio::time::sleep(AGAIN).await;
+                    let can_be_read = link.live.load().is_some();
+                    tokio::time::sleep(if can_be_read { LOOK / 2 } else { AGAIN }).await;
                 }
             }
             Err(error) => {
@@ -315,13 +316,20 @@ async fn cluster_masters(connection: &Connection) -> Option<Vec<(u16, u16, Node)
 #[derive(Default)]
 struct Telling {
     is_away: bool,
+    /// The server that was connected last, and what it is.
+    server: Option<(Option<Node>, Option<String>)>,
     warned: Option<Facts>,
 }
 
 impl Telling {
     fn connected(&mut self, settings: &Settings, live: &Live) {
-        self.is_away = false;
         let facts = &live.facts;
+        let found = Some((live.node.clone(), facts.version.clone()));
+        // One connection in the place of another is no news.
+        if !std::mem::take(&mut self.is_away) && self.server == found {
+            return self.warn(facts);
+        }
+        self.server = found;
         let server = facts.version.as_deref().unwrap_or("unknown");
         let node = live.node.as_ref().map(ToString::to_string).unwrap_or_default();
         log::info!(

@@ -153,6 +153,22 @@ fn a_full_or_read_only_server_can_be_read_and_sessions_ended() {
 }
 
 #[test]
+fn a_master_that_becomes_a_replica_takes_no_writes_until_it_is_one_again() {
+    let server = redis().start();
+    let (store, _runtime) = start(spec(&server), Secrets::default());
+    create(&store, &id(1), row(None, "a"));
+    // Of nobody who answers.
+    server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+    for byte in 2..5 {
+        let change = Change::Create { id: id(byte), row: row(None, "b") };
+        assert_eq!(wait(store.apply(change, NOW)).result, Err(Outage::ReadOnly));
+        assert!(is_there(&store, &id(1)));
+    }
+    server.ask(&["REPLICAOF", "NO", "ONE"]);
+    create(&store, &id(9), row(None, "c"));
+}
+
+#[test]
 fn an_end_is_acknowledged_by_a_replica_where_there_is_one() {
     let server = redis().start();
     let (store, _runtime) = start(spec(&server), Secrets::default());
