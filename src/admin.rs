@@ -19,6 +19,7 @@ mod inspector;
 mod listening;
 mod page;
 mod query;
+mod rebinding;
 mod sessions;
 
 use answer::{PLAIN, answer, refusal, unauthorized};
@@ -172,6 +173,9 @@ async fn unreachable(apps: &Apps) -> Vec<String> {
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
+        if rebinding::is_suspected(request) {
+            return answer(StatusCode::MISDIRECTED_REQUEST, PLAIN, rebinding::REFUSAL);
+        }
         let method = request.method.clone();
         // What is no UTF-8 is no path of ours.
         let Ok(target) = String::from_utf8(request.raw_path().to_vec()) else { return nowhere() };

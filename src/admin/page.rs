@@ -213,7 +213,7 @@ fn keys(state: &State, figures: &Figures<'_>) -> String {
             .to_owned(),
     };
     let body = format!(
-        "<div class=\"scroll\" role=\"region\" aria-labelledby=\"keys\" tabindex=\"0\"><table><thead><tr>\
+        "<div class=\"scroll\" role=\"group\" aria-labelledby=\"keys\" tabindex=\"0\"><table><thead><tr>\
          <th scope=\"col\">key</th><th scope=\"col\">what</th>\
          <th scope=\"col\" class=\"number\">signed</th><th scope=\"col\" class=\"number\">verified</th>\
          </tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n<p class=\"soft\">{}</p>\n",

@@ -1,9 +1,17 @@
 """The operator's page of the admin listener."""
 
+import base64
+import hashlib
+import hmac
 import http.cookiejar
+import importlib.util
 import json
+import subprocess
+import time
 import urllib.parse
 import urllib.request
+
+from pathlib import Path
 
 import processes
 from checks import Running
@@ -11,6 +19,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from servers import Plain, Server
 
+KEY = "0123456789abcdef0123456789abcdef"
 TOKEN = "an-operators-token-of-36-characters!"
 USER = "Zoë <b> & 50%+"
 
@@ -67,6 +76,29 @@ return least;
 """
 
 
+# The rules of axe-core, which the package from PyPI brings along. It drives another browser, and is not
+# loaded for that.
+AXE = Path(importlib.util.find_spec("axe_playwright_python").origin).with_name("axe.min.js")
+
+RUN_AXE = """
+const done = arguments[0];
+axe.run(document, {resultTypes: ['violations']}).then((found) => done(found.violations.map(
+  (wrong) => [wrong.id, wrong.help, wrong.nodes.map((node) => node.html.slice(0, 100))]
+)));
+"""
+
+
+def token(dict_, header=None, key=KEY):
+    """One that the sidecar takes, unless something is wrong with it."""
+    parts = [header or {"typ": "JWT", "alg": "HS256"}, dict_]
+    text = ".".join(encode(json.dumps(part).encode()) for part in parts)
+    return f"{text}.{encode(hmac.digest(key.encode(), text.encode(), hashlib.sha256))}"
+
+
+def encode(data):
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
 class Admin(Running):
     @classmethod
     def setUpClass(cls):
@@ -100,14 +132,12 @@ class Admin(Running):
         return self.driver.find_elements(By.CSS_SELECTOR, "#sessions tbody tr")
 
     def explain(self, token):
-        said = self.chrome.script("return document.getElementById('token-facts').innerText")
+        # What was said before may be what is said now.
+        facts = "document.querySelector('#token-facts tbody')"
+        self.chrome.script(f"{facts}.replaceChildren()")
         self.chrome.find("#token").send_keys(token)
         self.press("#inspect button")
-        self.until(
-            lambda: self.chrome.find("#token").get_attribute("value") == ""
-            and self.chrome.script("return document.getElementById('token-facts').innerText") != said,
-            "the explanation",
-        )
+        self.until(lambda: self.chrome.script(f"return {facts}.rows.length") > 0, "the explanation")
         return self.chrome.text("#token-said")
 
     def test_both_sessions_of_a_user_end_and_both_browsers_are_logged_out(self):
@@ -155,6 +185,77 @@ class Admin(Running):
         self.until(lambda: "Ended: 1." in self.chrome.text("#sessions-said"), "the end")
         self.assertIn("The session has ended", self.explain(token))
 
+    def test_each_outcome_has_its_words(self):
+        self.enter()
+        now = int(time.time())
+        for dict_, words in [
+            ({"n": 1}, "A good session"),
+            ({"exp": now - 10}, "Its time is over"),
+            ({"nbf": now + 1000}, "It is not valid yet"),
+            ({"aud": "others"}, "It was made for somebody else"),
+            ({"n": "x" * 4000}, "It is longer than session.max_cookie_bytes"),
+        ]:
+            self.assertIn(words, self.explain(token(dict_)))
+        self.assertIn("No key of this sidecar made it", self.explain(token({"n": 2}, key="x" * 32)))
+        foreign = token({"n": 3}, {"typ": "JWT", "alg": "ES256"})
+        self.assertIn("A key made it that this sidecar does not have", self.explain(foreign))
+        unsigned = token({"n": 4}, {"typ": "JWT", "alg": "none"})
+        self.assertIn("This is no token", self.explain(unsigned))
+
+        request = urllib.request.urlopen(self.home + "?save=" + urllib.parse.quote('{"user":"kim"}'))
+        ticket = request.headers["Set-Cookie"].split(";")[0].removeprefix("session=")
+        self.assertIn("A good session", self.explain(ticket))
+        file, away = self.temporary / "sessions.db", self.temporary / "away.db"
+        file.rename(away)
+        try:
+            self.assertIn("The store does not answer", self.explain(ticket))
+        finally:
+            away.rename(file)
+        self.until(lambda: "A good session" in self.explain(ticket), "the store again")
+        id_ = json.loads(self.ask("tokens/explain", ticket.encode()))["session"]
+        (self.temporary / "revoked").write_text(f"{id_}\n")
+        self.until(lambda: "It was revoked" in self.explain(ticket), "the revocation")
+
+    def ask(self, path, body=None):
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        with urllib.request.urlopen(urllib.request.Request(self.admin + path, body, headers)) as answer:
+            return answer.read()
+
+    def test_axe_finds_nothing_wrong(self):
+        for user in ("dan", "dan"):
+            urllib.request.urlopen(self.home + "?save=" + urllib.parse.quote(json.dumps({"user": user})))
+        self.enter()
+        self.list("dan")
+        self.explain(token({"n": 1}))
+        self.driver.execute_script(AXE.read_text(encoding="utf-8"))
+        for scheme in ("light", "dark"):
+            for width in (360, 1600):
+                with self.subTest(scheme=scheme, width=width):
+                    self.look(scheme, width)
+                    self.assertEqual(self.driver.execute_async_script(RUN_AXE), [])
+        self.look()
+
+    def test_over_a_unix_socket_the_page_and_the_sessions_are_there_for_curl(self):
+        path = self.temporary / "admin.sock"
+        text = self.sidecar.config.read_text().replace("[admin]\nlisten = '127.0.0.1:0'", f"[admin]\nlisten = 'unix:{path}'")
+        other = processes.Sidecar(text, self.temporary)
+        self.addCleanup(other.stop)
+        other.find(address("admin listening"))
+
+        def curl(target, *more):
+            command = ["curl", "--silent", "--show-error", "--max-time", "10", "--unix-socket", path, *more]
+            ran = subprocess.run([*command, f"http://localhost{target}"], check=True, capture_output=True, text=True)
+            return ran.stdout
+
+        self.assertIn("signs and verifies", curl("/"))
+        self.assertIn("cloakroom_build_info", curl("/metrics"))
+        secret = ["--header", f"Authorization: Bearer {TOKEN}"]
+        urllib.request.urlopen(self.home + "?save=" + urllib.parse.quote('{"user":"una"}'))
+        [session] = json.loads(curl("/sessions?subject=una", *secret))["sessions"]
+        self.assertEqual(json.loads(curl(f"/sessions/{session['id']}", *secret)), session)
+        self.assertIn("admin.token_file", json.loads(curl("/sessions?subject=una"))["error"])
+        self.assertEqual(json.loads(curl("/sessions?subject=una", "--request", "DELETE", *secret))["ended"], 1)
+
     def test_a_wrong_token_opens_nothing_and_a_reload_forgets_the_right_one(self):
         self.chrome.open(self.admin)
         self.chrome.find("#secret").send_keys("x" * 40, Keys.ENTER)
@@ -177,19 +278,25 @@ class Admin(Running):
     def test_it_can_be_read_at_any_width_in_light_and_dark_and_by_a_screen_reader(self):
         self.enter()
         for scheme in ("light", "dark"):
-            features = [{"name": "prefers-color-scheme", "value": scheme}]
-            self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+            self.look(scheme)
             ratio, where = self.chrome.script(CONTRAST)
             self.assertGreaterEqual(ratio, 4.5, f"{scheme}: {where}")
             for width in (360, 1600):
                 with self.subTest(scheme=scheme, width=width):
-                    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-                    self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+                    self.look(scheme, width)
                     wide = self.chrome.script("return document.documentElement.scrollWidth")
                     self.assertLessEqual(wide, width)
-        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        self.look()
         self.assertEqual(self.chrome.script(AUDIT), [])
+
+    def look(self, scheme=None, width=None):
+        """Has the page shown in light or dark, and so wide; without both as it was."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}] if scheme else []
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        if width is None:
+            return self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        return self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
     def test_nothing_is_refused_by_its_own_policy(self):
         self.enter()
@@ -197,6 +304,14 @@ class Admin(Running):
         # The browser writes what it did not load or run there.
         self.assertEqual([line for line in console(self.driver) if "Content Security" in line], [])
 
+    def test_a_site_that_points_its_name_here_is_shown_nothing(self):
+        port = self.admin.rpartition(":")[2]
+        for path in ("", "metrics"):
+            self.chrome.open(f"http://evil.test:{port}{path}")
+            self.assertIn("Anybody could have made this name point here", self.chrome.source())
+            self.assertNotIn("signs", self.chrome.source())
+        self.chrome.open(self.admin)
+        self.assertIn("signs and verifies", self.chrome.source())
 
     def test_without_scripts_the_page_says_what_is_the_case_now(self):
         self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
@@ -213,14 +328,15 @@ def sidecar(temporary, backend_port):
     """One with a store and a token, in front of an app."""
     (temporary / "token").write_text(TOKEN + "\n")
     (temporary / "token").chmod(0o600)
+    (temporary / "revoked").write_text("")
     (temporary / "old").write_text("fedcba9876543210fedcba9876543210")
     return processes.Sidecar(
         'listen = "127.0.0.1:0"\n'
         f'backend = "http://127.0.0.1:{backend_port}"\n'
-        "[[keys]]\nid = '2026'\nsecret = '0123456789abcdef0123456789abcdef'\n"
+        f"[[keys]]\nid = '2026'\nsecret = '{KEY}'\n"
         f"[[keys]]\nid = '2025'\nsecret_file = '{temporary}/old'\n"
         f"[store]\nurl = 'file:{temporary}/sessions.db'\n"
-        "[session]\nttl = '14d'\nsubject = 'user'\n"
+        f"[session]\nttl = '14d'\nsubject = 'user'\nrevoked_file = '{temporary}/revoked'\n"
         f"[admin]\nlisten = '127.0.0.1:0'\ntoken_file = '{temporary}/token'\n",
         temporary,
     )

@@ -47,6 +47,32 @@ fn the_page_asks_nobody_else_and_runs_nothing_inline() {
 }
 
 #[test]
+fn a_browser_that_comes_by_a_name_of_somebodys_is_shown_nothing() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let browsers =
+        [("Accept-Language", "de"), ("Origin", "http://evil.example"), ("Sec-Fetch-Site", "none")];
+    for target in ["/", "/metrics", "/healthz", "/readyz", "/page.js", "/sessions", "/nowhere"] {
+        let ask = |host: &str, fields: &[(&str, &str)]| {
+            let request = Request::get(target).with("Host", host);
+            let request = fields.iter().fold(request, |it, (name, value)| it.with(name, value));
+            sidecar.ask_admin(&request)
+        };
+        let shown = ask("localhost", &[]).status();
+        for browser in browsers {
+            let answer = ask("evil.example:9090", &[browser]);
+            assert_eq!(answer.status(), 421, "{target} {browser:?}");
+            assert!(answer.text().starts_with("Anybody could have made this name"));
+            for host in ["localhost:9090", "127.0.0.1:9090", "[::1]", "cloakroom"] {
+                assert_eq!(ask(host, &[browser]).status(), shown, "{target} {host}");
+            }
+        }
+        // Prometheus, probes and curl come by any name.
+        assert_eq!(ask("cloakroom.shop.svc:9090", &[]).status(), shown, "{target}");
+    }
+}
+
+#[test]
 fn a_faulty_configuration_is_shown_in_full_until_it_is_mended() {
     let backend = Backend::plain();
     let folder = tempfile::tempdir().unwrap();
