@@ -9,14 +9,14 @@
 //! [`shutdown`] the process is told to stop; [`upgrade`] another one takes its place.
 //!
 //! What users do: [`isolation`] no answer is another user's; [`soak`] for a long time; [`volume`]
-//! in large bodies.
+//! in large bodies; [`open_streams`] that are open for hours.
 //!
 //! What others do: [`slow_loris`], [`large_heads`], [`h2_floods`] clients that attack;
 //! [`descriptors`] more of them than descriptors; [`backend_kill`] a backend that dies;
 //! [`backend_faults`] one that breaks every rule.
 //!
 //! With sessions in a file: [`store_kill`] the sidecar is killed; [`store_upgrade`] another one takes
-//! its place; [`store_full`] the disk is full.
+//! its place; [`store_full`] the disk is full; [`many_sessions`] there are very many of them.
 //!
 //! What they are made of: [`load`] a crowd of clients; [`users`] who they are, [`visitors`] those
 //! with sessions in a store, [`others`] those who look on; [`backend`] an app that keeps up with
@@ -51,6 +51,8 @@ mod descriptors;
 mod h2_floods;
 mod isolation;
 mod large_heads;
+mod many_sessions;
+mod open_streams;
 mod reload;
 mod shutdown;
 mod slow_loris;
