@@ -16,7 +16,6 @@ use pingora_core::connectors::ConnectorOptions;
 use pingora_core::server::configuration::ServerConf;
 use sd_notify::NotifyState;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
@@ -45,6 +44,7 @@ mod listener;
 mod probe;
 mod reload;
 mod services;
+mod signals;
 mod silence;
 pub(crate) mod store;
 mod tls;
@@ -56,6 +56,8 @@ pub use inherited::Inherited;
 use listener::Bound;
 pub use reload::{Origin, Ready};
 use services::{Carrier, start, start_proxies};
+pub use signals::Process;
+use signals::Signals;
 
 /// Listeners that are bound, and all that is needed to serve them.
 pub struct Server {
@@ -73,11 +75,12 @@ pub struct Server {
 type AppService = Box<dyn FnOnce(&Bound) -> Box<dyn pingora_core::services::Service + Send> + Send>;
 
 impl Server {
-    /// Binds every listener that is not inherited.
+    /// Binds every listener that is not inherited. The process is ready for signals by then: whoever
+    /// gets a connection may send some.
     ///
     /// # Errors
     /// Why the session file cannot be used, or which address could not be bound.
-    pub fn bind(ready: Ready, mut inherited: Inherited) -> Result<Self, CannotStart> {
+    pub fn bind(ready: Ready, mut inherited: Inherited, _: &Process) -> Result<Self, CannotStart> {
         let Ready { loaded, keys, signer, tls, admin_token, store_secrets } = ready;
         let config = loaded.config;
         let store = config.store.as_ref();
@@ -156,7 +159,7 @@ impl Server {
     ///
     /// # Errors
     /// Why the server could not start.
-    pub fn run(self) -> Result<(), CannotStart> {
+    pub fn run(self, process: Process) -> Result<(), CannotStart> {
         let workers = self.shared.state.load().config.workers;
         let requests = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(workers)
@@ -164,25 +167,19 @@ impl Server {
             .enable_all()
             .build()
             .map_err(|error| CannotStart::Workers { count: workers, error })?;
-        // Signals, reloads, health checks and the admin listener are on this thread: no request
-        // waits for them, and their timers do not wake the workers.
-        let rest = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(CannotStart::Runtime)?;
-        let result = rest.block_on(self.serve(requests.handle()));
+        let Process { rest, signals } = process;
+        let result = rest.block_on(self.serve(requests.handle(), signals));
         // What has not ended by now is cut.
         rest.shutdown_background();
         requests.shutdown_background();
         result
     }
 
-    async fn serve(mut self, workers: &Handle) -> Result<(), CannotStart> {
-        let mut signals = Signals::new().map_err(CannotStart::Signals)?;
+    async fn serve(mut self, workers: &Handle, mut signals: Signals) -> Result<(), CannotStart> {
         let handover = self.handover()?;
-        // Before anybody is told that there is somebody to send signals to.
-        if let Some((origin, watch)) = self.origin.take() {
-            let hangup = signal(SignalKind::hangup()).map_err(CannotStart::Signals)?;
+        if let Some((origin, watch)) = self.origin.take()
+            && let Some(hangup) = signals.hangup.take()
+        {
             tokio::spawn(reload::keep_up(Arc::clone(&self.shared), origin, watch, hangup));
         }
         let conf = Arc::new(self.pingora_conf());
@@ -358,30 +355,4 @@ pub(crate) fn check_tls(config: &Config, path: &Path) -> Result<(), Vec<Fault>> 
     let authorities = tls::check_authorities(config, path);
     let faults: Vec<Fault> = shown.err().into_iter().chain(authorities.err()).flatten().collect();
     if faults.is_empty() { Ok(()) } else { Err(faults) }
-}
-
-/// The signals that end the process.
-struct Signals {
-    term: Signal,
-    int: Signal,
-    quit: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            // Which ends nginx gracefully, and would end us with a core dump.
-            quit: signal(SignalKind::quit())?,
-        })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.term.recv() => "SIGTERM",
-            _ = self.int.recv() => "SIGINT",
-            _ = self.quit.recv() => "SIGQUIT",
-        }
-    }
 }

@@ -15,7 +15,7 @@ use crate::config::Listen;
 use crate::config::file::{self, Overrides};
 use crate::keys::source;
 use crate::logging;
-use crate::server::{Inherited, Ready, Server};
+use crate::server::{Inherited, Process, Ready, Server};
 
 mod app;
 mod article;
@@ -59,12 +59,14 @@ pub(super) fn run(args: DemoArgs) -> Result<(), Failure> {
         log::warn!("{warning}");
     }
     let ready = Ready::without_tls(loaded, keys);
-    let server = Server::bind(ready, Inherited::default()).map_err(|reason| {
+    let process = Process::new().map_err(Failure::runtime)?;
+    let server = Server::bind(ready, Inherited::default(), &process).map_err(|reason| {
         Failure::Runtime(format!("{reason}; try --listen 127.0.0.1:0 for any free port"))
     })?;
     let urls: Vec<String> = server.addresses().iter().map(|address| url(address)).collect();
     print(&format!("The cloakroom demo is at {}\nCtrl-C stops it.\n", urls.join(" and ")))?;
-    server.with_app(backend, App::new(args.store)).and_then(Server::run).map_err(Failure::runtime)
+    let server = server.with_app(backend, App::new(args.store)).map_err(Failure::runtime)?;
+    server.run(process).map_err(Failure::runtime)
 }
 
 /// What an operator would write, but for the secret in the file itself.

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{ConfigArgs, Failure};
 use crate::config::file::Overrides;
 use crate::logging;
-use crate::server::{CannotStart, Inherited, Origin, Server};
+use crate::server::{CannotStart, Inherited, Origin, Process, Server};
 
 #[derive(Args, Debug)]
 pub(super) struct RunArgs {
@@ -36,9 +36,10 @@ pub(super) fn run(args: RunArgs) -> Result<(), Failure> {
         true => Inherited::receive(&ready.loaded.config).map_err(Failure::runtime)?,
         false => Inherited::default(),
     };
-    let server = Server::bind(ready, inherited).map_err(|error| match error {
+    let process = Process::new().map_err(Failure::runtime)?;
+    let server = Server::bind(ready, inherited, &process).map_err(|error| match error {
         CannotStart::Store(_) | CannotStart::Carrier { .. } => Failure::usage(error),
         _ => Failure::runtime(error),
     })?;
-    server.with_reload(origin, watch).run().map_err(Failure::runtime)
+    server.with_reload(origin, watch).run(process).map_err(Failure::runtime)
 }

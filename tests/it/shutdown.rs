@@ -1,11 +1,14 @@
 //! SIGTERM and SIGINT: what is under way is finished, then the process ends.
 
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Answer, Backend, Client, Gate, Protocol, Request, SetCookie, Sidecar, eventually, token,
+    Answer, Backend, Builder, Client, Gate, Protocol, Request, SetCookie, Sidecar, eventually,
+    token,
 };
 
 /// Waits until no new connection is taken.
@@ -46,6 +49,37 @@ fn requests_under_way_finish() {
         }
         assert_eq!(sidecar.wait().code(), Some(0), "SIG{signal}");
         assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+}
+
+#[test]
+fn signals_are_heeded_from_the_first_connection_on() {
+    for signal in ["TERM", "HUP"] {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("listen");
+        let listen = [format!("unix:{}", socket.display())];
+        let config = folder.path().join("cloakroom.toml");
+        std::fs::write(&config, Builder::new("http://127.0.0.1:1").listen(&listen).text()).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+            .args(["run", "--config"])
+            .arg(&config)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        eventually("a connection", || UnixStream::connect(&socket).ok());
+        let send = |signal: &str| {
+            let pid = child.id().to_string();
+            assert!(
+                Command::new("kill")
+                    .args([&format!("-{signal}"), &pid])
+                    .status()
+                    .unwrap()
+                    .success()
+            );
+        };
+        send(signal);
+        send("TERM");
+        assert_eq!(child.wait().unwrap().code(), Some(0), "SIG{signal}");
     }
 }
 
