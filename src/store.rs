@@ -188,13 +188,14 @@ impl Store {
         let _ = runtime;
     }
 
-    /// Whether calls are let through: the store has answered lately.
+    /// Whether the store has answered lately: calls are let through, and the last read of a file was
+    /// answered.
     #[must_use]
     pub fn is_up(&self) -> bool {
         let is_closed =
             self.reads.lock().circuit.is_closed() && self.writes.lock().circuit.is_closed();
         match &self.home {
-            Home::File(_) => is_closed,
+            Home::File(_) => is_closed && self.reads.lock().circuit.has_answered(),
             #[cfg(feature = "redis")]
             Home::Redis(redis) => is_closed && redis.is_connected(),
         }

@@ -33,7 +33,9 @@ impl<'a> Field<'a> {
         };
     }
 
-    fn is_present(self) -> bool {
+    /// Whether the answer has it.
+    #[must_use]
+    pub fn is_present(self) -> bool {
         self != Self::Absent
     }
 }

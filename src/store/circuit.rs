@@ -74,6 +74,12 @@ impl Circuit {
         }
     }
 
+    /// Whether the last call was answered.
+    #[must_use]
+    pub fn has_answered(&self) -> bool {
+        self.state == State::Closed { failures: 0 }
+    }
+
     /// Whether calls are let through without a probe.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -107,8 +113,9 @@ mod tests {
             for _ in 0..4 {
                 circuit.failed(at(0), MIDDLE);
             }
-            assert!(circuit.admits(at(0)) && circuit.is_closed());
+            assert!(circuit.admits(at(0)) && circuit.is_closed() && !circuit.has_answered());
             circuit.succeeded();
+            assert!(circuit.has_answered());
         }
         assert!(!open(MIDDLE).admits(at(0)));
         assert!(!open(MIDDLE).is_closed());

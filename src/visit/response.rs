@@ -16,11 +16,11 @@ use super::storing::Ends;
 use super::{Visit, access, caching, storing};
 use crate::clock;
 use crate::config::Config;
-use crate::metrics::Action;
+use crate::metrics::{Action, Conflict};
 use crate::random::System;
 use crate::session::directive::{self, Control, Directive};
 use crate::session::recent::REMEMBERED;
-use crate::session::{self, Holds, Issuer, Opened, Outcome, Policy};
+use crate::session::{self, Holds, Issuer, OnConflict, Opened, Outcome, Policy};
 use crate::state::{Shared, State};
 use crate::time::Timestamp;
 
@@ -117,7 +117,10 @@ pub(crate) async fn close_session(
     let config = &state.config;
     let own = own_names(response, config);
     // Most answers say nothing of the session.
-    let directive = if own.is_empty() { Directive::Keep } else { read(response, config) };
+    let directive = match own.is_empty() {
+        true => Directive::Keep,
+        false => read(response, config, visit),
+    };
     let directive = match &visit.view {
         Some(view) => directive.within(view),
         None => directive,
@@ -197,13 +200,19 @@ async fn decide(
         }
         (Directive::Keep, Err(_)) => Ok(Done::default()),
         (Directive::Save(_), Err(rejection)) => {
-            shared.metrics.session_written(Action::Rejected);
+            let is_refused = policy.on_conflict == OnConflict::Fail;
+            let action = if is_refused { Action::Conflict } else { Action::Rejected };
+            shared.metrics.session_conflict(Conflict::Ended);
+            shared.metrics.session_written(action);
             log::warn!(
                 reason = Outcome::Rejected(rejection).label(),
                 path = access::path(request).as_str(), request_id = visit.id();
                 "the session ended while the request was under way: its save is dropped"
             );
-            Ok(Done { action: Some(Action::Rejected), ..Done::default() })
+            match is_refused {
+                true => Err(AnswerFault::Conflict),
+                false => Ok(Done { action: Some(action), ..Done::default() }),
+            }
         }
         (directive, _) => {
             if let Directive::Delete { beside_a_save: true, .. } = directive {
@@ -276,7 +285,7 @@ fn value(bytes: impl Into<Bytes>) -> Result<HeaderValue, HeadFull> {
     HeaderValue::from_maybe_shared(bytes.into()).map_err(|_| HeadFull)
 }
 
-fn read(response: &impl Fields, config: &Config) -> Directive {
+fn read(response: &impl Fields, config: &Config, visit: &Visit) -> Directive {
     let names = &config.headers;
     let mut control = Control::default();
     for value in response.all(names.save.name()) {
@@ -294,7 +303,15 @@ fn read(response: &impl Fields, config: &Config) -> Directive {
     for value in response.all(names.renew.name()) {
         control.renew.add(value);
     }
-    directive::read(&control, names.encoding)
+    let directive = directive::read(&control, names.encoding);
+    let is_alone = matches!(directive, Directive::Keep | Directive::EndOthers);
+    if is_alone && control.max_age.is_present() && visit.session.is_some() {
+        log::warn!(
+            request_id = visit.id();
+            "the app sends a lifetime and saves nothing: the lifetime is ignored"
+        );
+    }
+    directive
 }
 
 /// Renews a token that is due, unless a newer write of the same session would be undone.

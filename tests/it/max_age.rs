@@ -48,6 +48,16 @@ fn zero_ends_with_the_browser_and_the_token_after_the_ttl() {
 }
 
 #[test]
+fn alone_it_changes_nothing_and_the_log_says_so() {
+    let backend = Backend::new(Answer::ok(&[("X-Session-Max-Age", "60")]));
+    let sidecar = Sidecar::start(&backend);
+    let response = sidecar.get("/", Some(&token::mint(r#"{"n":1}"#)));
+    assert_eq!((response.status(), response.values("Set-Cookie")), (200, vec![]));
+    let message = "the app sends a lifetime and saves nothing: the lifetime is ignored";
+    assert_eq!(sidecar.wait_for_log(message, 0)["level"], "warn");
+}
+
+#[test]
 fn lifetime_is_hidden_from_the_backend() {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);

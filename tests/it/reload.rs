@@ -290,12 +290,12 @@ fn write_begun_before_there_were_refreshes_is_not_undone_by_one() {
     });
 }
 
-/// A request that is held open until `after` has been taken into use: what the app's merge sets.
+/// A request that is held open until `after` has been taken into use: the answer with the app's merge, and how many saves were rejected.
 fn merged_across_a_reload(
     before: &Builder,
     files: &[(&str, &str)],
     after: &Builder,
-) -> (Option<SetCookie>, f64) {
+) -> (Message, f64) {
     let mut volume = Volume::of(Way::Rename, FILE, &before.text());
     let gate = Gate::default();
     let backend = {
@@ -333,9 +333,11 @@ fn merged_across_a_reload(
         gate.open();
         slow.join().expect("an answer")
     });
-    assert_eq!(answer.status(), 200, "the app's answer passes");
     let rejected = sidecar.count(r#"cloakroom_session_writes_total{action="rejected"}"#);
-    (SetCookie::of(&answer), rejected)
+    let refused = sidecar.count(r#"cloakroom_session_writes_total{action="conflict"}"#);
+    let ended = sidecar.count(r#"cloakroom_session_conflicts_total{result="ended"}"#);
+    assert_eq!(ended, rejected + refused);
+    (answer, rejected)
 }
 
 #[test]
@@ -348,14 +350,19 @@ fn a_request_that_is_held_open_does_not_outlive_its_session() {
         ("revoked_file", &[("revoked", "ID\n")][..], managed().with("leeway = \"1s\"")),
         ("a retired key", &[][..], managed().keys(other)),
     ] {
-        let (cookie, rejected) = merged_across_a_reload(&managed(), files, &after);
-        assert!(cookie.is_none(), "{name}: a token was issued");
+        let (answer, rejected) = merged_across_a_reload(&managed(), files, &after);
+        assert_eq!(answer.status(), 200, "{name}: the app's answer passes");
+        assert!(SetCookie::of(&answer).is_none(), "{name}: a token was issued");
         assert_eq!(rejected, 1.0, "{name}");
     }
+    let strict = || managed().with("on_conflict = \"fail\"");
+    let after = strict().with("not_before = 2999-01-01T00:00:00Z");
+    let (answer, rejected) = merged_across_a_reload(&strict(), &[], &after);
+    assert_eq!((answer.status(), SetCookie::of(&answer), rejected), (409, None, 0.0));
     // A key that went to the second place still verifies; the first one signs.
     let both = format!("{other}\n[[keys]]\nsecret = \"{SECRET}\"");
-    let (cookie, rejected) = merged_across_a_reload(&managed(), &[], &managed().keys(&both));
-    let token = cookie.expect("a session that is still good is written").value;
+    let (answer, rejected) = merged_across_a_reload(&managed(), &[], &managed().keys(&both));
+    let token = SetCookie::of(&answer).expect("a session that is still good is written").value;
     let payload = token::payload_as(&token, NEW_HEADER, NEW_SECRET, Algorithm::HS256);
     assert!(payload.contains(r#""more":1"#), "{payload}");
     assert_eq!(rejected, 0.0);

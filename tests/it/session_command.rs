@@ -112,6 +112,9 @@ fn sessions_end_one_by_one_of_a_user_or_all_at_the_running_sidecar() {
         &["revoke", "--subject", "ada"],
         &["revoke", &id],
         &["show", &id],
+        // No session can have such an id.
+        &["revoke", "nobody"],
+        &["show", "nobody"],
         &["list", "--subject", "ada"],
     ] {
         let output = setting.run(arguments);
