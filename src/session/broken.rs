@@ -19,8 +19,8 @@ pub struct Broken {
 /// Why a save cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokenReason {
-    /// Two delete headers want different things.
-    Contradiction,
+    /// This control header stands twice and asks for different things.
+    Contradiction(&'static str),
     /// This control header stands twice, with different values.
     Twice(&'static str),
     /// This control header has a key that the route hides from the app.
@@ -58,8 +58,8 @@ pub enum BrokenReason {
 impl fmt::Display for BrokenReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Contradiction => {
-                f.write_str("the delete header stands twice and contradicts itself")
+            Self::Contradiction(what) => {
+                write!(f, "the {what} header stands twice and contradicts itself")
             }
             Self::Twice(what) => {
                 write!(f, "the {what} header stands twice with differing values")

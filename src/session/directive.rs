@@ -88,12 +88,15 @@ impl Deletes {
 /// Whether the `X-Session-Renew` fields of an answer ask for a new id, in the words of
 /// [`Deletes::add`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Renews(bool);
+pub struct Renews {
+    yes: bool,
+    no: bool,
+}
 
 impl Renews {
     /// Takes one more field in.
     pub fn add(&mut self, value: &[u8]) {
-        self.0 |= !is_no(value.trim_ascii());
+        *if is_no(value.trim_ascii()) { &mut self.no } else { &mut self.yes } = true;
     }
 }
 
@@ -182,14 +185,14 @@ pub fn read(control: &Control<'_>, encoding: Encoding) -> Directive {
     let saves = control.save.is_present() || control.merge.is_present();
     let delete = control.delete;
     if delete.is_contradiction() {
-        let reason = BrokenReason::Contradiction;
+        let reason = BrokenReason::Contradiction("delete");
         return Directive::Broken(Broken { reason, bytes: 0 });
     }
     if delete.this || delete.all {
         return Directive::Delete { all: delete.all, beside_a_save: saves };
     }
     // A lifetime without a save is no lifetime of anything.
-    match (saves || control.renew.0, delete.others) {
+    match (saves || control.renew.yes, delete.others) {
         (false, false) => Directive::Keep,
         (false, true) => Directive::EndOthers,
         (true, _) => match read_save(control, encoding) {
@@ -200,11 +203,14 @@ pub fn read(control: &Control<'_>, encoding: Encoding) -> Directive {
 }
 
 fn read_save(control: &Control<'_>, encoding: Encoding) -> Result<Save, Broken> {
+    if control.renew.yes && control.renew.no {
+        return Err(Broken { reason: BrokenReason::Contradiction("renew"), bytes: 0 });
+    }
     Ok(Save {
         dict: read_dict("save", control.save, encoding)?,
         patch: read_dict("merge", control.merge, encoding)?,
         max_age: read_max_age(control.max_age)?,
-        renew: control.renew.0,
+        renew: control.renew.yes,
         others: control.delete.others,
         view: None,
     })

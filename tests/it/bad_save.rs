@@ -74,6 +74,7 @@ fn saves() -> Vec<Fields> {
         let max_age = ("X-Session-Max-Age", max_age.to_owned());
         saves.push(vec![("X-Session-Save", r#"{"classified":1}"#.into()), max_age]);
     }
+    saves.push(["1", "0"].map(|renew| ("X-Session-Renew", renew.to_owned())).to_vec());
     let twice = ["5", "6"].map(|max_age| ("X-Session-Max-Age", max_age.to_owned()));
     saves.push([("X-Session-Save", "{}".to_owned())].into_iter().chain(twice).collect());
     saves
