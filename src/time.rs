@@ -75,6 +75,13 @@ impl Timestamp {
         humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + seconds).to_string()
     }
 
+    /// The same, to the millisecond.
+    #[must_use]
+    pub fn to_rfc3339_millis(self) -> String {
+        let millis = Duration::from_millis(self.as_millis().min(253_402_300_799_999));
+        humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + millis).to_string()
+    }
+
     /// This moment and a while later.
     #[must_use]
     pub fn plus(self, while_: Duration) -> Self {

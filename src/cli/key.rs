@@ -91,7 +91,8 @@ fn replace_leaked(new: &NewKey) -> Result<String, Failure> {
     let out = before.same_as_first();
     let not_before = match before.config.session.revocations.not_before {
         Some(later) if later > now => None,
-        _ => Some(now.to_rfc3339()),
+        // What was issued in this second is over as well.
+        _ => Some(now.to_rfc3339_millis()),
     };
     let edit = |text: &str, entries: &[(&str, &str)]| {
         let mut text = edit::put_first(text, entries)?;

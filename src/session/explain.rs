@@ -46,7 +46,7 @@ pub fn explain(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) ->
         line(name, &format!("{done} by key {} ({algorithm})", keys.label(key)));
     }
     if let Some(Ok(payload)) = &payload {
-        line("payload", payload.as_str());
+        line("payload", &without_key(header.as_ref(), payload));
         for (claim, name) in [("iat", "issued"), ("nbf", "not before"), ("exp", "expires")] {
             if let Some(value) = payload.get(&[claim]) {
                 line(name, &moment(value, now));
@@ -63,7 +63,12 @@ pub fn explain(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) ->
                 let mark = if is_sealed { "seal" } else { "signature" };
                 line("session", &format!("{}, by its {mark}", opened.id().as_str()));
             }
-            line("dict", opened.dict().as_str());
+            match opened.is_ticket() {
+                true => {
+                    line("dict", "in the store: `cloakroom session show` says whether it still is")
+                }
+                false => line("dict", opened.dict().as_str()),
+            }
             line("verdict", "valid");
             (text, true)
         }
@@ -73,6 +78,18 @@ pub fn explain(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) ->
             line("verdict", &format!("{label}: {reason}"));
             (text, false)
         }
+    }
+}
+
+/// A payload, without the key with which whoever has the store could read the session: explanations
+/// are passed on.
+fn without_key<E>(header: Option<&Result<Dict, E>>, payload: &Dict) -> String {
+    let is_ticket = matches!(header, Some(Ok(header)) if header.get(&["crit"]).is_some());
+    match payload.get(&["cr", "key"]) {
+        Some(key) if is_ticket && key.len() > 40 => {
+            payload.as_str().replace(key, "\"(not shown)\"")
+        }
+        _ => payload.as_str().to_owned(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! `/tokens/explain` of the admin listener: what is to be said of a cookie.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::support::token::mint_with;
-use crate::support::{Backend, Builder, Request, SetCookie, Sidecar, mint};
+use crate::support::{Backend, Builder, Request, SECRET, SetCookie, Sidecar, mint};
 
 const TOKEN: &str = "an-operators-token-of-36-characters!";
 
@@ -81,9 +83,19 @@ fn a_ticket_is_told_with_what_the_store_says_and_without_its_key() {
     let payload = ticket.split('.').nth(1).unwrap();
     let payload = crate::support::token::unbase64(payload);
     let payload: Value = serde_json::from_slice(&payload).unwrap();
-    let text = found.to_string();
-    for value in payload["cr"].as_object().unwrap().values().filter_map(Value::as_str) {
-        assert!(value.len() != 43 || !text.contains(value), "a key: {text}");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    let command = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
+        .args(["token", "decode", "--explain", &ticket, "--secret-file"])
+        .arg(&secret)
+        .output()
+        .unwrap();
+    let command = String::from_utf8(command.stdout).unwrap();
+    assert!(command.contains("dict       in the store"), "{command}");
+    for text in [found.to_string(), command] {
+        for value in payload["cr"].as_object().unwrap().values().filter_map(Value::as_str) {
+            assert!(value.len() != 43 || !text.contains(value), "a key: {text}");
+        }
     }
     let id = found["session"].as_str().unwrap();
     let end = Request::new("DELETE", &format!("/sessions/{id}"))
