@@ -146,6 +146,7 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
     }
     let is_number = |value: &&[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     broken |= differ(&fields.max_age) || !fields.max_age.iter().all(is_number);
+    broken |= renews && fields.renew.iter().any(|value| is_no(&value));
 
     let writes = saves || renews;
     match directive {
