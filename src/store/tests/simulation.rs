@@ -54,8 +54,10 @@ struct Request {
     begun: Timestamp,
     opened: Opened,
     stage: Stage,
-    /// The dict that the app got.
+    /// The dict as it was loaded.
     base: Members,
+    /// What the app got of it.
+    shown: Members,
     content: Content,
 }
 
@@ -138,6 +140,7 @@ impl World<'_> {
             opened,
             stage: Stage::Load,
             base: Members::new(),
+            shown: Members::new(),
             content: Content::Same,
         });
     }
@@ -176,8 +179,13 @@ impl World<'_> {
         match request.stage {
             Stage::Load => {
                 request.opened = self.look(sidecar, request.opened);
-                let dict = request.opened.token().map(|token| members_of(token.dict()));
-                request.base = dict.unwrap_or_default();
+                let (dict, view) = (request.opened.token().map(|it| it.dict()), request.new.view());
+                request.base = dict.map(members_of).unwrap_or_default();
+                let shown = dict.map(|dict| view.as_ref().map_or(dict.clone(), |it| it.of(dict)));
+                request.shown = shown.as_ref().map(members_of).unwrap_or_default();
+                let mut seen = request.base.clone();
+                seen.retain(|key, _| !request.new.is_hidden(key));
+                assert_eq!(request.shown, seen, "what its route hides is not sent");
                 request.stage = Stage::Answer;
                 Some(request)
             }
@@ -213,7 +221,10 @@ impl World<'_> {
                 let applied = wait(sidecar.apply(write.change.clone(), self.now)).unwrap();
                 let on_conflict = self.policy.on_conflict;
                 let conflict = write.settled.is_some().then_some(on_conflict);
-                let dict = |head: &Members| request.content.onto(&request.base, head, conflict);
+                let is_hidden = |key: &str| request.new.is_hidden(key);
+                let dict = |head: &Members| {
+                    request.content.onto(&request.shown, head, conflict, is_hidden)
+                };
                 let expected = self.model.apply(&write.change, self.now, &request.base, dict);
                 assert_eq!(std::mem::discriminant(&applied), std::mem::discriminant(&expected));
                 let retry = write.retry(&applied, &request.opened, self.issuer(), &mut fresh);
@@ -223,8 +234,14 @@ impl World<'_> {
                         let is_gone = applied == Applied::Gone;
                         self.seen.borrow_mut().note(match again.settled {
                             _ if is_gone => "logged in after the end",
+                            Some(Settled::Rebased) if request.new.sees.is_some() => {
+                                "rebased in part"
+                            }
                             Some(Settled::Rebased) => "rebased",
                             Some(Settled::Merged) => "merged",
+                            Some(Settled::Overwritten) if request.new.sees.is_some() => {
+                                "overwritten in part"
+                            }
                             Some(Settled::Overwritten) => "overwritten",
                             None => panic!("{again:?}"),
                         });
@@ -282,23 +299,33 @@ impl World<'_> {
 
     /// What the app answers to the dict that it got, and what that comes to.
     fn wish(&self, request: &Request) -> (Directive, Content) {
-        let (key, value) = (format!("k{}", request.number), request.number.to_string());
-        let first = request.base.keys().find(|key| *key != "user").cloned();
+        let value = request.number.to_string();
+        let key = match request.new.sees {
+            Some(_) => "blog".to_owned(),
+            None => format!("k{value}"),
+        };
+        let first = request.shown.keys().find(|key| *key != "user").cloned();
         let user = self.users[request.new.user].clone();
         let mut save = Save::default();
-        let mut whole = request.base.clone();
+        let mut whole = request.shown.clone();
         let mut patch: BTreeMap<String, Option<String>> = BTreeMap::new();
         let mut is_whole = true;
-        match request.new.wish {
+        let wish = match request.new.wish {
+            // Whose session it is, it cannot say.
+            Wish::LogIn if request.new.is_hidden("user") => Wish::Save,
+            Wish::LogInByMerge if request.new.is_hidden("user") => Wish::Merge,
+            wish => wish,
+        };
+        match wish {
             Wish::Read => return (Directive::Keep, Content::Same),
             Wish::Delete | Wish::DeleteAll => {
-                let all = request.new.wish == Wish::DeleteAll;
+                let all = wish == Wish::DeleteAll;
                 return (Directive::Delete { all, beside_a_save: false }, Content::Same);
             }
             Wish::EndOthers => return (Directive::EndOthers, Content::Same),
             Wish::Renew => {
                 save.renew = true;
-                return (Directive::Save(save), Content::Same);
+                return (limited(save, request.new), Content::Same);
             }
             Wish::Save => drop(whole.insert(key, value)),
             Wish::SaveShared => {
@@ -323,10 +350,10 @@ impl World<'_> {
             Wish::Merge | Wish::MergeWithoutAKey | Wish::LogInByMerge => {
                 is_whole = false;
                 patch.insert(key, Some(value));
-                if request.new.wish == Wish::MergeWithoutAKey {
+                if wish == Wish::MergeWithoutAKey {
                     patch.extend(first.map(|first| (first, None)));
                 }
-                if request.new.wish == Wish::LogInByMerge {
+                if wish == Wish::LogInByMerge {
                     patch.insert("user".into(), Some(user));
                 }
             }
@@ -340,7 +367,16 @@ impl World<'_> {
             save.patch = Some(parsed(&nulls));
             Content::Patch(patch)
         };
-        (Directive::Save(save), content)
+        (limited(save, request.new), content)
+    }
+}
+
+/// As the route has it.
+fn limited(save: Save, new: New) -> Directive {
+    let directive = Directive::Save(save);
+    match new.view() {
+        Some(view) => directive.within(&view),
+        None => directive,
     }
 }
 
@@ -412,7 +448,7 @@ const ALWAYS: [&str; 7] = [
 fn rebase_loses_no_key_that_one_request_changed_and_no_log_out_is_undone() {
     let seen = simulate(OnConflict::Rebase);
     assert_seen(&seen, &ALWAYS);
-    assert_seen(&seen, &["rebased"]);
+    assert_seen(&seen, &["rebased", "rebased in part"]);
 }
 
 #[test]
@@ -426,5 +462,5 @@ fn what_is_refused_changes_nothing_and_no_log_out_is_undone() {
 fn the_last_save_wins_and_no_log_out_is_undone() {
     let seen = simulate(OnConflict::Overwrite);
     assert_seen(&seen, &ALWAYS);
-    assert_seen(&seen, &["overwritten"]);
+    assert_seen(&seen, &["overwritten", "overwritten in part"]);
 }

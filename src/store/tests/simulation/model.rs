@@ -21,12 +21,14 @@ pub(super) enum Content {
 
 impl Content {
     /// What is to be there after it, where `head` was there and its app got `base`. `conflict`: how
-    /// it was settled that somebody else had written meanwhile.
+    /// it was settled that somebody else had written meanwhile. `is_hidden`: which keys its app does not
+    /// see.
     pub(super) fn onto(
         &self,
         base: &Members,
         head: &Members,
         conflict: Option<OnConflict>,
+        is_hidden: impl Fn(&str) -> bool,
     ) -> Members {
         let mut next = head.clone();
         match (self, conflict) {
@@ -48,7 +50,10 @@ impl Content {
                     }
                 }
             }
-            (Self::Whole(whole), _) => next.clone_from(whole),
+            (Self::Whole(whole), _) => {
+                next.retain(|key, _| is_hidden(key));
+                next.extend(whole.clone());
+            }
         }
         next
     }

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use crate::session::view::View;
+
 /// One turn: time passes, and then somebody goes on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
@@ -20,6 +22,21 @@ pub(super) struct New {
     /// Its answer never arrives.
     pub(super) is_lost: bool,
     pub(super) user: usize,
+    /// Which keys of the dict its app is shown, by its route: all of them without.
+    pub(super) sees: Option<&'static [&'static str]>,
+}
+
+/// Routes with `keys`, one of which does not see whose session it is.
+const ROUTES: [&[&str]; 2] = [&["user", "shared", "blog"], &["shared", "blog"]];
+
+impl New {
+    pub(super) fn is_hidden(&self, key: &str) -> bool {
+        self.sees.is_some_and(|keys| !keys.contains(&key))
+    }
+
+    pub(super) fn view(&self) -> Option<View> {
+        self.sees.map(|keys| View::new(keys.iter().map(|&key| key.to_owned())))
+    }
 }
 
 /// What the app does.
@@ -51,9 +68,16 @@ pub(super) fn turns() -> impl Strategy<Value = Vec<Turn>> {
         1 => prop::sample::select(vec![ForgetUser, Empty, Renew, SaveAndRenew]),
         1 => prop::sample::select(vec![Delete, DeleteAll, EndOthers, SaveAndEndOthers]),
     ];
-    let new = (0..3_usize, 0..2_usize, wish, prop::bool::weighted(0.1), 0..2_usize).prop_map(
-        |(browser, sidecar, wish, is_lost, user)| New { browser, sidecar, wish, is_lost, user },
-    );
+    let sees = prop_oneof![2 => Just(None), 1 => prop::sample::select(&ROUTES[..]).prop_map(Some)];
+    let new = (0..3_usize, 0..2_usize, wish, prop::bool::weighted(0.1), 0..2_usize, sees);
+    let new = new.prop_map(|(browser, sidecar, wish, is_lost, user, sees)| New {
+        browser,
+        sidecar,
+        wish,
+        is_lost,
+        user,
+        sees,
+    });
     let millis = prop_oneof![5 => Just(0), 3 => 1..200_u64, 1 => 200..8000_u64];
     let turn = (millis, 0..64_usize, new);
     prop::collection::vec(turn.prop_map(|(millis, whose, new)| Turn { millis, whose, new }), 1..160)
