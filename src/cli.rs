@@ -8,6 +8,7 @@ mod check;
 mod config_args;
 mod demo;
 mod health;
+mod init;
 mod key;
 mod key_folder;
 mod keygen;
@@ -30,6 +31,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a configuration and a key to start with
+    Init(init::InitArgs),
     /// Serve, until SIGTERM or SIGINT
     Run(run::RunArgs),
     /// Print the configuration that is in force, or every fault in it
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = match arguments.command {
+        Command::Init(args) => init::run(&args),
         Command::Run(args) => run::run(args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(args).map(|()| ExitCode::SUCCESS),
         Command::Token(args) => token::run(&args).map_err(Failure::usage),
@@ -100,6 +104,9 @@ mod tests {
     #[test]
     fn the_documented_forms_are_understood() {
         let table: &[&[&str]] = &[
+            &["init"],
+            &["init", "--backend", "http://app:5000", "--listen", "[::1]:80", "--compose"],
+            &["init", "--kubernetes", "--systemd"],
             &["run"],
             &["run", "--config", "f"],
             &["run", "--listen", "[::]:1", "--listen", "unix:/a", "--backend", "http://b"],
@@ -160,8 +167,10 @@ mod tests {
 
     #[test]
     fn misuse_is_exit_code_2_and_help_is_0() {
-        let misuse: [&[&str]; 15] = [
+        let misuse: [&[&str]; 17] = [
             &[],
+            &["init", "--backend", "app"],
+            &["init", "--listen", "8080"],
             &["session", "list"],
             &["session", "show", "AQEB"],
             &["session", "revoke"],

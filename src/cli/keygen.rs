@@ -83,7 +83,7 @@ impl KeyText {
     }
 }
 
-/// New files of a key; gone with this value unless they are kept.
+/// New files in one directory, of a key and what belongs to it; gone with this value unless they are kept.
 #[derive(Debug)]
 pub(super) struct KeyFiles {
     folder: Folder,
@@ -92,7 +92,8 @@ pub(super) struct KeyFiles {
 }
 
 impl KeyFiles {
-    fn add(
+    /// Writes another file into the same directory; `path` names it in messages.
+    pub(super) fn add(
         &mut self,
         path: &Path,
         name: OsString,

@@ -23,7 +23,7 @@
 //!
 //! All that makes it harder to get past, at once: [`hardened`].
 //!
-//! How it runs: [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
+//! How it runs: [`init`]; [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
 //! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
 //! [`metrics`]; [`health_check`]. What carries it beside pingora: [`exchange`],
 //! and [`carriers`] to the same effect.
@@ -67,6 +67,7 @@ mod forwarded;
 mod hardened;
 mod health_check;
 mod imports;
+mod init;
 mod key_files;
 mod key_pairs;
 mod key_rotate;
