@@ -12,7 +12,7 @@ const SAMPLE: &str = include_str!("../../config/cloakroom.toml");
 const REQUIRED: &str = "Has no default.";
 
 /// Where the documentation says more of a key whose comment and table name no page.
-const EVERY_KEY: &str = "README.md#configuration";
+const EVERY_KEY: &str = "docs/configuration.md";
 
 /// The table whose keys are names of headers of the operator's own.
 const CLAIMS: &str = "headers.claims";
@@ -159,7 +159,7 @@ impl Entry {
         let words = self.comment.iter().flat_map(|line| line.split_whitespace());
         words
             .map(|word| word.trim_end_matches(['.', ',', ':', ';']))
-            .filter(|word| word.starts_with("docs/") || word.starts_with("README.md"))
+            .filter(|word| word.starts_with("docs/"))
     }
 }
 
@@ -229,7 +229,7 @@ mod tests {
         // What must be set has a value in the sample all the same.
         assert!(explain("backend").unwrap().starts_with("backend\n"));
         assert!(explain("backend").unwrap().contains(
-            "Example: backend = \"http://app:5000\"\nMore:    README.md#configuration\n"
+            "Example: backend = \"http://app:5000\"\nMore:    docs/configuration.md\n"
         ));
         assert!(explain("keys.secret_file").unwrap().contains("Example: [[keys]]\n"));
         assert!(explain("socket_mode").unwrap().contains("Default: socket_mode = \"0666\"\n"));

@@ -1,4 +1,4 @@
-//! The files under `config/` say what the code does.
+//! The files under `config/` and docs/configuration.md say what the code does.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,6 +14,7 @@ const FULL: &str = include_str!("../../config/cloakroom.toml");
 const MINIMAL: &str = include_str!("../../config/minimal.toml");
 const STORE: &str = include_str!("../../config/store.toml");
 const HARDENED: &str = include_str!("../../config/hardened.toml");
+const REFERENCE: &str = include_str!("../../docs/configuration.md");
 
 fn effective(text: &str) -> toml::Table {
     parse(text, Path::new("sample.toml"), &Overrides::default()).unwrap().effective
@@ -64,20 +65,24 @@ fn the_full_sample_uncommented_is_sound_but_for_the_choice_of_secrets() {
     );
 }
 
-#[test]
-fn the_full_sample_has_every_key() {
+/// Every key that the code asks for, by its full name; `[]` stands for the number in an array.
+fn known_keys() -> BTreeSet<String> {
     let text = uncommented();
     let tree = DeTable::parse(&text).unwrap();
     let mut document = Document::new(Path::new("f"), &text);
     let _ = Table::top(&mut document, tree.get_ref())
         .read(|table| everything(table, &Overrides::default()));
-    let known = document.known_keys();
+    document.known_keys()
+}
 
+#[test]
+fn the_full_sample_has_every_key() {
+    let text = uncommented();
     let mut in_sample = BTreeSet::new();
     collect("", &toml::Value::Table(text.parse().unwrap()), &mut in_sample);
     // The entries of this table are the operator's own.
     in_sample.retain(|key| !key.starts_with("headers.claims."));
-    assert_eq!(known, in_sample);
+    assert_eq!(known_keys(), in_sample);
 }
 
 fn collect(path: &str, value: &toml::Value, keys: &mut BTreeSet<String>) {
@@ -109,6 +114,77 @@ fn each_key_of_the_full_sample_is_explained() {
         let explained = pair[0].starts_with("# ") || pair[0] == "[headers.claims]";
         assert!(explained, "{key}");
     }
+}
+
+/// The rows of docs/configuration.md: a key with its table, as in [`Document::known_keys`], and its default.
+fn reference() -> Vec<(String, &'static str)> {
+    let mut rows = Vec::new();
+    let mut table = None;
+    for line in REFERENCE.lines() {
+        if let Some(heading) = line.strip_prefix("##") {
+            let heading = heading.trim_start_matches('#').trim();
+            table = match heading.strip_prefix("`[").and_then(|name| name.strip_suffix("]`")) {
+                Some(name) => {
+                    Some(name.strip_prefix('[').map_or(name.to_owned(), |n| n.replace(']', "[]")))
+                }
+                None => (heading == "Top level").then(String::new),
+            };
+        }
+        let (Some(table), Some(row)) = (&table, line.strip_prefix("| `")) else { continue };
+        let (key, rest) = row.split_once("` | ").unwrap();
+        let (default, meaning) = rest.split_once(" | ").unwrap();
+        assert!(meaning.len() > 5, "{key} is not explained");
+        let dot = if table.is_empty() { "" } else { "." };
+        rows.push((format!("{table}{dot}{key}"), default));
+    }
+    rows
+}
+
+#[test]
+fn the_reference_has_every_key_once() {
+    let mut documented: Vec<String> = reference().into_iter().map(|(key, _)| key).collect();
+    documented.retain(|key| !key.starts_with("headers.claims."));
+    documented.sort();
+    let all = known_keys();
+    // A table is a heading there, and no row.
+    let is_table = |key: &str| {
+        let below = [format!("{key}."), format!("{key}[].")];
+        key == "headers.claims"
+            || all.iter().any(|other| below.iter().any(|b| other.starts_with(b)))
+    };
+    let known: Vec<String> = all.iter().filter(|key| !is_table(key)).cloned().collect();
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn the_defaults_in_the_reference_are_those_in_force() {
+    let least = toml::Value::Table(effective(&format!("{MINIMAL}[[routes]]\npath = \"/\"\n")));
+    let in_words =
+        ["listen", "backend", "workers", "routes[].path", "keys[].secret_file"].map(str::to_owned);
+    for (key, default) in reference() {
+        let mut value = Some(&least);
+        for part in key.split('.') {
+            value = value.and_then(|table| match part.strip_suffix("[]") {
+                Some(array) => table.get(array)?.get(0),
+                None => table.get(part),
+            });
+        }
+        let written = default.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
+        match written.and_then(|text| format!("v = {text}").parse::<toml::Table>().ok()) {
+            Some(written) => assert_eq!(value, written.get("v"), "{key}"),
+            None => assert!(value.is_none() || in_words.contains(&key), "{key} = {value:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_reference_has_every_control_header() {
+    let names = &effective(MINIMAL)["headers"];
+    let page = include_str!("../../docs/headers.md").split_once("## From the app").unwrap().1;
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let documented: BTreeSet<&str> = rows.filter_map(|row| row.split([':', '`']).next()).collect();
+    let keys = ["save", "merge", "delete", "max_age", "renew"];
+    assert_eq!(documented, keys.map(|key| names[key].as_str().unwrap()).into());
 }
 
 proptest! {

@@ -17,11 +17,17 @@ PATIENCE = 60
 
 # What is shown and cannot be run here, by the beginning of the command, and why.
 REASONS = {
+    "deploy/install-build-needs": "installs packages; every run of the tests begins with it",
     "cargo install": "builds for minutes; the binary under test is on the PATH instead",
     "cloakroom run --upgrade": "needs a process to take over from: cargo test --test it upgrade",
     "docker compose up": "tests/docker/run brings the compose files up",
 }
 used_reasons = set()
+# The pages on which a log-in was timed.
+timed = []
+
+# What the app of the quick start in README.md says to somebody who is logged in.
+LOGGED_IN = "Hello, Ann!"
 
 # Pages whose commands belong into a container or beside one.
 ELSEWHERE = {
@@ -46,7 +52,10 @@ fresh() {{
 }}
 curl() {{ command curl --silent --show-error "$@"; }}
 example() {{
-    cp "$REPOSITORY/deploy/examples/$1"/* . && sed -E -i -f {root}/ported.sed ./*.toml
+    cp "$REPOSITORY/deploy/examples/$1"/* . && ported
+}}
+ported() {{
+    sed -E -i -f {root}/ported.sed ./*.toml
 }}
 adapter() {{
     cp "$REPOSITORY/deploy/adapters/$1"/*.* .
@@ -179,12 +188,25 @@ def run_console(page, report):
     with tempfile.TemporaryDirectory() as folder:
         shell = Shell(Path(folder))
         try:
-            for block in page.blocks:
+            begun = time.monotonic()
+            for number, block in enumerate(page.blocks, 1):
                 run_block(page, block, shell, report)
+                if LOGGED_IN in block.text and block.language == "console":
+                    quick_start(page, page.blocks[:number], time.monotonic() - begun, report)
         except (TimeoutError, OSError) as error:
             report.check(False, page.at(block.line), f"the rest of the page cannot be run: {error}")
         finally:
             shell.close()
+
+
+def quick_start(page, blocks, seconds, report):
+    """A new user's first log-in: as few commands as promised, and soon. The build is not run here."""
+    typed = [command for block in blocks if block.language == "console" for _, command, _ in commands(block)]
+    timed.append(page.name)
+    print(f"quick start: a log-in after {len(typed)} commands, {seconds:.1f} s without the build")
+    report.check(len(typed) < 8, page.name, f"the log-in takes {len(typed)} commands: {typed}")
+    # A generous bound: this machine does other things as well.
+    report.check(seconds < 300, page.name, f"the log-in takes {seconds:.0f} s without the build")
 
 
 def run_block(page, block, shell, report):
@@ -221,6 +243,8 @@ def why_not(command):
 
 
 def unused_reasons(report):
+    """What only a run of all pages can tell."""
+    report.check(timed, "README.md", f"the quick start never says {LOGGED_IN}")
     for prefix in REASONS.keys() - used_reasons:
         known = "docker" in prefix
         report.check(known, "tests/docs/console.py", f"no page has {prefix!r} any more")

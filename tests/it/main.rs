@@ -28,7 +28,7 @@
 //! [`metrics`]; [`health_check`]. What carries it beside pingora: [`exchange`],
 //! and [`carriers`] to the same effect.
 //!
-//! How it is built: [`purity`], [`imports`]. What public collections of odd input make of it: [`corpora`].
+//! How it is built: [`purity`], [`imports`]; what the documentation says of it: [`reference`]. What public collections of odd input make of it: [`corpora`].
 
 #![allow(
     clippy::unwrap_used,
@@ -84,6 +84,7 @@ mod odd_names;
 mod own_answers;
 mod purity;
 mod recheck;
+mod reference;
 mod refresh;
 mod refresh_race;
 mod refused;

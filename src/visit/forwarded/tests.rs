@@ -292,3 +292,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_reference_names_what_is_believed_of_proxies_only() {
+    let page = include_str!("../../../docs/headers.md");
+    let (names, _) = page.split_once(" | unless it comes from `trusted_proxies`").unwrap();
+    let row = names.lines().last().unwrap().to_ascii_lowercase();
+    for name in super::BY_PROXIES.iter().chain(&["forwarded", "x-forwarded-*"]) {
+        assert!(row.contains(&format!("`{name}`")), "{name}");
+    }
+}
