@@ -34,7 +34,7 @@ COPY --from=build /src/target/*/release/cloakroom /usr/local/bin/cloakroom
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cloakroom" \
       org.opencontainers.image.description="A reverse-proxy sidecar that terminates cookie sessions for apps that have none" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0"
 

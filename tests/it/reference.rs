@@ -1,4 +1,4 @@
-//! docs/metrics.md and docs/headers.md say what the binary does. (docs/configuration.md is compared
+//! docs/metrics.md and docs/headers.md say what the binary does, and one version stands everywhere. (docs/configuration.md is compared
 //! in `src/config/samples.rs`, which knows the keys.)
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,5 +140,27 @@ fn each_header_that_is_said_to_be_removed_is() {
     for name in names {
         sidecar.send(&Request::get("/").with(&name, "forged"));
         assert!(!backend.last().values(&name).contains(&"forged".to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn the_version_is_the_same_wherever_it_stands() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (file, text, line) in [
+        ("Dockerfile", include_str!("../../Dockerfile"), format!("image.version=\"{version}\"")),
+        (
+            "deployment.yml",
+            include_str!("../../deploy/kubernetes/deployment.yml"),
+            format!("image: cloakroom:{version} "),
+        ),
+        ("CHANGELOG.md", include_str!("../../CHANGELOG.md"), format!("\n## [{version}] - 20")),
+        ("upgrading.md", include_str!("../../docs/upgrading.md"), format!(" to {version}.")),
+        (
+            "fuzz/Cargo.lock",
+            include_str!("../../fuzz/Cargo.lock"),
+            format!("\"cloakroom\"\nversion = \"{version}\""),
+        ),
+    ] {
+        assert!(text.contains(&line), "{file} has no {line:?}");
     }
 }
