@@ -220,7 +220,7 @@ mod tests {
     fn a_key_has_its_meaning_its_default_or_an_example_and_a_page() {
         assert_eq!(
             explain("cookie.same_site").unwrap(),
-            "cookie.same_site\n\n  With which requests from other sites it is sent: \"strict\", \"lax\", \
+            "cookie.same_site\n\n  Which requests from other sites it is sent with: \"strict\", \"lax\", \
              \"none\" or \"unset\".\n\nDefault: [cookie]\n         same_site = \"lax\"\nMore:    \
              docs/security.md\n"
         );
@@ -228,9 +228,11 @@ mod tests {
         assert!(ttl.contains("Example: [session]\n         ttl = \"14d\"\n"), "{ttl}");
         // What must be set has a value in the sample all the same.
         assert!(explain("backend").unwrap().starts_with("backend\n"));
-        assert!(explain("backend").unwrap().contains(
-            "Example: backend = \"http://app:5000\"\nMore:    docs/configuration.md\n"
-        ));
+        assert!(
+            explain("backend").unwrap().contains(
+                "Example: backend = \"http://app:5000\"\nMore:    docs/configuration.md\n"
+            )
+        );
         assert!(explain("keys.secret_file").unwrap().contains("Example: [[keys]]\n"));
         assert!(explain("socket_mode").unwrap().contains("Default: socket_mode = \"0666\"\n"));
     }
