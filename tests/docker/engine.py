@@ -124,9 +124,11 @@ class Project:
         self.folder = self.copy.path / "deploy"
         self.files = [self.folder / file]
         self.port = free_port()
+        self.second_port = free_port()
         self.environment = {
             "CLOAKROOM_IMAGE": image,
             "CLOAKROOM_PORT": f"127.0.0.1:{self.port}",
+            "SECOND_PORT": f"127.0.0.1:{self.second_port}",
             "PROMETHEUS_PORT": f"127.0.0.1:{free_port()}",
         }
         self.secret = self.folder / "secrets/session_key"

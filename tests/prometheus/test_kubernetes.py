@@ -29,6 +29,7 @@ SIDECAR, = POD["spec"]["initContainers"]
 CONFIG = one("ConfigMap", "shop-cloakroom")["data"]["cloakroom.toml"]
 SETTINGS = tomllib.loads(CONFIG)
 SECRET_FILE = SETTINGS["keys"][0]["secret_file"]
+WITH_REDIS = yaml.safe_load((DEPLOY / "kubernetes/redis/configmap.yml").read_text())
 
 
 def seconds(text):
@@ -65,6 +66,33 @@ class Manifests(unittest.TestCase):
             )
             self.assertEqual(done.returncode, 2)
             self.assertIn(str(secret), done.stderr)
+
+    def test_with_redis_only_the_configuration_is_another(self):
+        kubernetes_validate.validate(WITH_REDIS, VERSIONS[-1], strict=True)
+        self.assertEqual(WITH_REDIS["metadata"], one("ConfigMap", "shop-cloakroom")["metadata"])
+        config = WITH_REDIS["data"]["cloakroom.toml"]
+        settings = tomllib.loads(config)
+        store = settings.pop("store")
+        self.assertEqual(settings["session"].pop("subject"), "user.id")
+        self.assertEqual(settings, SETTINGS)
+        # Its files are those of a Secret that need not be there.
+        mount, = (mount for mount in SIDECAR["volumeMounts"] if mount["name"] == "redis")
+        volume, = (volume for volume in POD["spec"]["volumes"] if volume["name"] == "redis")
+        self.assertEqual(volume["secret"], {"secretName": "shop-redis", "defaultMode": 0o440, "optional": True})
+        with tempfile.TemporaryDirectory() as folder:
+            secret, path, password, authority = (
+                Path(folder, name) for name in ("session_key", "cloakroom.toml", "password", "ca.crt")
+            )
+            tool(BINARY, "keygen", "--out", secret)
+            password.write_text("secret\n")
+            tool("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-subj", "/CN=redis", "-keyout", Path(folder, "key"), "-out", authority)
+            files = {SECRET_FILE: str(secret)}
+            for key, file in (("password_file", password), ("ca_file", authority)):
+                self.assertEqual(store[key], f"{mount['mountPath']}/{file.name}")
+                files[store[key]] = str(file)
+            path.write_text(replaced(config, files))
+            tool(BINARY, "check", "--config", path)
 
     def test_files_are_where_the_configuration_looks(self):
         mounts = {mount["name"]: mount for mount in SIDECAR["volumeMounts"]}
