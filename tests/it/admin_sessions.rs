@@ -3,9 +3,11 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::support::{Answer, Backend, Builder, Message, Request, SetCookie, Sidecar, eventually};
+use crate::support::home::{in_a_cluster, in_each_home};
+use crate::support::{
+    Answer, Backend, Builder, Home, Message, Request, SetCookie, Sidecar, eventually,
+};
 
 const TOKEN: &str = "an-operators-token-of-36-characters!";
 
@@ -19,20 +21,18 @@ fn app() -> Backend {
     })
 }
 
-/// A folder that only we can write to, with a token in it and a file for sessions.
-struct Home(TempDir);
+/// A store, and a token in a file beside it.
+struct Desk<'a>(&'a Home<'a>);
 
-impl Home {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        let home = Self(folder);
-        home.put(TOKEN);
-        home
+impl<'a> Desk<'a> {
+    fn new(home: &'a Home<'a>) -> Self {
+        let desk = Self(home);
+        desk.put(TOKEN);
+        desk
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
+        self.0.folder().join(name).to_str().unwrap().to_owned()
     }
 
     fn put(&self, token: &str) {
@@ -46,11 +46,8 @@ impl Home {
         Sidecar::before(backend).admin(&format!("token_file = {:?}", self.path("token")))
     }
 
-    fn with_store(&self, backend: &Backend) -> Builder {
-        let file = self.path("sessions.db");
-        self.with_token(backend).with(&format!(
-            "[store]\nurl = \"file:{file}\"\n[session]\nttl = \"1h\"\nsubject = \"user\""
-        ))
+    fn with_store(&self, backend: &Backend) -> Sidecar {
+        self.0.start(self.with_token(backend).with(&self.0.tables()))
     }
 }
 
@@ -79,10 +76,9 @@ fn listed(sidecar: &Sidecar, subject: &str) -> Vec<Value> {
     json_of(&answer)["sessions"].as_array().unwrap().clone()
 }
 
-#[test]
-fn an_operator_sees_the_sessions_of_a_user_and_never_a_dict() {
-    let (home, backend) = (Home::new(), app());
-    let sidecar = home.with_store(&backend).start();
+fn an_operator_sees_the_sessions_of_a_user_and_never_a_dict(home: &Home) {
+    let (desk, backend) = (Desk::new(home), app());
+    let sidecar = desk.with_store(&backend);
     for dict in [r#"{"user":"Zoë +","n":"swordfish"}"#, r#"{"user":"Zoë +"}"#, r#"{"user":"bob"}"#]
     {
         log_in(&sidecar, dict);
@@ -104,10 +100,9 @@ fn an_operator_sees_the_sessions_of_a_user_and_never_a_dict() {
     assert_eq!(listed(&sidecar, "nobody"), [] as [Value; 0]);
 }
 
-#[test]
-fn a_session_ends_or_those_of_a_user_or_all() {
-    let (home, backend) = (Home::new(), app());
-    let sidecar = home.with_store(&backend).start();
+fn a_session_ends_or_those_of_a_user_or_all(home: &Home) {
+    let (desk, backend) = (Desk::new(home), app());
+    let sidecar = desk.with_store(&backend);
     let ada: Vec<String> =
         (0..3).map(|n| log_in(&sidecar, &format!(r#"{{"user":7,"n":{n}}}"#))).collect();
     let (bob, eve) = (log_in(&sidecar, r#"{"user":"bob"}"#), log_in(&sidecar, r#"{"n":1}"#));
@@ -115,7 +110,7 @@ fn a_session_ends_or_those_of_a_user_or_all() {
 
     let sessions = listed(&sidecar, "7");
     let one = format!("/sessions/{}", sessions[0]["id"].as_str().unwrap());
-    let ended = |n: u64| json!({"ended": n, "replicated": true});
+    let ended = |n: u64| json!({"ended": n, "replicated": home.outlives_its_server()});
     assert_eq!(json_of(&as_operator(&sidecar, "DELETE", &one)), ended(1));
     assert_eq!(ada.iter().filter(|ticket| is_over(ticket)).count(), 1);
     assert_eq!(as_operator(&sidecar, "GET", &one).status(), 404);
@@ -135,10 +130,9 @@ fn a_session_ends_or_those_of_a_user_or_all() {
     assert!(!sidecar.log().contains(TOKEN));
 }
 
-#[test]
-fn nothing_ends_that_was_not_named() {
-    let (home, backend) = (Home::new(), app());
-    let sidecar = home.with_store(&backend).start();
+fn nothing_ends_that_was_not_named(home: &Home) {
+    let (desk, backend) = (Desk::new(home), app());
+    let sidecar = desk.with_store(&backend);
     let ticket = log_in(&sidecar, r#"{"user":"ada"}"#);
     for (method, target, body, status) in [
         ("DELETE", "/sessions", "", 400),
@@ -177,8 +171,9 @@ fn nothing_ends_that_was_not_named() {
 
 #[test]
 fn without_the_token_nothing_can_be_told_apart() {
-    let (home, backend) = (Home::new(), app());
-    let sidecar = home.with_store(&backend).start();
+    let home = Home::file();
+    let (desk, backend) = (Desk::new(&home), app());
+    let sidecar = desk.with_store(&backend);
     let ticket = log_in(&sidecar, r#"{"user":"ada"}"#);
     let id = listed(&sidecar, "ada")[0]["id"].as_str().unwrap().to_owned();
     let shown = [
@@ -224,20 +219,16 @@ fn without_the_token_nothing_can_be_told_apart() {
 
 #[test]
 fn without_a_token_file_these_paths_are_not_there() {
-    let (home, backend) = (Home::new(), app());
-    let without = Sidecar::before(&backend)
-        .with(&format!(
-            "[store]\nurl = \"file:{}\"\n[session]\nttl = \"1h\"\nsubject = \"user\"",
-            home.path("sessions.db")
-        ))
-        .start();
+    let home = Home::file();
+    let (desk, backend) = (Desk::new(&home), app());
+    let without = Sidecar::before(&backend).with(&home.tables()).start();
     let nowhere = without.admin("/nowhere");
     for target in ["/sessions?subject=ada", "/sessions/x", "/tokens/explain"] {
         let answer = as_operator(&without, "GET", target);
         assert_eq!((answer.status(), answer.text()), (404, nowhere.text()), "{target}");
     }
     // And without a store there are no sessions to be listed.
-    let sidecar = home.with_token(&backend).start();
+    let sidecar = desk.with_token(&backend).start();
     let answer = as_operator(&sidecar, "GET", "/sessions?subject=ada");
     assert_eq!(answer.status(), 404);
     assert!(json_of(&answer)["error"].as_str().unwrap().contains("no [store]"));
@@ -245,25 +236,25 @@ fn without_a_token_file_these_paths_are_not_there() {
 
 #[test]
 fn another_token_in_the_file_is_taken_without_a_restart() {
-    let (home, backend) = (Home::new(), app());
-    let sidecar = home.with_store(&backend).start();
+    let home = Home::file();
+    let (desk, backend) = (Desk::new(&home), app());
+    let sidecar = desk.with_store(&backend);
     assert_eq!(listed(&sidecar, "ada"), [] as [Value; 0]);
-    home.put("too-short");
+    desk.put("too-short");
     sidecar.wait_for_log("the configuration is faulty: the one before stays in force", 0);
     assert!(!sidecar.log().contains("too-short"));
     assert_eq!(listed(&sidecar, "ada"), [] as [Value; 0]);
-    home.put(&TOKEN.replace("36", "37"));
+    desk.put(&TOKEN.replace("36", "37"));
     eventually("the new token", || {
         (as_operator(&sidecar, "GET", "/sessions?subject=ada").status() == 401).then_some(())
     });
 }
 
-#[test]
-fn a_store_that_is_away_is_said_to_be() {
-    let (home, backend) = (Home::new(), app());
-    let sidecar = home.with_store(&backend).start();
+fn a_store_that_is_away_is_said_to_be(home: &Home) {
+    let (desk, backend) = (Desk::new(home), app());
+    let sidecar = desk.with_store(&backend);
     log_in(&sidecar, r#"{"user":"ada"}"#);
-    std::fs::rename(home.path("sessions.db"), home.path("away.db")).unwrap();
+    home.go_away();
     eventually("an outage", || {
         let answer = as_operator(&sidecar, "DELETE", "/sessions?subject=ada");
         (answer.status() == 503).then(|| {
@@ -275,15 +266,28 @@ fn a_store_that_is_away_is_said_to_be() {
 
 #[test]
 fn a_token_that_is_no_secret_is_refused_at_the_start() {
-    let (home, backend) = (Home::new(), app());
+    let home = Home::file();
+    let (desk, backend) = (Desk::new(&home), app());
     for (token, reason) in [("short", "has 5 bytes"), ("", "is empty")] {
-        home.put(token);
-        let (code, said) = home.with_token(&backend).fail();
+        desk.put(token);
+        let (code, said) = desk.with_token(&backend).fail();
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains("admin.token_file") && said.contains(reason), "{said}");
     }
-    std::fs::remove_file(home.path("token")).unwrap();
-    let (code, said) = home.with_token(&backend).fail();
+    std::fs::remove_file(desk.path("token")).unwrap();
+    let (code, said) = desk.with_token(&backend).fail();
     assert_eq!(code, Some(2), "{said}");
     assert!(said.contains("does not exist"), "{said}");
+}
+
+in_each_home! {
+    an_operator_sees_the_sessions_of_a_user_and_never_a_dict
+    a_session_ends_or_those_of_a_user_or_all
+    nothing_ends_that_was_not_named
+    a_store_that_is_away_is_said_to_be
+}
+
+in_a_cluster! {
+    an_operator_sees_the_sessions_of_a_user_and_never_a_dict
+    a_session_ends_or_those_of_a_user_or_all
 }

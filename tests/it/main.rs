@@ -19,7 +19,7 @@
 //!
 //! Where a session is that outgrows the cookie: [`store`], [`store_start`]; [`revocations`] of
 //! those that do not; [`session_command`] for operators, [`check_connect`] before it is used. What an operator sees of it and
-//! ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`]. What stores run on here: [`engines`].
+//! ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`]. What a store costs: [`round_trips`]; what it runs on here: [`engines`].
 //!
 //! All that makes it harder to get past, at once: [`hardened`].
 //!
@@ -96,6 +96,7 @@ mod request_signature;
 mod response_strip;
 mod revocations;
 mod rotation;
+mod round_trips;
 mod route_backends;
 mod route_rules;
 mod routes;

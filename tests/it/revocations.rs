@@ -1,38 +1,27 @@
 //! `[store]` with `holds = "revocations"`: sessions stay in cookies, and end everywhere at once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-use tempfile::TempDir;
+use crate::support::home::{in_a_cluster, in_each_home};
+use crate::support::{Backend, Home, Message, SetCookie, Sidecar, eventually, say};
 
-use crate::support::{Backend, Message, SetCookie, Sidecar, eventually, say};
+/// A log that several sidecars share.
+struct Shared<'a>(&'a Home<'a>);
 
-/// A file that several sidecars share.
-struct Shared(TempDir);
-
-impl Shared {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn file(&self) -> PathBuf {
-        self.0.path().join("revocations.db")
-    }
-
+impl Shared<'_> {
     fn tables(&self) -> String {
-        format!(
-            "[store]\nurl = \"file:{}\"\nholds = \"revocations\"\n[session]\nsubject = \"user\"\n",
-            self.file().display()
-        )
+        let store = self.0.store();
+        format!("{store}holds = \"revocations\"\n[session]\nsubject = \"user\"\n")
     }
 
     fn sidecar(&self, backend: &Backend) -> Sidecar {
-        Sidecar::before(backend).with(&self.tables()).start()
+        self.0.start(Sidecar::before(backend).with(&self.tables()))
     }
 
     /// `cloakroom session`, as an operator runs it beside the sidecars.
     fn command(&self, arguments: &[&str]) -> Output {
-        let config = self.0.path().join("cloakroom.toml");
+        let config = self.0.folder().join("cloakroom.toml");
         let keys = "keys = [{ secret_env = \"UNUSED\" }]\n";
         std::fs::write(&config, format!("{keys}{}", self.tables())).unwrap();
         Command::new(env!("CARGO_BIN_EXE_cloakroom"))
@@ -65,9 +54,8 @@ fn id_of(token: &str) -> String {
     crate::support::issued::Issued::of(token).id
 }
 
-#[test]
-fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar() {
-    let (shared, backend) = (Shared::new(), Backend::saying());
+fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar(home: &Home) {
+    let (shared, backend) = (Shared(home), Backend::saying());
     let (one, other) = (shared.sidecar(&backend), shared.sidecar(&backend));
     let token = log_in(&one, r#"{"user":7}"#);
     let unconcerned = log_in(&one, r#"{"user":7}"#);
@@ -87,9 +75,8 @@ fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar() {
     assert_eq!(late.count("cloakroom_session_checks_total{outcome=\"revoked\"}"), 1.0);
 }
 
-#[test]
-fn all_sessions_of_a_user_end_and_a_new_one_is_good_at_once() {
-    let (shared, backend) = (Shared::new(), Backend::saying());
+fn all_sessions_of_a_user_end_and_a_new_one_is_good_at_once(home: &Home) {
+    let (shared, backend) = (Shared(home), Backend::saying());
     let (one, other) = (shared.sidecar(&backend), shared.sidecar(&backend));
     // A number and its text are one user.
     let [here, there] = [r#"{"user":7}"#, r#"{"user":"7"}"#].map(|dict| log_in(&one, dict));
@@ -102,9 +89,8 @@ fn all_sessions_of_a_user_end_and_a_new_one_is_good_at_once() {
     assert!(is_good(&other, &again));
 }
 
-#[test]
-fn others_leaves_the_session_that_asks_and_its_save_is_carried_out() {
-    let (shared, backend) = (Shared::new(), Backend::saying());
+fn others_leaves_the_session_that_asks_and_its_save_is_carried_out(home: &Home) {
+    let (shared, backend) = (Shared(home), Backend::saying());
     let (one, other) = (shared.sidecar(&backend), shared.sidecar(&backend));
     let [here, there] = [(); 2].map(|()| log_in(&one, r#"{"user":7}"#));
     let request = say("Delete", "others").with("Say-X-Session-Save", r#"{"user":7,"n":1}"#);
@@ -114,9 +100,8 @@ fn others_leaves_the_session_that_asks_and_its_save_is_carried_out() {
     assert!(is_good(&other, &saved));
 }
 
-#[test]
-fn an_operator_ends_sessions_from_the_command_line() {
-    let (shared, backend) = (Shared::new(), Backend::saying());
+fn an_operator_ends_sessions_from_the_command_line(home: &Home) {
+    let (shared, backend) = (Shared(home), Backend::saying());
     let sidecar = shared.sidecar(&backend);
     let [one, two, three] = [7, 8, 9].map(|user| log_in(&sidecar, &format!("{{\"user\":{user}}}")));
     let output = shared.command(&["revoke", &id_of(&one)]);
@@ -133,14 +118,13 @@ fn an_operator_ends_sessions_from_the_command_line() {
     assert!(stderr.contains("nobody keeps a list of them"), "{stderr}");
 }
 
-#[test]
-fn a_log_that_is_away_keeps_what_is_known_and_claims_no_log_out() {
-    let (shared, backend) = (Shared::new(), Backend::saying());
+fn a_log_that_is_away_keeps_what_is_known_and_claims_no_log_out(home: &Home) {
+    let (shared, backend) = (Shared(home), Backend::saying());
     let sidecar = shared.sidecar(&backend);
     let [ended, good] = [(); 2].map(|()| log_in(&sidecar, r#"{"user":7}"#));
     sidecar.send(&say("Delete", "1").session(&ended));
     ends(&sidecar, &ended);
-    std::fs::rename(shared.file(), shared.0.path().join("away")).unwrap();
+    home.go_away();
     sidecar
         .wait_for_log("the revocations in the store cannot be read: those known stay in force", 0);
     assert!(!is_good(&sidecar, &ended));
@@ -154,4 +138,19 @@ fn a_log_that_is_away_keeps_what_is_known_and_claims_no_log_out() {
         (sidecar.count("cloakroom_revocations_age_seconds") >= 1.0).then_some(())
     });
     assert_eq!(sidecar.admin("/readyz").status(), 200);
+}
+
+in_each_home! {
+    a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar
+    all_sessions_of_a_user_end_and_a_new_one_is_good_at_once
+    others_leaves_the_session_that_asks_and_its_save_is_carried_out
+    an_operator_ends_sessions_from_the_command_line
+    a_log_that_is_away_keeps_what_is_known_and_claims_no_log_out
+}
+
+in_a_cluster! {
+    a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar
+    all_sessions_of_a_user_end_and_a_new_one_is_good_at_once
+    others_leaves_the_session_that_asks_and_its_save_is_carried_out
+    an_operator_ends_sessions_from_the_command_line
 }

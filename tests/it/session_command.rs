@@ -1,35 +1,28 @@
 //! `cloakroom session`: what an operator sees of stored sessions, and ends, beside a sidecar that runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tempfile::TempDir;
-
+use crate::support::home::{in_a_cluster, in_each_home};
 use crate::support::token::unbase64;
-use crate::support::{Backend, Builder, SetCookie, Sidecar, say};
+use crate::support::{Backend, Builder, Home, SetCookie, Sidecar, say};
 
-struct Setting {
-    folder: TempDir,
+struct Setting<'a> {
+    home: &'a Home<'a>,
     sidecar: Sidecar,
 }
 
-fn tables(file: &std::path::Path) -> String {
-    let file = file.display();
-    format!("[store]\nurl = \"file:{file}\"\n[session]\nttl = \"1h\"\nsubject = \"user\"\n")
-}
-
-impl Setting {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let tables = tables(&folder.path().join("sessions.db"));
+impl<'a> Setting<'a> {
+    fn new(home: &'a Home<'a>) -> Self {
         let keys = "keys = [{ secret_env = \"UNUSED\" }]\n";
-        std::fs::write(folder.path().join("cloakroom.toml"), format!("{keys}{tables}")).unwrap();
-        let sidecar = Sidecar::before(&Backend::saying()).with(&tables).start();
-        Self { folder, sidecar }
+        let config = format!("{keys}{}", home.tables());
+        std::fs::write(home.folder().join("cloakroom.toml"), config).unwrap();
+        let sidecar = home.start(Sidecar::before(&Backend::saying()).with(&home.tables()));
+        Self { home, sidecar }
     }
 
     fn config(&self) -> PathBuf {
-        self.folder.path().join("cloakroom.toml")
+        self.home.folder().join("cloakroom.toml")
     }
 
     fn log_in(&self, user: &str) -> (String, String) {
@@ -58,9 +51,8 @@ impl Setting {
     }
 }
 
-#[test]
-fn the_sessions_of_a_user_are_listed_without_what_is_in_them() {
-    let setting = Setting::new();
+fn the_sessions_of_a_user_are_listed_without_what_is_in_them(home: &Home) {
+    let setting = Setting::new(home);
     let (_, first) = setting.log_in("ada");
     let (_, second) = setting.log_in("ada");
     setting.log_in("eve");
@@ -92,9 +84,8 @@ fn the_sessions_of_a_user_are_listed_without_what_is_in_them() {
     assert!(setting.says(&["show", &second]).1.contains(&second));
 }
 
-#[test]
-fn sessions_end_one_by_one_of_a_user_or_all_at_the_running_sidecar() {
-    let setting = Setting::new();
+fn sessions_end_one_by_one_of_a_user_or_all_at_the_running_sidecar(home: &Home) {
+    let setting = Setting::new(home);
     let (one, id) = setting.log_in("ada");
     let (two, _) = setting.log_in("ada");
     let (three, _) = setting.log_in("eve");
@@ -125,7 +116,8 @@ fn sessions_end_one_by_one_of_a_user_or_all_at_the_running_sidecar() {
 
 #[test]
 fn without_a_store_or_its_file_there_is_nothing_to_look_at() {
-    let setting = Setting::new();
+    let home = Home::file();
+    let setting = Setting::new(&home);
     let config = std::fs::read_to_string(setting.config()).unwrap();
     let refused = |config: &str, arguments: &[&str]| {
         std::fs::write(setting.config(), config).unwrap();
@@ -138,7 +130,7 @@ fn without_a_store_or_its_file_there_is_nothing_to_look_at() {
     assert!(refused(keys, &list).contains("no [store] in the configuration"));
     let elsewhere = config.replace("sessions.db", "other.db");
     assert!(refused(&elsewhere, &list).contains("other.db: not found"));
-    assert!(!setting.folder.path().join("other.db").exists());
+    assert!(!home.folder().join("other.db").exists());
     let nobody = config.replace("subject = \"user\"\n", "");
     assert!(refused(&nobody, &list).contains("session.subject is not set"));
     let faulty = config.replace("ttl = \"1h\"\n", "");
@@ -147,10 +139,12 @@ fn without_a_store_or_its_file_there_is_nothing_to_look_at() {
 
 #[test]
 fn check_looks_at_the_file_and_makes_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("sessions.db");
-    let check = |file: &std::path::Path| {
-        let config = folder.path().join("cloakroom.toml");
+    let home = Home::file();
+    let (folder, file) = (home.folder(), home.path());
+    let tables =
+        |file: &Path| home.tables().replace(home.path().to_str().unwrap(), file.to_str().unwrap());
+    let check = |file: &Path| {
+        let config = folder.join("cloakroom.toml");
         std::fs::write(&config, Builder::new("http://127.0.0.1:1").with(&tables(file)).text())
             .unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
@@ -174,7 +168,17 @@ fn check_looks_at_the_file_and_makes_none() {
     assert!(stderr.contains("written by a later version of cloakroom"), "{stderr}");
     std::fs::write(&file, "x".repeat(1000)).unwrap();
     assert!(check(&file).1.contains("not a session file of cloakroom's"));
-    let (code, stderr) = check(&folder.path().join("nowhere/s.db"));
+    let (code, stderr) = check(&folder.join("nowhere/s.db"));
     assert_eq!(code, Some(2));
     assert!(stderr.contains("its folder does not exist"), "{stderr}");
+}
+
+in_each_home! {
+    the_sessions_of_a_user_are_listed_without_what_is_in_them
+    sessions_end_one_by_one_of_a_user_or_all_at_the_running_sidecar
+}
+
+in_a_cluster! {
+    the_sessions_of_a_user_are_listed_without_what_is_in_them
+    sessions_end_one_by_one_of_a_user_or_all_at_the_running_sidecar
 }

@@ -1,13 +1,10 @@
-//! `[store]` with a file: sessions that outgrow the cookie, and end when they are ended.
+//! `[store]`, of each kind: sessions that outgrow the cookie, and end when they are ended.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::thread;
 
-use tempfile::TempDir;
-
+use crate::support::home::{in_a_cluster, in_each_home};
 use crate::support::token::unbase64;
-use crate::support::{Answer, Backend, Gate, Message, Request, SetCookie, Sidecar, mint};
+use crate::support::{Answer, Backend, Gate, Home, Message, Request, SetCookie, Sidecar, mint};
 
 /// An app that sends the fields that the request asks for with `Say-`; behind the gate, for
 /// requests of `/held`.
@@ -33,30 +30,8 @@ fn app(gate: &Gate) -> Backend {
     })
 }
 
-/// A file for sessions in a folder that only we can write to.
-struct Home(TempDir);
-
-impl Home {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
-        Self(folder)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.path().join("sessions.db")
-    }
-
-    fn tables(&self, session: &str) -> String {
-        format!(
-            "[store]\nurl = \"file:{}\"\n[session]\nttl = \"1h\"\nsubject = \"user\"\n{session}",
-            self.path().display()
-        )
-    }
-
-    fn sidecar(&self, backend: &Backend, session: &str) -> Sidecar {
-        Sidecar::before(backend).with(&self.tables(session)).start()
-    }
+fn sidecar(home: &Home, backend: &Backend, session: &str) -> Sidecar {
+    home.start(Sidecar::before(backend).with(&format!("{}{session}", home.tables())))
 }
 
 fn say(name: &str, value: &str) -> Request {
@@ -80,39 +55,32 @@ fn seen(sidecar: &Sidecar, ticket: &str) -> String {
     ask(sidecar, Request::get("/").session(ticket)).text()
 }
 
-#[test]
-fn a_session_larger_than_any_cookie_comes_back_and_its_cookie_stays_small() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecar = home.sidecar(&backend, "max_bytes = 100000\n");
+fn a_session_larger_than_any_cookie_comes_back_and_its_cookie_stays_small(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecar = sidecar(home, &backend, "max_bytes = 100000\n");
     let dict = format!(r#"{{"basket":"{}"}}"#, "x".repeat(7_000));
     let ticket = log_in(&sidecar, &dict);
     assert!(ticket.len() < 400, "{}", ticket.len());
     assert_eq!(part(&ticket, 0), r#"{"typ":"JWT","alg":"HS256","crit":["cr"],"cr":1}"#);
     assert_eq!(seen(&sidecar, &ticket), dict);
-    let mode = std::fs::metadata(home.path()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
     sidecar.counts(r#"cloakroom_session_writes_total{action="saved"}"#, 1.0);
     sidecar.counts(r#"cloakroom_session_checks_total{outcome="valid"}"#, 1.0);
 }
 
-#[test]
-fn no_dict_is_in_the_file_nor_in_the_cookie() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecar = home.sidecar(&backend, "");
+fn no_dict_is_in_the_store_nor_in_the_cookie(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecar = sidecar(home, &backend, "");
     let ticket = log_in(&sidecar, r#"{"user":"ada-lovelace","secret":"swordfish"}"#);
     drop(sidecar);
     let mut bytes = part(&ticket, 1).into_bytes();
-    for entry in std::fs::read_dir(home.0.path()).unwrap() {
-        bytes.extend(std::fs::read(entry.unwrap().path()).unwrap());
-    }
+    bytes.extend(home.bytes());
     let text = String::from_utf8_lossy(&bytes);
     assert!(!text.contains("swordfish") && !text.contains("ada-lovelace"));
 }
 
-#[test]
-fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecars = [home.sidecar(&backend, ""), home.sidecar(&backend, "")];
+fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecars = [sidecar(home, &backend, ""), sidecar(home, &backend, "")];
     let ticket = log_in(&sidecars[0], r#"{"n":1}"#);
     assert_eq!(seen(&sidecars[1], &ticket), r#"{"n":1}"#);
     let answer = ask(&sidecars[1], say("Delete", "1").session(&ticket));
@@ -123,11 +91,10 @@ fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar() {
     }
 }
 
-#[test]
-fn of_two_saves_at_once_each_keeps_what_it_changed() {
-    let (home, gate) = (Home::new(), Gate::default());
+fn of_two_saves_at_once_each_keeps_what_it_changed(home: &Home) {
+    let gate = Gate::default();
     let backend = app(&gate);
-    let sidecars = [home.sidecar(&backend, ""), home.sidecar(&backend, "")];
+    let sidecars = [sidecar(home, &backend, ""), sidecar(home, &backend, "")];
     let ticket = log_in(&sidecars[0], r#"{"a":1,"b":1}"#);
     thread::scope(|scope| {
         let held = scope.spawn(|| {
@@ -146,11 +113,10 @@ fn of_two_saves_at_once_each_keeps_what_it_changed() {
     sidecars[0].counts(r#"cloakroom_session_conflicts_total{result="rebased"}"#, 1.0);
 }
 
-#[test]
-fn a_save_over_another_is_refused_where_that_is_configured() {
-    let (home, gate) = (Home::new(), Gate::default());
+fn a_save_over_another_is_refused_where_that_is_configured(home: &Home) {
+    let gate = Gate::default();
     let backend = app(&gate);
-    let sidecar = home.sidecar(&backend, "on_conflict = \"fail\"\n");
+    let sidecar = sidecar(home, &backend, "on_conflict = \"fail\"\n");
     let ticket = log_in(&sidecar, r#"{"n":1}"#);
     thread::scope(|scope| {
         let held = scope.spawn(|| {
@@ -168,11 +134,10 @@ fn a_save_over_another_is_refused_where_that_is_configured() {
     sidecar.counts(r#"cloakroom_session_writes_total{action="conflict"}"#, 1.0);
 }
 
-#[test]
-fn a_save_does_not_revive_a_session_that_was_ended_meanwhile() {
-    let (home, gate) = (Home::new(), Gate::default());
+fn a_save_does_not_revive_a_session_that_was_ended_meanwhile(home: &Home) {
+    let gate = Gate::default();
     let backend = app(&gate);
-    let sidecar = home.sidecar(&backend, "");
+    let sidecar = sidecar(home, &backend, "");
     let ticket = log_in(&sidecar, r#"{"n":1}"#);
     thread::scope(|scope| {
         let held = scope.spawn(|| {
@@ -189,10 +154,9 @@ fn a_save_does_not_revive_a_session_that_was_ended_meanwhile() {
     sidecar.counts(r#"cloakroom_session_conflicts_total{result="ended"}"#, 1.0);
 }
 
-#[test]
-fn a_log_in_gets_another_session_and_the_old_one_is_read_only() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecar = home.sidecar(&backend, "");
+fn a_log_in_gets_another_session_and_the_old_one_is_read_only(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecar = sidecar(home, &backend, "");
     let before = log_in(&sidecar, r#"{"basket":1}"#);
     let answer = ask(&sidecar, say("Merge", r#"{"user":"ada"}"#).session(&before));
     let after = SetCookie::token(&answer);
@@ -210,20 +174,18 @@ fn a_log_in_gets_another_session_and_the_old_one_is_read_only() {
     sidecar.counts(r#"cloakroom_session_writes_total{action="renewed"}"#, 1.0);
 }
 
-#[test]
-fn renew_gives_a_session_another_id() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecar = home.sidecar(&backend, "");
+fn renew_gives_a_session_another_id(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecar = sidecar(home, &backend, "");
     let before = log_in(&sidecar, r#"{"n":1}"#);
     let after = SetCookie::token(&ask(&sidecar, say("Renew", "1").session(&before)));
     assert_ne!(before, after);
     assert_eq!(seen(&sidecar, &after), r#"{"n":1}"#);
 }
 
-#[test]
-fn every_session_of_a_user_ends_at_once_or_every_other() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecar = home.sidecar(&backend, "");
+fn every_session_of_a_user_ends_at_once_or_every_other(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecar = sidecar(home, &backend, "");
     let ada: Vec<String> =
         (0..3).map(|n| log_in(&sidecar, &format!(r#"{{"user":7,"n":{n}}}"#))).collect();
     let bob = log_in(&sidecar, r#"{"user":"8"}"#);
@@ -239,10 +201,9 @@ fn every_session_of_a_user_ends_at_once_or_every_other() {
     assert_eq!(seen(&sidecar, &bob), r#"{"user":"8"}"#);
 }
 
-#[test]
-fn a_session_in_a_cookie_is_good_and_moves_in_when_it_is_saved() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecar = home.sidecar(&backend, "");
+fn a_session_in_a_cookie_is_good_and_moves_in_when_it_is_saved(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecar = sidecar(home, &backend, "");
     let cookie = mint(r#"{"n":1}"#);
     assert_eq!(seen(&sidecar, &cookie), r#"{"n":1}"#);
     let ticket = SetCookie::token(&ask(&sidecar, say("Merge", r#"{"m":2}"#).session(&cookie)));
@@ -255,22 +216,19 @@ fn a_session_in_a_cookie_is_good_and_moves_in_when_it_is_saved() {
     without.counts(r#"cloakroom_session_checks_total{outcome="unknown_store"}"#, 1.0);
 }
 
-#[test]
-fn a_store_that_is_away_is_no_log_out() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecar = home.sidecar(&backend, "");
+fn a_store_that_is_away_is_no_log_out(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecar = sidecar(home, &backend, "");
     let required = format!(
         "{}[[routes]]\npath = \"/private\"\nrequire = true\n",
-        home.tables("").replace("[session]", "on_outage = \"pass\"\n[session]")
+        home.tables().replace("[session]", "on_outage = \"pass\"\n[session]")
     );
-    let passing = Sidecar::before(&backend)
-        .with(&required)
-        .with("[headers]\nstatus = \"X-Session-Status\"")
-        .start();
+    let passing =
+        Sidecar::before(&backend).with(&required).with("[headers]\nstatus = \"X-Session-Status\"");
+    let passing = home.start(passing);
     let ticket = log_in(&sidecar, r#"{"n":1}"#);
     assert_eq!(seen(&passing, &ticket), r#"{"n":1}"#);
-    let away = home.path().with_extension("away");
-    std::fs::rename(home.path(), &away).unwrap();
+    home.go_away();
     crate::support::eventually("an outage", || {
         let answer = ask(&sidecar, Request::get("/").session(&ticket));
         (answer.status() == 503).then(|| {
@@ -292,25 +250,23 @@ fn a_store_that_is_away_is_no_log_out() {
     assert_eq!(answer.status(), 503);
     // Whoever has no session notices nothing.
     assert_eq!(ask(&sidecar, Request::get("/")).status(), 200);
-    std::fs::rename(&away, home.path()).unwrap();
+    home.come_back();
     crate::support::eventually("the store again", || {
         (seen(&sidecar, &ticket) == r#"{"n":1}"#).then_some(())
     });
 }
 
-#[test]
-fn an_empty_dict_without_a_session_sets_and_stores_nothing() {
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecar = home.sidecar(&backend, "");
+fn an_empty_dict_without_a_session_sets_and_stores_nothing(home: &Home) {
+    let backend = app(&Gate::default());
+    let sidecar = sidecar(home, &backend, "");
     let answer = ask(&sidecar, say("Save", "{}"));
     assert_eq!((answer.status(), SetCookie::of(&answer)), (200, None));
 }
 
-#[test]
-fn of_many_merges_at_two_sidecars_each_that_was_answered_is_there_and_has_a_revision() {
+fn of_many_merges_at_two_sidecars_each_that_was_answered_is_there_and_has_a_revision(home: &Home) {
     const MERGES: usize = 15;
-    let (home, backend) = (Home::new(), app(&Gate::default()));
-    let sidecars = [home.sidecar(&backend, ""), home.sidecar(&backend, "")];
+    let backend = app(&Gate::default());
+    let sidecars = [sidecar(home, &backend, ""), sidecar(home, &backend, "")];
     let ticket = log_in(&sidecars[0], r#"{"n":1}"#);
     let merged: Vec<String> = thread::scope(|scope| {
         let clients = (0..4).map(|client| {
@@ -336,7 +292,35 @@ fn of_many_merges_at_two_sidecars_each_that_was_answered_is_there_and_has_a_revi
     let missing: Vec<_> = merged.iter().filter(|member| !dict.contains(*member)).collect();
     assert!(missing.is_empty(), "{missing:?} of {dict}");
     assert!(merged.len() > MERGES, "{merged:?}");
-    let file = rusqlite::Connection::open(home.path()).unwrap();
-    let revision: i64 = file.query_row("SELECT rev FROM session", [], |row| row.get(0)).unwrap();
-    assert_eq!(revision, 1 + merged.len() as i64, "of {}", merged.len());
+    assert_eq!(home.revision(), 1 + merged.len() as i64, "of {}", merged.len());
+}
+
+in_each_home! {
+    a_session_larger_than_any_cookie_comes_back_and_its_cookie_stays_small
+    no_dict_is_in_the_store_nor_in_the_cookie
+    a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar
+    of_two_saves_at_once_each_keeps_what_it_changed
+    a_save_over_another_is_refused_where_that_is_configured
+    a_save_does_not_revive_a_session_that_was_ended_meanwhile
+    a_log_in_gets_another_session_and_the_old_one_is_read_only
+    renew_gives_a_session_another_id
+    every_session_of_a_user_ends_at_once_or_every_other
+    a_session_in_a_cookie_is_good_and_moves_in_when_it_is_saved
+    a_store_that_is_away_is_no_log_out
+    an_empty_dict_without_a_session_sets_and_stores_nothing
+    of_many_merges_at_two_sidecars_each_that_was_answered_is_there_and_has_a_revision
+}
+
+in_a_cluster! {
+    a_session_larger_than_any_cookie_comes_back_and_its_cookie_stays_small
+    a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar
+    of_two_saves_at_once_each_keeps_what_it_changed
+    a_save_over_another_is_refused_where_that_is_configured
+    a_save_does_not_revive_a_session_that_was_ended_meanwhile
+    a_log_in_gets_another_session_and_the_old_one_is_read_only
+    renew_gives_a_session_another_id
+    every_session_of_a_user_ends_at_once_or_every_other
+    a_session_in_a_cookie_is_good_and_moves_in_when_it_is_saved
+    an_empty_dict_without_a_session_sets_and_stores_nothing
+    of_many_merges_at_two_sidecars_each_that_was_answered_is_there_and_has_a_revision
 }

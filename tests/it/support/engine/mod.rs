@@ -71,7 +71,7 @@ impl Engine {
 }
 
 /// The longest that any of them may take to be ready: some of them load, elect and copy first.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks again and again until it is so.
 pub fn until(what: &str, mut ask: impl FnMut() -> bool) {

@@ -1,0 +1,217 @@
+//! Where sessions are kept: each kind of store, for tests that hold for every one.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+
+use super::engine::{Cluster, Engine, Reply, Server};
+use super::{Builder, Sidecar, eventually};
+
+/// A store of a test's own, in a folder that only we can write to.
+pub struct Home<'a> {
+    folder: TempDir,
+    kind: Kind<'a>,
+    /// Parts those that share a cluster.
+    prefix: String,
+}
+
+enum Kind<'a> {
+    File,
+    Server(Box<Server>),
+    Cluster(&'a Cluster),
+}
+
+impl<'a> Home<'a> {
+    /// In a file.
+    pub fn file() -> Self {
+        Self::of(Kind::File)
+    }
+
+    /// In one server, which keeps what it has when it is killed.
+    pub fn server(engine: Engine) -> Self {
+        // Nothing is to hide in what is compressed.
+        let server = Server::of(engine).append_only().set("rdbcompression no").start();
+        Self::of(Kind::Server(Box::new(server)))
+    }
+
+    /// In a part of a cluster that is theirs alone.
+    pub fn cluster(cluster: &'a Cluster) -> Self {
+        Self::of(Kind::Cluster(cluster))
+    }
+
+    fn of(kind: Kind<'a>) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).unwrap();
+        let prefix = format!("test-{}:", COUNT.fetch_add(1, Ordering::Relaxed));
+        Self { folder, kind, prefix }
+    }
+
+    /// The folder, for whatever else a test has.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The file, where it is one.
+    pub fn path(&self) -> PathBuf {
+        self.folder().join("sessions.db")
+    }
+
+    /// `[store]`, which keys can follow.
+    pub fn store(&self) -> String {
+        match &self.kind {
+            Kind::File => format!("[store]\nurl = \"file:{}\"\n", self.path().display()),
+            Kind::Server(server) => format!("[store]\nurl = {:?}\n", server.url()),
+            Kind::Cluster(cluster) => format!(
+                "[store]\nurl = {:?}\ntopology = \"cluster\"\nprefix = {:?}\n",
+                cluster.urls(),
+                self.prefix
+            ),
+        }
+    }
+
+    /// `[store]` and `[session]`, which keys can follow.
+    pub fn tables(&self) -> String {
+        format!("{}[session]\nttl = \"1h\"\nsubject = \"user\"\n", self.store())
+    }
+
+    /// Starts a sidecar that has this store, and waits until it has.
+    pub fn start(&self, builder: Builder) -> Sidecar {
+        let sidecar = builder.start();
+        if !matches!(self.kind, Kind::File) {
+            eventually("a sidecar that is ready", || {
+                (sidecar.admin("/readyz").status() == 200).then_some(())
+            });
+        }
+        sidecar
+    }
+
+    /// Whether what has ended stays ended whatever happens to a server: one without replicas cannot
+    /// promise that.
+    pub fn outlives_its_server(&self) -> bool {
+        !matches!(self.kind, Kind::Server(_))
+    }
+
+    /// From now on it cannot be reached.
+    pub fn go_away(&self) {
+        match &self.kind {
+            Kind::File => fs::rename(self.path(), self.path().with_extension("away")).unwrap(),
+            Kind::Server(server) => server.kill(),
+            Kind::Cluster(_) => panic!("others use it"),
+        }
+    }
+
+    /// It can be reached again, with what was in it.
+    pub fn come_back(&self) {
+        match &self.kind {
+            Kind::File => fs::rename(self.path().with_extension("away"), self.path()).unwrap(),
+            Kind::Server(server) => server.start(),
+            Kind::Cluster(_) => panic!("others use it"),
+        }
+    }
+
+    /// Everything that is in it, names too.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        match &self.kind {
+            Kind::File => {
+                for entry in fs::read_dir(self.folder()).unwrap() {
+                    bytes.extend(fs::read(entry.unwrap().path()).unwrap());
+                }
+            }
+            Kind::Server(server) => {
+                for key in server.keys() {
+                    let Reply::Bytes(value) = server.ask(&["DUMP", &key]) else {
+                        panic!("{key} has gone");
+                    };
+                    bytes.extend([key.as_bytes(), &value].concat());
+                }
+            }
+            Kind::Cluster(_) => panic!("others use it"),
+        }
+        bytes
+    }
+
+    /// The revision of the one session in it.
+    pub fn revision(&self) -> i64 {
+        match &self.kind {
+            Kind::File => {
+                let file = rusqlite::Connection::open(self.path()).unwrap();
+                file.query_row("SELECT rev FROM session", [], |row| row.get(0)).unwrap()
+            }
+            Kind::Server(server) => revision_in(server, &server.keys()),
+            Kind::Cluster(cluster) => {
+                let mut keys = cluster.keys();
+                keys.retain(|key| key.starts_with(&self.prefix));
+                let holder = |server: &&Server| !server.ask(&["GET", &keys[0]]).is_error();
+                revision_in(cluster.servers.iter().find(holder).unwrap(), &keys)
+            }
+        }
+    }
+}
+
+/// The first eight bytes of a value are its revision.
+fn revision_in(server: &Server, keys: &[String]) -> i64 {
+    let mut sessions = keys.iter().filter(|key| key.contains(":s:"));
+    let (Some(key), None) = (sessions.next(), sessions.next()) else { panic!("{keys:?}") };
+    let Reply::Bytes(value) = server.ask(&["GETRANGE", key, "0", "7"]) else { panic!("{key}") };
+    i64::from_be_bytes(value.try_into().unwrap())
+}
+
+/// Makes of each of these functions a test for each kind of store. With Valkey they are not part of
+/// every run: not every system has it.
+#[allow(unused_macros, reason = "only tests/it has use for it")]
+macro_rules! in_each_home {
+    ($($name:ident)*) => {
+        mod file {
+            $(#[test] fn $name() { super::$name(&crate::support::Home::file()); })*
+        }
+        mod redis {
+            use crate::support::{Home, engine::Engine};
+            $(#[test] fn $name() { super::$name(&Home::server(Engine::Redis)); })*
+        }
+        mod valkey {
+            use crate::support::{Home, engine::Engine};
+            $(
+                #[test]
+                #[ignore = "it takes Valkey: see tests/run"]
+                fn $name() { super::$name(&Home::server(Engine::Valkey)); }
+            )*
+        }
+    };
+}
+
+/// Makes of all of these functions one test: of a cluster that they use one after the other.
+#[allow(unused_macros, reason = "only tests/it has use for it")]
+macro_rules! in_a_cluster {
+    ($($name:ident)*) => {
+        mod cluster {
+            use crate::support::{Home, engine::{Cluster, Engine}};
+
+            fn each(engine: Engine) {
+                let cluster = Cluster::start(engine);
+                $(
+                    println!(stringify!($name));
+                    super::$name(&Home::cluster(&cluster));
+                )*
+            }
+
+            #[test]
+            fn each_of_them_holds() {
+                each(Engine::Redis);
+            }
+
+            #[test]
+            #[ignore = "it takes Valkey: see tests/run"]
+            fn each_of_them_holds_with_valkey() {
+                each(Engine::Valkey);
+            }
+        }
+    };
+}
+
+#[allow(unused_imports, reason = "only tests/it has use for them")]
+pub(crate) use {in_a_cluster, in_each_home};
