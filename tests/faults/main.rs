@@ -18,8 +18,12 @@
 //! With sessions in a file: [`store_kill`] the sidecar is killed; [`store_upgrade`] another one takes
 //! its place; [`store_full`] the disk is full; [`many_sessions`] there are very many of them.
 //!
+//! With sessions in Redis: [`redis_kill`] it is killed; [`redis_silence`] it says nothing, or late;
+//! [`redis_failover`], [`redis_cluster`] another server takes its place; [`redis_answers`] what it says
+//! instead of an answer; [`redis_shared`] sidecars that share it; [`redis_many`] very many sessions.
+//!
 //! What they are made of: [`load`] a crowd of clients; [`users`] who they are, [`visitors`] those
-//! with sessions in a store, [`others`] those who look on; [`backend`] an app that keeps up with
+//! with sessions in a store, [`patrons`] whose store goes away, [`stores`] what that is, [`others`] those who look on; [`backend`] an app that keeps up with
 //! them, [`rough`] one made by hand; [`vitals`] what the sidecar takes for itself.
 
 #![allow(
@@ -39,7 +43,9 @@ mod support;
 mod backend;
 mod load;
 mod others;
+mod patrons;
 mod rough;
+mod stores;
 mod users;
 mod visitors;
 mod vitals;
@@ -53,6 +59,13 @@ mod isolation;
 mod large_heads;
 mod many_sessions;
 mod open_streams;
+mod redis_answers;
+mod redis_cluster;
+mod redis_failover;
+mod redis_kill;
+mod redis_many;
+mod redis_shared;
+mod redis_silence;
 mod reload;
 mod shutdown;
 mod slow_loris;
