@@ -172,7 +172,6 @@ mod tests {
             &["init", "--backend", "app"],
             &["init", "--listen", "8080"],
             &["session", "list"],
-            &["session", "show", "AQEB"],
             &["session", "revoke"],
             &["session", "revoke", "--all", "--subject", "7"],
             &["session", "revoke", "AQEBAQEBAQEBAQEBAQEBAQ", "--all"],
