@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn misuse_is_exit_code_2_and_help_is_0() {
-        let misuse: [&[&str]; 17] = [
+        let misuse: [&[&str]; 16] = [
             &[],
             &["init", "--backend", "app"],
             &["init", "--listen", "8080"],

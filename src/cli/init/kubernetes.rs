@@ -11,7 +11,8 @@ const MANIFESTS: [&str; 3] = [
 ];
 
 /// What is another in these manifests: there the configuration is a ConfigMap with a path of its own
-/// for the key, here both files are in one directory, as they are beside kubernetes.yml.
+/// for the key, here both files are in one directory, as they are beside kubernetes.yml, and there is
+/// no Redis.
 const CHANGES: [(&str, &str); 3] = [
     (
         "          restartPolicy: Always\n",
@@ -19,12 +20,16 @@ const CHANGES: [(&str, &str); 3] = [
     ),
     (
         "            - { name: config, mountPath: /etc/cloakroom, readOnly: true }\n            \
-         - { name: keys, mountPath: /run/secrets/cloakroom, readOnly: true }\n",
+         - { name: keys, mountPath: /run/secrets/cloakroom, readOnly: true }\n            \
+         - { name: redis, mountPath: /run/secrets/redis, readOnly: true }\n",
         "            - { name: cloakroom, mountPath: /etc/cloakroom, readOnly: true }\n",
     ),
     (
         "        - name: config\n          configMap: { name: shop-cloakroom }\n        - name: keys\n          \
-         secret: { secretName: shop-cloakroom, defaultMode: 0440 }\n",
+         secret: { secretName: shop-cloakroom, defaultMode: 0440 }\n        \
+         # With redis/configmap.yml only: empty without it.\n        \
+         - name: redis\n          \
+         secret: { secretName: shop-redis, defaultMode: 0440, optional: true }\n",
         "        - name: cloakroom\n          projected:\n            defaultMode: 0440\n            sources:\n              \
          - configMap: { name: shop-cloakroom }\n              - secret: { name: shop-cloakroom }\n",
     ),
