@@ -21,7 +21,7 @@ mod token;
 use config_args::ConfigArgs;
 use outcome::{Failure, print, report};
 
-/// Terminates cookie sessions in front of an app that has none.
+/// A reverse proxy that manages cookie sessions for the app behind it.
 #[derive(Debug, Parser)]
 #[command(name = "cloakroom", version, arg_required_else_help = true)]
 struct Arguments {
@@ -33,21 +33,21 @@ struct Arguments {
 enum Command {
     /// Write a configuration and a key to start with
     Init(init::InitArgs),
-    /// Serve, until SIGTERM or SIGINT
+    /// Run the proxy until SIGTERM or SIGINT
     Run(run::RunArgs),
-    /// Print the configuration that is in force, or every fault in it
+    /// Print the configuration in force, or every fault in it
     Check(check::CheckArgs),
-    /// Make and read session tokens
+    /// Create and read session tokens
     Token(token::TokenArgs),
-    /// Look at the sessions in a store, and end them
+    /// List, show and revoke the sessions in a store
     Session(session::SessionArgs),
-    /// Make a new key
+    /// Create a new secret or key pair
     Keygen(keygen::KeygenArgs),
     /// Change the keys in a configuration: rotate, add, promote, retire
     Key(key::KeyArgs),
-    /// Serve a built-in demo app behind a sidecar with a fresh key
+    /// Run a demo: a small shop behind cloakroom, with a new key
     Demo(demo::DemoArgs),
-    /// Ask a running cloakroom whether it is ready
+    /// Check whether the running cloakroom is ready
     Health(health::HealthArgs),
     /// Print completions for a shell
     Completions(manual::CompletionsArgs),

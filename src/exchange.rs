@@ -123,7 +123,7 @@ impl Exchange {
                     is_cut = true;
                     goes_on = false;
                     let failed = Failed::client(trouble);
-                    log::debug!(cause = failed.cause.as_str(); "the client is gone");
+                    log::debug!(cause = failed.cause.as_str(); "the client closed the connection");
                 }
             }
         }

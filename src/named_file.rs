@@ -15,8 +15,7 @@ pub(crate) fn told(key: &str, path: &Path, reason: impl fmt::Display) -> String 
 }
 
 /// What is said in the place of a name.
-pub(crate) const NOT_SHOWN: &str = "no file of this name can be found; the name is not shown, as \
-     it may be the secret itself: put that into a file and name the file here";
+pub(crate) const NOT_SHOWN: &str = "file not found; its name is not shown because it may be the secret itself: put the secret into a file and name that file here";
 
 /// Whether a path can stand in a message: one that leads to something, or one into a directory
 /// whose missing parts are words. Base64 has slashes, so that a slash alone says little.

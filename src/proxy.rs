@@ -210,7 +210,7 @@ impl ProxyHttp for Proxy {
             error_code = reply.status;
             session.set_keepalive(None);
             if let Err(e) = send(&reply, session, ctx.id()).await {
-                log::debug!(cause = failure::cause(&e).as_str(); "the client is gone");
+                log::debug!(cause = failure::cause(&e).as_str(); "the client closed the connection");
             }
         }
         FailToProxy { error_code, can_reuse_downstream: false }

@@ -14,7 +14,7 @@ impl Fresh for System {
         // The system's generator does not fail once it has been seeded; an id that repeats would
         // only make refreshes of two sessions wait for each other.
         if let Err(error) = getrandom::fill(&mut bytes) {
-            log::error!(error:% = error; "no randomness for a session id");
+            log::error!(error:% = error; "no session id: the system's random number generator failed");
         }
         SessionId::from_bytes(bytes)
     }

@@ -143,8 +143,7 @@ impl Routes {
             .filter(|login| self.find("GET", login.as_bytes()).is_required())
             .map(|login| {
                 format!(
-                    "login = {login:?} lies on a route that itself requires a session, so that \
-                     nobody gets there: give it a [[routes]] of its own without require"
+                    "login = {login:?} is on a route that requires a session itself, so nobody can log in: add a [[routes]] for it without require"
                 )
             });
         behind_itself.chain(self.notes.iter().cloned()).collect()

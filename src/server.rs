@@ -255,9 +255,9 @@ impl Server {
             () = drained => log::info!(took_ms = begun.elapsed().as_millis() as u64; "stopped"),
             () = tokio::time::sleep(limit) => log::warn!(
                 connections = self.shared.metrics.open_connections();
-                "shutdown_timeout is over: connections are cut"
+                "shutdown_timeout exceeded: closing the remaining connections"
             ),
-            name = signals.next() => log::warn!(signal = name; "stopped without waiting any longer"),
+            name = signals.next() => log::warn!(signal = name; "stopped at once: a second signal arrived"),
         }
         stop_rest.send_replace(true);
         if matches!(end, End::Signal(_)) {
@@ -342,7 +342,7 @@ async fn handed_over(handover: Option<&Handover>) {
 /// sd_notify(3), where `NOTIFY_SOCKET` is set.
 fn tell_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        log::warn!(error:% = error; "systemd cannot be told");
+        log::warn!(error:% = error; "systemd cannot be notified");
     }
 }
 

@@ -40,14 +40,17 @@ async fn in_store(
     now: Timestamp,
 ) -> (Outcome, Option<&'static str>) {
     let (Some(store), Some(Holds::Sessions)) = (&shared.store, holds) else {
-        return (Outcome::UnknownStore, Some("its session is in a store, and there is none here"));
+        return (
+            Outcome::UnknownStore,
+            Some("its session is in a store, and no [store] is configured here"),
+        );
     };
     match shared.counted(store.load(id, now).await) {
         Ok(Loaded::Found(_) | Loaded::Replaced(_)) => (Outcome::Valid, None),
         Ok(Loaded::Gone) => {
-            (Outcome::Gone, Some("it verifies, and the store has its session no more"))
+            (Outcome::Gone, Some("it verifies, but its session is no longer in the store"))
         }
-        Err(_) => (Outcome::Unavailable, Some("it verifies, and the store cannot be asked")),
+        Err(_) => (Outcome::Unavailable, Some("it verifies, but the store does not answer")),
     }
 }
 

@@ -3,8 +3,8 @@
 use percent_encoding::percent_decode_str;
 
 const EXPECTED: &str = "expected ?subject= and the user, percent-encoded, and nothing else";
-const PLUS: &str = "a \"+\" in subject is a space to some and a plus to others: write %20 or %2B";
-const ESCAPE: &str = "a \"%\" in subject starts no escape: write %25";
+const PLUS: &str = "a \"+\" in subject is ambiguous, a space or a plus: write %20 or %2B";
+const ESCAPE: &str = "a \"%\" in subject is not followed by two hexadecimal digits: write %25";
 
 /// The user that a query names, as bytes. What two readers could take for two users is refused:
 /// the sessions of another one would end.

@@ -17,12 +17,12 @@ use crate::store::record::SubjectHash;
 /// The longest body that is of use here.
 pub(super) const MOST_BODY_BYTES: usize = 1024;
 
-const NO_STORE: &str = "there is no [store] in the configuration: sessions are in cookies, and \
-                        nobody keeps a list of them";
-const NO_LIST: &str = "store.holds = \"revocations\": sessions are in cookies, and nobody keeps a \
-                       list of them";
+const NO_STORE: &str =
+    "no [store] is configured: sessions are in cookies, and there is no list of them";
+const NO_LIST: &str =
+    "store.holds = \"revocations\": sessions are in cookies, and there is no list of them";
 const NO_SUBJECT: &str =
-    "session.subject is not set in the configuration: no session is known to be anybody's";
+    "session.subject is not set: cloakroom does not know whose session is whose";
 const WHICH: &str = "say which: /sessions/ID, /sessions?subject=…, or to end all of them DELETE with \
                      the body {\"all\":true}";
 
@@ -71,7 +71,7 @@ impl Which {
         let bad = |reason| Box::new(refusal(StatusCode::BAD_REQUEST, reason));
         if let Some(id) = rest.strip_prefix('/') {
             if query.is_some() || !body.is_empty() {
-                return Err(bad("behind /sessions/ID stands neither a query nor a body"));
+                return Err(bad("/sessions/ID takes neither a query nor a body"));
             }
             // One that cannot be has no session.
             let id = SessionId::parse(id).filter(|id| id.to_bytes().is_some());
@@ -94,7 +94,7 @@ impl Which {
 }
 
 fn no_session() -> Response<Vec<u8>> {
-    refusal(StatusCode::NOT_FOUND, "there is no such session, or none any more")
+    refusal(StatusCode::NOT_FOUND, "there is no such session")
 }
 
 async fn show(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, Outage> {

@@ -1,4 +1,5 @@
-//! `cloakroom check`: the configuration in force, or every fault in it and its keys; or what a key of it means.
+//! `cloakroom check`: the configuration in force, or every fault in it and its keys; or what a key
+//! of it means.
 
 use std::path::Path;
 
@@ -20,7 +21,8 @@ mod wear;
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Say what a key means, such as session.ttl, instead: its default or an example, and where to read more
+    /// Say what a key means, such as session.ttl, instead: its default or an example, and where to
+    /// read more
     #[arg(long, value_name = "KEY")]
     explain: Option<String>,
     /// Connect to the session store, say what it is, and warn of what loses sessions
@@ -116,7 +118,7 @@ mod tests {
         );
         let faults = check_text(&text).unwrap_err();
         let starts = [
-            "1: backend is missing: ",
+            "1: missing key backend: ",
             "4: keys[1].algorithm = \"RS256\" takes a key pair: expected ",
             "6: keys[2]: secret_file /does/not/exist: ",
             "8: cookie.secure = 1: expected true, false or \"auto\"",

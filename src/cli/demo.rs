@@ -29,11 +29,11 @@ use app::App;
 
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {
-    /// Where to listen; port 0 takes any free one
+    /// The address to listen on; port 0 is any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: Listen,
 
-    /// Keep the sessions in a file instead of the cookies, in a temporary folder
+    /// Keep the sessions in a file in a temporary directory instead of in cookies
     #[arg(long)]
     store: bool,
 }

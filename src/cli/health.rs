@@ -100,7 +100,7 @@ impl fmt::Display for NotReady {
             }
             Self::NobodyToAsk(file) => write!(
                 f,
-                "{}: no admin listener to ask: set [admin] listen = \"127.0.0.1:9090\"",
+                "{}: the admin listener is not configured: set [admin] listen = \"127.0.0.1:9090\"",
                 file.display()
             ),
             Self::Answer { place, status, why } => {
@@ -162,7 +162,7 @@ fn readyz(mut stream: impl Read + Write) -> std::io::Result<Answer> {
             let _ = stream.take(4096).read_to_end(&mut rest);
             Ok(Answer::Other { status, why: first_line_of_body(&rest) })
         }
-        _ => Err(std::io::Error::other("what answers is no HTTP server")),
+        _ => Err(std::io::Error::other("the answer is not HTTP")),
     }
 }
 
@@ -217,7 +217,7 @@ mod tests {
             (b"HTTP/1.1 404 Not Found\r\n\r\n", "answers 404"),
             (b"HTTP/1.1 2\x1b[0m\r\n\r\n", "answers 2\\x1b["),
             (b"HTTP/1.1 20", "failed to fill whole buffer"),
-            (b"SSH-2.0-OpenSSH_9.9\r\n", "no HTTP server"),
+            (b"SSH-2.0-OpenSSH_9.9\r\n", "the answer is not HTTP"),
             (b"", "failed to fill whole buffer"),
         ];
         for (response, expected) in table {

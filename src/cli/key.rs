@@ -34,11 +34,11 @@ pub(super) struct KeyArgs {
 enum Action {
     /// Make a new key that signs from now on; the keys before it still verify
     Rotate(Rotation),
-    /// Make a new key that only verifies for now: the first step where several sidecars share keys
+    /// Make a new key that only verifies for now: the first step if several sidecars share keys
     Add(NewKey),
-    /// Let a key sign from now on; those before it still verify
+    /// Make a key sign from now on; the others still verify
     Promote(OldKey),
-    /// Take a key out; sessions that it signed are over
+    /// Remove a key; the sessions that it signed end
     Retire(OldKey),
 }
 
@@ -46,7 +46,7 @@ enum Action {
 struct Rotation {
     #[command(flatten)]
     new: NewKey,
-    /// The key that signs has got out: it goes at once, and every session issued until now is over
+    /// The signing key has leaked: remove it now, and end every session issued until now
     #[arg(long)]
     leaked: bool,
 }
@@ -110,8 +110,8 @@ fn replace_leaked(new: &NewKey) -> Result<String, Failure> {
     let labels: Vec<String> = out.iter().map(|index| before.label(*index)).collect();
     let labels = labels.join(" and ");
     report.push_str(&format!(
-        "{path}: the new key signs from now on, key {labels} is out, and every\n\
-         session issued until now is over (session.not_before).\n\
+        "{path}: the new key signs from now on, key {labels} is removed, and every\n\
+         session issued until now has ended (session.not_before).\n\
          {RELOAD}\n\
          Sidecars that share key {labels} accept forged sessions until they have the new key and \
          this\nconfiguration: bring them both at once.\n"
@@ -119,7 +119,7 @@ fn replace_leaked(new: &NewKey) -> Result<String, Failure> {
     let keys = out.iter().filter_map(|index| before.config.keys.get(*index));
     for file in keys.flat_map(KeySpec::files) {
         let file = file.display();
-        report.push_str(&format!("{file} is still there: remove it where nothing needs it.\n"));
+        report.push_str(&format!("{file} still exists: remove it if nothing needs it.\n"));
     }
     Ok(report)
 }
@@ -167,16 +167,17 @@ fn retire(path: &Path, key: &str) -> Result<String, Failure> {
         }));
     }
     configuration.change(|text| edit::remove(text, index))?;
-    let mut report =
-        format!("{path}: key {key} is out; sessions that it signed are over.\n{RELOAD}\n");
+    let mut report = format!(
+        "{path}: key {key} is removed; the sessions that it signed have ended.\n{RELOAD}\n"
+    );
     for file in spec.files() {
         let file = file.display();
-        report.push_str(&format!("{file} is still there: remove it where nothing needs it.\n"));
+        report.push_str(&format!("{file} still exists: remove it if nothing needs it.\n"));
     }
     Ok(report)
 }
 
-const RELOAD: &str = "A running sidecar takes this into use by itself within a second.";
+const RELOAD: &str = "A running sidecar uses this within a second, without a restart.";
 
 /// Makes a key and puts it into the configuration. The beginning of a report, the configuration as
 /// it is now, and the key's id.
@@ -192,7 +193,10 @@ fn put(
     let taken = |id: &str| configuration.keys().any(|(label, ..)| label == id);
     let (id, path) = name::of_new_key(new, first, now, taken).map_err(Failure::usage)?;
     let as_text = path.to_str().ok_or_else(|| {
-        Failure::Usage(format!("{}: a configuration can only name what is UTF-8", path.display()))
+        Failure::Usage(format!(
+            "{}: a configuration can only contain names in UTF-8",
+            path.display()
+        ))
     })?;
 
     let key =
@@ -205,11 +209,10 @@ fn put(
     }
     match key.old() {
         Old::Shared => report.push_str(
-            "Only its owner can read it, others can read the old one: see that the sidecar can.\n",
+            "Only its owner can read it, others can read the old one: make sure that the sidecar can read it.\n",
         ),
         Old::NoFile => report.push_str(
-            "It belongs to the user who ran this command, as the old one is a symlink: see that \
-             the\nsidecar can read it.\n",
+            "It belongs to the user who ran this command, as the old one is a symlink: make sure\nthat the sidecar can read it.\n",
         ),
         Old::Private | Old::Nothing => {}
     }
@@ -243,7 +246,7 @@ fn when_it_can_go(config: &Config, path: &Path, key: &str, now: Timestamp) -> St
         Some(lifetime) => format!(
             "Key {key} can go after {}: the last token that it signed has expired then.\n\
              A session that the app gave an {own} of its own may last until {}:\n\
-             {series} stands still when nobody has one any more.\n",
+             {series} no longer rises when nobody has one.\n",
             after(lifetime.min(longest)),
             after(longest),
         ),

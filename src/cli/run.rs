@@ -11,14 +11,14 @@ use crate::server::{CannotStart, Inherited, Origin, Process, Server};
 pub(super) struct RunArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Where to listen, instead of what the file says; may be given several times
+    /// Listen on this address instead of those in the file; can be repeated
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
-    /// Where the app is, instead of what the file says
+    /// Use this app instead of the one in the file
     #[arg(long, value_name = "URL")]
     backend: Option<String>,
-    /// Take over from the process that runs, which finishes what it has begun; both need
-    /// upgrade_socket in the configuration
+    /// Take over from the running process, which finishes its requests; both need upgrade_socket
+    /// in the configuration
     #[arg(long)]
     upgrade: bool,
 }

@@ -1,4 +1,5 @@
-//! `cloakroom session`: what an operator can see of the sessions in a store, and end, beside a sidecar
+//! `cloakroom session`: what an operator can see of the sessions in a store, and end, beside a
+//! sidecar
 //! that runs or without one. Never a dict: only its cookie opens it.
 
 use std::fmt::Write as _;
@@ -30,7 +31,7 @@ pub(crate) struct SessionArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Lists the sessions of a user, the oldest first
+    /// List the sessions of a user, the oldest first
     List {
         /// Whose: the value at session.subject
         #[arg(long, allow_hyphen_values = true)]
@@ -41,7 +42,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Shows one session
+    /// Show one session
     Show {
         /// Its id, as `cloakroom session list` or `cloakroom token decode --explain` shows it
         #[arg(allow_hyphen_values = true)]
@@ -52,7 +53,7 @@ enum Action {
         #[command(flatten)]
         config: ConfigArgs,
     },
-    /// Ends one session, those of a user, or all
+    /// End one session, those of a user, or all
     Revoke {
         #[command(flatten)]
         which: Which,
@@ -72,13 +73,13 @@ impl Action {
 #[derive(clap::Args, Debug)]
 #[group(required = true, multiple = false)]
 struct Which {
-    /// The session of this id
+    /// The id of the session
     #[arg(allow_hyphen_values = true)]
     id: Option<String>,
     /// Every session of this user: the value at session.subject
     #[arg(long, allow_hyphen_values = true)]
     subject: Option<String>,
-    /// Every session there is
+    /// Every session
     #[arg(long)]
     all: bool,
 }
@@ -98,8 +99,7 @@ pub(crate) fn run(args: &SessionArgs) -> Result<ExitCode, Failure> {
     let config = load(&config.config, &overrides).map_err(Failure::Configuration)?.config;
     let Some(store_config) = &config.store else {
         return Err(Failure::Usage(
-            "there is no [store] in the configuration: sessions are in cookies, and nobody keeps a \
-             list of them"
+            "no [store] is configured: sessions are in cookies, and there is no list of them"
                 .into(),
         ));
     };
@@ -137,14 +137,13 @@ async fn act(
     let subject = |text: &str| match config.session.subject {
         Some(_) => Ok(SubjectHash::of_text(text.as_bytes())),
         None => Err(Failure::Usage(
-            "session.subject is not set in the configuration: no session is known to be anybody's"
-                .into(),
+            "session.subject is not set: cloakroom does not know whose session is whose".into(),
         )),
     };
     let revocations_only = store_config.holds == Holds::Revocations;
     match action {
         Action::List { .. } | Action::Show { .. } if revocations_only => Err(Failure::Usage(
-            "store.holds = \"revocations\": sessions are in cookies, and nobody keeps a list of them"
+            "store.holds = \"revocations\": sessions are in cookies, and there is no list of them"
                 .into(),
         )),
         Action::List { subject: user, json, .. } => {

@@ -33,14 +33,15 @@ pub(crate) struct TokenArgs {
 
 #[derive(clap::Subcommand, Debug)]
 enum Action {
-    /// Signs or seals a JSON object and prints the token
+    /// Sign or seal a JSON object and print the token
     Encode {
         /// The object; `-` or nothing reads standard input
         json: Option<String>,
         #[command(flatten)]
         keys: KeyArgs,
     },
-    /// Verifies or opens a token and prints the object in it, or `{}` and, on standard error, why not
+    /// Verify or open a token and print the object in it; if it is refused, print `{}` and the
+    /// reason on standard error
     Decode {
         /// The token; `-` or nothing reads standard input
         token: Option<String>,

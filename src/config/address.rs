@@ -45,13 +45,13 @@ impl fmt::Display for AddressError {
             }
             Self::NoUrl => "\"http://host:port\", \"https://host:port\" or \"unix:/run/app.sock\"",
             Self::Credentials => "a URL without user or password",
-            Self::Path => "no path behind host and port: requests are passed on with their own",
-            Self::OpenBracket => "a bracket behind the IPv6 address",
+            Self::Path => "no path after host and port: requests keep their own path",
+            Self::OpenBracket => "a closing bracket after the IPv6 address",
             Self::NoIpv6 => "an IPv6 address in the brackets",
             Self::Unbracketed => "an IPv6 address in brackets, as in \"[::1]:5000\"",
-            Self::NoHost => "a host name or an IP address behind the \"://\"",
+            Self::NoHost => "a host name or an IP address after \"://\"",
             Self::NoPort => "a port from 1 to 65535",
-            Self::NotAbsolute => "an absolute path behind \"unix:\"",
+            Self::NotAbsolute => "an absolute path after \"unix:\"",
             Self::LongPath { bytes } => {
                 return write!(
                     f,
@@ -336,7 +336,7 @@ mod tests {
             ("http://app:80/x", "no path"),
             ("http://app?x", "no path"),
             ("http://::1:80", "an IPv6 address in brackets"),
-            ("http://[::1", "a bracket"),
+            ("http://[::1", "a closing bracket"),
             ("http://[app]:80", "an IPv6 address in the brackets"),
             ("http://[::1]80", "a port from 1"),
             ("http://user:hunter2@app", "a URL without user"),

@@ -122,10 +122,10 @@ impl fmt::Display for Expected {
             }
             Self::FieldName(error) => return error.fmt(f),
             Self::UntakenField(name) => {
-                return write!(f, "a header of its own: {name} means something else");
+                return write!(f, "another header name: {name} has a meaning of its own");
             }
             Self::NeedlessField(name) => {
-                return write!(f, "a header that requests can do without, and not {name}");
+                return write!(f, "a header that may be removed from every request; {name} may not");
             }
             Self::DictPathWithoutGaps => {
                 return write!(f, "{A_PATH}, with a key on each side of a dot");
@@ -167,7 +167,7 @@ impl fmt::Display for Expected {
             Self::For(path, expected) => return write!(f, "for {path:?} {expected}"),
             Self::String => "a string",
             Self::Filled => {
-                "a string that is not empty; leave the key out where there is nothing to say"
+                "must not be empty; remove the key to disable it"
             }
             Self::NoControlCharacters => "a string without control characters",
             Self::Boolean => "true or false, without quotes",
@@ -204,7 +204,7 @@ impl fmt::Display for Expected {
             Self::Scalars => "strings, numbers and booleans only",
             Self::RoutePath => "a path that starts with \"/\"",
             Self::LocalPath => "a path on this host, such as \"/login\"",
-            Self::UrlPath => "a path as it stands in a URL: printable ASCII, all else as %XX",
+            Self::UrlPath => "a path as it stands in a URL: printable ASCII, everything else as %XX",
             Self::StoreFile => A_STORE,
             Self::SocketMode => "the mode of a file in quotes, such as \"0660\"",
             Self::SocketPath => "an absolute path of at most 107 bytes",

@@ -108,7 +108,7 @@ fn syntax_faults(errors: &[toml::de::Error], text: &str, path: &Path) -> Vec<Fau
         let span = error.span().unwrap_or_default();
         let line = line_of(text, span.start);
         let message = match (error.message(), text.get(span)) {
-            ("duplicate key", Some(key)) => format!("{key} is here for the second time"),
+            ("duplicate key", Some(key)) => format!("duplicate key {key}"),
             (message, _) => format!("not TOML: {message}"),
         };
         if faults.iter().all(|fault| fault.line != line) {
@@ -155,8 +155,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
         let open = listen.iter().find(|(_, listen)| !listen.is_local());
         if let (Secure::Never, Some((_, open))) = (cookie.secure, open) {
             warnings.push(format!(
-                "cookie.secure = false: browsers send the session unencrypted, too, and {open} can \
-                 be reached from elsewhere"
+                "cookie.secure = false: browsers also send the session unencrypted, and {open} can be reached from other machines"
             ));
         }
         let admin = admin?;
@@ -164,8 +163,7 @@ pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Pa
             && !listen.is_local()
         {
             warnings.push(format!(
-                "admin.token_file: {listen} can be reached from elsewhere, and the token goes there \
-                 unencrypted: listen on 127.0.0.1 or a unix socket, or put TLS in front"
+                "admin.token_file: {listen} can be reached from other machines, and the token is sent unencrypted: listen on 127.0.0.1 or a unix socket, or put TLS in front"
             ));
         }
         let (routes, route_backends) = routes?;
@@ -240,7 +238,7 @@ type Listeners = Vec<(Place, Listen)>;
 fn listen(table: &mut Table<'_, '_>, flags: &[String]) -> Read<Listeners> {
     let in_file = table.one_or_more("listen", from_text::<Listen>);
     if flags.is_empty() {
-        let example = "listen = \"0.0.0.0:8080\" or so, where clients connect";
+        let example = "the address clients connect to, e.g. listen = \"0.0.0.0:8080\"";
         return in_file?.ok_or_else(|| table.missing("listen", example));
     }
     let place = Place::flag("--listen");
@@ -253,7 +251,7 @@ fn listen(table: &mut Table<'_, '_>, flags: &[String]) -> Read<Listeners> {
 
 fn backend(table: &mut Table<'_, '_>, flag: Option<&str>) -> Read<Backend> {
     let Some(flag) = flag else {
-        let example = "backend = \"http://app:5000\" or so, where the app listens";
+        let example = "the address of the app, e.g. backend = \"http://app:5000\"";
         return table.required("backend", example, from_text);
     };
     let in_file = table.optional("backend", from_text::<Backend>);
@@ -289,7 +287,7 @@ fn refuse_taken(
             continue;
         }
         if let Some((earlier, _)) = all[..index].iter().find(|(_, earlier)| earlier == address) {
-            let expected = format!("an address of its own, not that of {}", earlier.path());
+            let expected = format!("duplicate address: {} has it already", earlier.path());
             table.document().refuse(place, Some(&format!("\"{address}\"")), &expected);
         }
     }

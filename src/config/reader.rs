@@ -60,10 +60,11 @@ impl<'a> Document<'a> {
         value: Option<&str>,
         expected: impl fmt::Display,
     ) -> Reported {
+        let expected = sentence(&expected.to_string());
         let message = match value {
-            Some(value) if place.line == 0 => format!("{value}: expected {expected}"),
-            Some(value) => format!("{} = {value}: expected {expected}", place.path),
-            None => format!("{}: expected {expected}", place.path),
+            Some(value) if place.line == 0 => format!("{value}: {expected}"),
+            Some(value) => format!("{} = {value}: {expected}", place.path),
+            None => format!("{}: {expected}", place.path),
         };
         self.fault(place, message)
     }
@@ -120,6 +121,12 @@ impl<'a> Document<'a> {
     fn line(&self, offset: usize) -> usize {
         line_of(self.text, offset)
     }
+}
+
+/// Most values were expected to be something else. What must not be, or is a duplicate, says so itself.
+fn sentence(expected: &str) -> String {
+    let is_whole = ["must ", "duplicate "].iter().any(|start| expected.starts_with(start));
+    if is_whole { expected.to_owned() } else { format!("expected {expected}") }
 }
 
 /// The line of a byte of the text, from 1.

@@ -69,7 +69,7 @@ impl fmt::Display for BearerError {
                 Bearer::LEAST_BYTES
             ),
             Self::NotPrintable => f.write_str(
-                "has something in it that is no printable ASCII, such as a space or a line end: \
+                "contains something other than printable ASCII, such as a space or a line end: \
                  make a secret with `cloakroom keygen`",
             ),
         }
@@ -107,8 +107,8 @@ mod tests {
         for (secret, reason) in [
             (&b""[..], "is empty"),
             (&SECRET[..31], "has 31 bytes and needs at least 32"),
-            (&[b' '; 40][..], "is no printable ASCII"),
-            (&[0xE4; 40][..], "is no printable ASCII"),
+            (&[b' '; 40][..], "other than printable ASCII"),
+            (&[0xE4; 40][..], "other than printable ASCII"),
         ] {
             let error = Bearer::new(secret).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}");

@@ -33,7 +33,7 @@ pub enum Unwritten {
 impl fmt::Display for Unwritten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoRandomness => "the system gives no random bytes to seal it with",
+            Self::NoRandomness => "the system's random number generator failed",
             Self::KeyFailed => "the signing key failed",
         })
     }

@@ -134,10 +134,7 @@ fn load_with(
         let same_id = |earlier: &KeySpec| spec.id.is_some() && earlier.id == spec.id;
         if let Some(earlier) = specs[..index].iter().position(same_id) {
             let number = earlier + 1;
-            fault(
-                spec.line,
-                format!("{name}: keys[{number}] has this id already: each key needs its own"),
-            );
+            fault(spec.line, format!("{name}: duplicate id: keys[{number}] has it already"));
         }
         match read_key(spec, &environment) {
             Ok(key) if index == 0 && !key.can_sign() => {
@@ -204,10 +201,7 @@ pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), KeyError> {
     let bytes = secret.len();
     let least = spec.algorithm.least_secret_bytes();
     let warning = (bytes < least).then(|| {
-        format!(
-            "{}: has {bytes} bytes only; HS256 needs at least {least} to be safe",
-            path.display()
-        )
+        format!("{}: has {bytes} bytes; HS256 needs at least {least} to be safe", path.display())
     });
     let key = Key::hmac(None, spec.algorithm, &secret);
     Ok((KeyRing::new(key, Vec::new()), warning))
@@ -246,8 +240,7 @@ pub fn load_bearer(path: &Path) -> Result<Bearer, KeyError> {
 pub fn bearer_warning(path: &Path) -> Option<String> {
     is_world_readable(path).then(|| {
         format!(
-            "admin.token_file: every user of this machine can read {}, and so end sessions: \
-             chmod o-r",
+            "admin.token_file: every user of this machine can read {}, and end sessions with it: run chmod o-r",
             path.display()
         )
     })
@@ -265,20 +258,17 @@ pub fn warnings(specs: &[KeySpec]) -> Vec<String> {
             {
                 let path = path.display();
                 warnings.push(format!(
-                    "{name}: every user of this machine can read {path}, and so make sessions: \
-                     chmod o-r"
+                    "{name}: every user of this machine can read {path}, and forge sessions with it: run chmod o-r"
                 ));
             }
             Source::Inline(_) => warnings.push(format!(
-                "{name}: the secret stands in the configuration, where it is easily shown: \
-                 secret_file keeps it apart"
+                "{name}: the secret is in the configuration, where it is easily disclosed: use secret_file instead"
             )),
             Source::File(_) | Source::Env(_) | Source::Pair { .. } => {}
         }
         if spec.allow_weak_secret {
             warnings.push(format!(
-                "{name}: allow_weak_secret = true: whoever has one token can try out short \
-                 secrets at leisure"
+                "{name}: allow_weak_secret = true: a short secret can be brute-forced offline from one token"
             ));
         }
     }

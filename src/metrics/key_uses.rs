@@ -60,7 +60,7 @@ impl Wear {
         if seals >= MANY_SEALS && !self.is_said.swap(true, Ordering::Relaxed) {
             log::warn!(
                 key = self.key.as_str(), seals;
-                "the key has sealed very many sessions: replace it with cloakroom key rotate"
+                "the key has sealed too many sessions: replace it with cloakroom key rotate"
             );
         }
     }

@@ -57,8 +57,8 @@ pub(super) fn not_passed_on(fault: AnswerFault) -> Box<Error> {
     let broken = |why| Error::explain(ErrorType::InvalidHTTPHeader, why).into_up();
     let internal = |kind| Error::create(kind, ErrorSource::Internal, None, None);
     match fault {
-        AnswerFault::LengthTwice => broken("the length of the answer is said twice"),
-        AnswerFault::UnaskedSwitch => broken("the answer switches protocols unasked"),
+        AnswerFault::LengthTwice => broken("the answer declares its length twice"),
+        AnswerFault::UnaskedSwitch => broken("the answer switches protocols without being asked"),
         AnswerFault::BadSave => internal(BAD_SAVE),
         AnswerFault::StoreAway => internal(STORE_AWAY),
         AnswerFault::Conflict => internal(CONFLICT),

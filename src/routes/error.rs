@@ -46,18 +46,19 @@ impl fmt::Display for RouteError {
                 return write!(f, "a path that starts with \"/\", not {path:?}");
             }
             RouteReason::Taken => {
-                return write!(f, "{path:?} is a route already: one [[routes]] for each path");
+                return write!(f, "duplicate path {path:?}: another [[routes]] has it already");
             }
             RouteReason::TakenFor(method) => {
                 return write!(
                     f,
-                    "{path:?} is a route for {method} already: one [[routes]] for each path and \
-                     method"
+                    "duplicate route: another [[routes]] has {path:?} for {method} already"
                 );
             }
             RouteReason::NotAPathOnly => "a path only, without query or fragment",
-            RouteReason::Pattern => "not a pattern but a prefix, which covers all that is below it",
-            RouteReason::Disputed => "a path without \";\" and \"\\\", which servers disagree on",
+            RouteReason::Pattern => "a prefix instead of a pattern: it covers everything below it",
+            RouteReason::Disputed => {
+                "a path without \";\" and \"\\\", which servers read differently"
+            }
             RouteReason::EmptySegment => "a path without empty segments",
             RouteReason::DotSegment => "a path without dot segments",
             RouteReason::ControlCharacter => "a path without control characters",

@@ -18,8 +18,7 @@ pub(super) fn of(routes: &[Route]) -> Vec<String> {
         };
         if is_guard && has(route, "GET") && !has(route, "HEAD") && !is_covered() {
             notes.push(format!(
-                "{:?} requires a session for GET and not for HEAD, which apps answer likewise: add \
-                 HEAD to its methods",
+                "{:?} requires a session for GET but not for HEAD, which apps answer in the same way: add HEAD to its methods",
                 route.path
             ));
         }
@@ -33,8 +32,7 @@ pub(super) fn of(routes: &[Route]) -> Vec<String> {
         };
         if let Some(above) = routes.iter().find(is_above) {
             notes.push(format!(
-                "{:?} lies below {:?}, which has a backend of its own, and goes to the first \
-                 backend all the same: routes inherit nothing; name the backend that is meant",
+                "{:?} lies below {:?}, which has its own backend, but goes to the top-level one: routes inherit nothing. Set its backend",
                 route.path, above.path
             ));
         }

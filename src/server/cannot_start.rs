@@ -95,8 +95,7 @@ impl fmt::Display for CannotStart {
             }
             Self::OpenFolder { path } => write!(
                 f,
-                "upgrade_socket {}: everybody can write to its folder, and so take the listeners \
-                 over: put it into one of cloakroom's own",
+                "upgrade_socket {}: everybody can write to its directory and take over the listeners: use a directory of cloakroom's own",
                 path.display()
             ),
             Self::ManyListeners { most } => {

@@ -22,7 +22,7 @@ pub(super) struct Room {
 /// Raises the process's limit as far as it goes, and says what fits.
 pub(super) fn make_room(wanted: usize) -> Room {
     let limit = raise().unwrap_or_else(|error| {
-        log::warn!(error:% = error; "cannot ask how many descriptors there may be");
+        log::warn!(error:% = error; "the limit of open files cannot be read");
         1024
     });
     let room = room(limit);
@@ -30,7 +30,7 @@ pub(super) fn make_room(wanted: usize) -> Room {
         let level = if room.connections < FEW { Level::Warn } else { Level::Info };
         log::log!(
             level, descriptors = limit, connections = room.connections;
-            "limits.connections is more than there are descriptors for (ulimit -n): fewer are taken"
+            "limits.connections is more than ulimit -n allows: accepting fewer"
         );
     }
     room

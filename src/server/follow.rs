@@ -58,7 +58,7 @@ impl Follower {
                 self.is_away = true;
                 log::error!(
                     cause:% = outage;
-                    "the revocations in the store cannot be read: those known stay in force"
+                    "the revocations in the store cannot be read: known ones stay in force"
                 );
             }
             Err(_) => {}

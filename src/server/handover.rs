@@ -68,7 +68,7 @@ impl Handover {
             match self.try_once().await {
                 Ok(()) => return,
                 Err(error) => {
-                    log::error!(error:% = error; "nobody has taken over: serving on");
+                    log::error!(error:% = error; "upgrade failed: the new process never became ready; still serving");
                     // Of descriptors there may be none for a while.
                     tokio::time::sleep(PAUSE).await;
                 }

@@ -66,7 +66,7 @@ pub(super) async fn serve<P>(
     let mut connection = match handshake(stream, Some(options)).await {
         Ok(connection) => connection,
         Err(error) => {
-            log::debug!(cause = cause(&error).as_str(); "an HTTP/2 connection did not begin");
+            log::debug!(cause = cause(&error).as_str(); "an HTTP/2 connection failed to start");
             return;
         }
     };
@@ -104,7 +104,7 @@ pub(super) async fn serve<P>(
             }
             Ok(None) => return,
             Err(error) => {
-                log::debug!(cause = cause(&error).as_str(); "an HTTP/2 connection broke off");
+                log::debug!(cause = cause(&error).as_str(); "an HTTP/2 connection ended with an error");
                 return;
             }
         }

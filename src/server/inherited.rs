@@ -86,12 +86,12 @@ impl Inherited {
     /// Closes what is not configured any more, and lets the old process go.
     pub(super) fn take_over(self) {
         for listener in self.listeners.into_values().flatten() {
-            log::warn!(address = listener.name.as_str(); "not listening there any more");
+            log::warn!(address = listener.name.as_str(); "no longer listening on this address");
         }
         if let Some(mut giver) = self.giver
             && let Err(error) = giver.write_all(READY)
         {
-            log::error!(error:% = error; "the old process cannot be told to go");
+            log::error!(error:% = error; "upgrade failed: the old process cannot be told to stop");
         }
     }
 }

@@ -156,7 +156,7 @@ pub(super) async fn keep_up(
             Ok(next) => watch = next,
             // A panic of a parser's: what is in force has not been touched.
             Err(_) => {
-                log::error!(why; "reloading has failed: the configuration before stays in force");
+                log::error!(why; "reload failed: the previous configuration stays in force");
                 shared.metrics.reloaded(false, clock::now());
             }
         }
@@ -189,7 +189,9 @@ async fn aside<T: Send + 'static>(
     match tokio::time::timeout(SLOW, &mut task).await {
         Ok(done) => done,
         Err(_) => {
-            log::warn!("the files of the configuration do not answer: look for a mount that hangs");
+            log::warn!(
+                "the configuration files cannot be read in time: look for a mount that hangs"
+            );
             task.await
         }
     }
@@ -209,7 +211,7 @@ fn reload(shared: &Shared, origin: &Origin, why: &str) -> Watch {
             }
             let faults = faults.iter().map(ToString::to_string).collect();
             *shared.last_fault.lock() = Some((clock::now(), faults));
-            log::error!(why; "the configuration is faulty: the one before stays in force");
+            log::error!(why; "the configuration is faulty: the previous one stays in force");
             shared.metrics.reloaded(false, clock::now());
         }
     }
@@ -231,7 +233,7 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
         tls.clone_from(&old.tls);
     }
     for key in put_back_fixed(&old.config, &mut config) {
-        log::warn!(key; "this changes with the next start only");
+        log::warn!(key; "restart required: this change takes effect at the next start");
     }
     if let (Some(store), Some(config)) = (&shared.store, &config.store) {
         store.set_timeout(config.timeout);

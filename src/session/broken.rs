@@ -62,7 +62,7 @@ impl fmt::Display for BrokenReason {
                 write!(f, "the {what} header stands twice and contradicts itself")
             }
             Self::Twice(what) => {
-                write!(f, "the {what} header stands twice with differing values")
+                write!(f, "the {what} header was sent twice with different values")
             }
             Self::HiddenKey(what) => {
                 write!(f, "the {what} header has a key that is not in the route's keys")
@@ -77,7 +77,7 @@ impl fmt::Display for BrokenReason {
             }
             Self::LongHeader { limit } => write!(
                 f,
-                "in the request header the dict would be longer than session.max_bytes = {limit}"
+                "as a request header the session would be longer than session.max_bytes = {limit}"
             ),
             Self::NoLifetime => f.write_str("session.ttl is not set"),
             Self::Record(error) => error.fmt(f),

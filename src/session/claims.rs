@@ -112,8 +112,8 @@ pub(super) fn check_save(
         return Err(Unsavable::OwnKeys);
     }
     let reason = match check_times(&claims, policy, now) {
-        Err(Rejection::Expired) => "exp is past",
-        Err(Rejection::NotYetValid) => "nbf is yet to come",
+        Err(Rejection::Expired) => "exp is in the past",
+        Err(Rejection::NotYetValid) => "nbf is in the future",
         Err(_) => "exp or nbf is no finite number",
         Ok(()) if claims.aud.is_some() => "it has an aud and session.audience is not set",
         Ok(()) if !managed && policy.require_exp && claims.exp.is_none() => {
@@ -163,10 +163,10 @@ fn check_exchange(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Resul
     let exp = claims.exp.and_then(|exp| numeric_date(exp).ok()).map(f64::trunc);
     let reason = match claims.iat.map(numeric_date).transpose() {
         Err(_) => "iat is no finite number",
-        Ok(Some(iat)) if is_to_come(iat.trunc(), policy, now) => "iat is yet to come",
-        Ok(_) if exp.is_some_and(|exp| is_past(exp, policy, now)) => "exp is past",
-        Ok(_) if !is_string(claims.sub) => "sub is no string",
-        Ok(_) if !is_string(claims.jti) => "jti is no string",
+        Ok(Some(iat)) if is_to_come(iat.trunc(), policy, now) => "iat is in the future",
+        Ok(_) if exp.is_some_and(|exp| is_past(exp, policy, now)) => "exp is in the past",
+        Ok(_) if !is_string(claims.sub) => "sub is not a string",
+        Ok(_) if !is_string(claims.jti) => "jti is not a string",
         Ok(_) => return Ok(()),
     };
     Err(Unsavable::NotForPyJwt(reason))

@@ -235,10 +235,12 @@ impl fmt::Display for Outage {
         f.write_str(match self {
             Self::Timeout => "the session store did not answer in time",
             Self::Connect => "the session store cannot be reached",
-            Self::Protocol => "the session store gave an answer that is none",
+            Self::Protocol => "the session store sent an invalid answer",
             Self::Full => "the session store is full",
-            Self::ReadOnly => "the session store cannot be written",
-            Self::OpenCircuit => "the session store was not asked: the calls before have failed",
+            Self::ReadOnly => "the session store is read-only",
+            Self::OpenCircuit => {
+                "the session store was not called: the calls before this one failed"
+            }
         })
     }
 }

@@ -119,7 +119,7 @@ impl fmt::Display for RecordError {
             Self::NotAuthentic => f.write_str(
                 "a stored session does not open with its cookie's key: it was changed in the store",
             ),
-            Self::NotADict => f.write_str("a stored session holds no dict"),
+            Self::NotADict => f.write_str("a stored session contains no JSON object"),
         }
     }
 }

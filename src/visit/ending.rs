@@ -55,7 +55,7 @@ impl Drop for Visit {
         ended.report(&open.shared, request, self);
         log::info!(
             request_id = self.id();
-            "the session is over: its answer was still open and is ended"
+            "the session ended: closing its open answer"
         );
     }
 }

@@ -47,7 +47,7 @@ impl Failure {
             }
             Self::Backend(BackendError::Connect) => (502, "The application cannot be reached."),
             Self::Backend(BackendError::Reset) => {
-                (502, "The application broke off the connection.")
+                (502, "The application closed the connection unexpectedly.")
             }
             Self::Backend(BackendError::Protocol)
             | Self::Answer(AnswerFault::LengthTwice | AnswerFault::UnaskedSwitch) => {
@@ -105,7 +105,7 @@ impl Failure {
             // What could not be saved has been told where it was found out.
             None if self.is_told() => {}
             None if self == Self::ClientGone => {
-                log::debug!(cause, path = path.as_str(); "the client went away");
+                log::debug!(cause, path = path.as_str(); "the client closed the connection");
             }
             None => {
                 log::warn!(

@@ -17,10 +17,10 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) const BAD_REQUEST: Self = Self::new(400, "The request is malformed.");
-    pub(crate) const UNAUTHORIZED: Self = Self::new(401, "This needs a session; please log in.");
+    pub(crate) const UNAUTHORIZED: Self = Self::new(401, "A session is required; please log in.");
     pub(crate) const CROSS_SITE: Self =
-        Self::new(403, "This request comes from another site, and is not accepted from there.");
-    pub(crate) const FORBIDDEN: Self = Self::new(403, "This session may not do that.");
+        Self::new(403, "Requests from other sites are not accepted here.");
+    pub(crate) const FORBIDDEN: Self = Self::new(403, "This session does not have access.");
     pub(crate) const METHOD_NOT_ALLOWED: Self = Self::new(405, "This method is not allowed.");
     pub(crate) const STORE_AWAY: Self =
         Self::new(503, "The session store does not answer; please try again.");
@@ -37,8 +37,8 @@ impl Reply {
         let text = match status {
             408 => "The request did not arrive in time.",
             413 => "The request is too large.",
-            414 => "The address is too long.",
-            431 => "The request has too much in its header.",
+            414 => "The URL is too long.",
+            431 => "The request headers are too large.",
             400 => return Self::BAD_REQUEST,
             _ => "The request failed.",
         };

@@ -323,7 +323,7 @@ fn insert_claims(
                 // The value is part of the session: it is not logged.
                 log::warn!(
                     header = claim.field.as_str(), request_id = id;
-                    "a claim header was left out: no header can carry its value unchanged"
+                    "claim header dropped: a header cannot carry its value unchanged"
                 );
             }
             ClaimValue::Value(text) => upstream.set(claim.field.to_wire(), value(text)?)?,

@@ -102,7 +102,7 @@ fn drop_foreign_cookie(
         response.append(SET_COOKIE_AS_SENT, value)?;
     }
     shared.metrics.session_written(Action::Rejected);
-    log::warn!(cookie = cookie.name().as_str(), fields = dropped; "dropped a Set-Cookie of the backend's under the session cookie's name");
+    log::warn!(cookie = cookie.name().as_str(), fields = dropped; "dropped a Set-Cookie of the app with the session cookie's name");
     Ok(())
 }
 
@@ -207,7 +207,7 @@ async fn decide(
             log::warn!(
                 reason = Outcome::Rejected(rejection).label(),
                 path = access::path(request).as_str(), request_id = visit.id();
-                "the session ended while the request was under way: its save is dropped"
+                "save dropped: the session ended while the request was in progress"
             );
             match is_refused {
                 true => Err(AnswerFault::Conflict),
@@ -216,9 +216,7 @@ async fn decide(
         }
         (directive, _) => {
             if let Directive::Delete { beside_a_save: true, .. } = directive {
-                log::warn!(
-                    "the backend saves and deletes the session in one answer: it is deleted"
-                );
+                log::warn!("the app saved and deleted the session in one answer: it was deleted");
             }
             if is_stored {
                 let told = (config, visit.id());
@@ -253,7 +251,7 @@ fn without_a_store(directive: Directive, policy: &Policy) -> Directive {
         return directive;
     }
     TOLD.call_once(|| {
-        log::warn!("the app ends all sessions of a user, which takes a [store]");
+        log::warn!("ending all sessions of a user requires a [store]");
     });
     match directive {
         Directive::EndOthers => Directive::Keep,

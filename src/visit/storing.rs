@@ -96,7 +96,7 @@ pub(super) async fn close(
             shared.metrics.session_written(Action::Conflict);
             log::warn!(
                 path = path().as_str(), request_id = id;
-                "the session ended while the request was under way: its save is dropped"
+                "save dropped: the session ended while the request was in progress"
             );
             match issuer.policy.on_conflict {
                 OnConflict::Fail => Err(AnswerFault::Conflict),
@@ -108,7 +108,7 @@ pub(super) async fn close(
             shared.metrics.session_written(Action::Conflict);
             log::warn!(
                 path = path().as_str(), request_id = id;
-                "others wrote the session while the request was under way: its save is refused"
+                "save refused: another request changed the session meanwhile"
             );
             Err(AnswerFault::Conflict)
         }
@@ -117,7 +117,7 @@ pub(super) async fn close(
             log::error!(
                 cause = outage.to_string().as_str(), path = path().as_str(),
                 request_id = id;
-                "the session store did not carry out a write"
+                "a write to the session store failed"
             );
             match config.on_bad_save {
                 OnBadSave::Ignore if !is_end => {
@@ -254,7 +254,7 @@ impl Ends {
                 log::error!(
                     cause = outage.to_string().as_str(), path = access::path(request).as_str(),
                     request_id = id;
-                    "the session store did not carry out a write"
+                    "a write to the session store failed"
                 );
                 return Err(AnswerFault::StoreAway);
             }

@@ -95,7 +95,7 @@ class CrossSite(Running):
             path = self.path()
             self.elsewhere_at(other, home + path)
             self.chrome.submit("form")
-            self.assertIn("comes from another site", self.chrome.source())
+            self.assertIn("Requests from other sites", self.chrome.source())
             self.assert_refused(path)
 
     def test_scripts_of_theirs_get_nothing_through(self):

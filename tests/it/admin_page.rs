@@ -82,7 +82,7 @@ fn a_faulty_configuration_is_shown_in_full_until_it_is_mended() {
     let sidecar = Sidecar::before(&backend).file(path.clone()).start();
     std::fs::write(&path, format!("{sound}\n[cookie]\nsame_site = \"<b>\"\n")).unwrap();
     sidecar.signal("HUP");
-    sidecar.wait_for_log("the configuration is faulty: the one before stays in force", 0);
+    sidecar.wait_for_log("the configuration is faulty: the previous one stays in force", 0);
     let text = sidecar.admin("/").text();
     assert!(text.contains("cookie.same_site = &quot;&lt;b&gt;&quot;"), "{text}");
     std::fs::write(&path, &sound).unwrap();

@@ -241,7 +241,7 @@ fn another_token_in_the_file_is_taken_without_a_restart() {
     let sidecar = desk.with_store(&backend);
     assert_eq!(listed(&sidecar, "ada"), [] as [Value; 0]);
     desk.put("too-short");
-    sidecar.wait_for_log("the configuration is faulty: the one before stays in force", 0);
+    sidecar.wait_for_log("the configuration is faulty: the previous one stays in force", 0);
     assert!(!sidecar.log().contains("too-short"));
     assert_eq!(listed(&sidecar, "ada"), [] as [Value; 0]);
     desk.put(&TOKEN.replace("36", "37"));

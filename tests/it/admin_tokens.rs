@@ -103,7 +103,7 @@ fn a_ticket_is_told_with_what_the_store_says_and_without_its_key() {
     assert_eq!(sidecar.ask_admin(&end).status(), 200);
     let found = explain(&sidecar, &ticket);
     assert_eq!(found["outcome"], "gone");
-    assert!(found["reason"].as_str().unwrap().contains("no more"));
+    assert!(found["reason"].as_str().unwrap().contains("no longer in the store"));
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn header_that_is_left_out_is_named_in_the_log_and_its_value_is_not() {
     let backend = Backend::plain();
     let sidecar = sidecar(&backend);
     let token = mint(r#"{"level":" classified","user":{"name":"ann"}}"#);
-    let message = "a claim header was left out: no header can carry its value unchanged";
+    let message = "claim header dropped: a header cannot carry its value unchanged";
     for (number, protocol) in [Protocol::Http11, Protocol::H2c].into_iter().enumerate() {
         sidecar.send_over(protocol, &Request::get("/").session(&token));
         assert_eq!(backend.last().values("X-Level"), [""; 0], "{protocol:?}");
@@ -215,7 +215,7 @@ fn list_that_would_be_read_as_another_is_skipped_and_counted() {
         assert_eq!(backend.last().values("X-Remote-Groups"), [""; 0], "{list}");
     }
     sidecar.counts("cloakroom_claim_headers_skipped_total", lists.len() as f64);
-    let message = "a claim header was left out: no header can carry its value unchanged";
+    let message = "claim header dropped: a header cannot carry its value unchanged";
     assert_eq!(sidecar.wait_for_log(message, 0)["header"], "X-Remote-Groups");
     assert!(!sidecar.log().contains("user"), "{}", sidecar.log());
 }

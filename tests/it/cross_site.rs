@@ -42,7 +42,7 @@ fn what_another_site_sends_is_refused_before_the_app_sees_it() {
             assert_eq!(backend.received().len() - seen, usize::from(status == 200), "{fields:?}");
             if status == 403 {
                 refused += 1;
-                assert!(answer.text().contains("comes from another site"), "{}", answer.text());
+                assert!(answer.text().contains("Requests from other sites"), "{}", answer.text());
             }
         }
     }

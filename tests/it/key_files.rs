@@ -108,11 +108,11 @@ fn what_is_no_key_for_the_algorithm_is_refused_in_one_line() {
         ("EdDSA", &p256, "Ed25519"),
         ("EdDSA", &ed448, "Ed25519"),
         ("EdDSA", &x25519, "Ed25519"),
-        ("ES256", &encrypted, "encrypted"),
-        ("RS256", &old_encrypted, "encrypted"),
+        ("ES256", &encrypted, "passphrase-protected"),
+        ("RS256", &old_encrypted, "passphrase-protected"),
         ("ES384", &sec1, "P-384"),
-        ("ES256", &pems.public(&p256), "holds a public key"),
-        ("RS512", &pems.public(&rsa), "holds a public key"),
+        ("ES256", &pems.public(&p256), "contains a public key"),
+        ("RS512", &pems.public(&rsa), "contains a public key"),
         ("ES256", &der, "PEM"),
         ("ES256", &empty, ""),
         ("ES256", &cut, ""),
@@ -124,7 +124,7 @@ fn what_is_no_key_for_the_algorithm_is_refused_in_one_line() {
     }));
     let publics = [
         ("RS256", &pems.public(&weak), "2048"),
-        ("RS256", &rsa, "holds a private key"),
+        ("RS256", &rsa, "contains a private key"),
         ("ES256", &encrypted, ""),
         ("PS256", &pems.public(&p256), "RSA"),
         ("ES256", &pems.public(&p384), "P-256"),
@@ -171,7 +171,7 @@ fn halves_of_two_pairs_and_mixtures_are_refused_in_one_line() {
     let public = format!("public_key_file = \"{other}\"");
     let secret = format!("secret = \"{SECRET}\"");
     let cases = [
-        (key(&[es256, &private, &public]), "no pair"),
+        (key(&[es256, &private, &public]), "form a key pair"),
         (key(&[es256, &public]), "cannot sign"),
         (key(&[es256, &secret]), "key pair"),
         (key(&[hs256, &private]), "secret"),

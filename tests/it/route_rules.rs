@@ -61,7 +61,10 @@ fn session_opens_the_door_only_with_the_values_that_are_required() {
             assert_eq!(arrived, usize::from(status == 200), "{payload} {protocol:?}");
             if status == 403 {
                 let body = response.text();
-                assert!(body.starts_with("403 This session may not do that.\nrequest "), "{body}");
+                assert!(
+                    body.starts_with("403 This session does not have access.\nrequest "),
+                    "{body}"
+                );
                 assert_eq!(SetCookie::of(&response), None);
                 assert_eq!(response.values("Cache-Control"), ["no-store"]);
             }

@@ -127,7 +127,7 @@ fn without_a_store_or_its_file_there_is_nothing_to_look_at() {
     };
     let list = ["list", "--subject", "ada"];
     let keys = "keys = [{ secret_env = \"UNUSED\" }]\n";
-    assert!(refused(keys, &list).contains("no [store] in the configuration"));
+    assert!(refused(keys, &list).contains("no [store] is configured"));
     let elsewhere = config.replace("sessions.db", "other.db");
     assert!(refused(&elsewhere, &list).contains("other.db: not found"));
     assert!(!home.folder().join("other.db").exists());
@@ -170,7 +170,7 @@ fn check_looks_at_the_file_and_makes_none() {
     assert!(check(&file).1.contains("not a session file of cloakroom's"));
     let (code, stderr) = check(&folder.join("nowhere/s.db"));
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("its folder does not exist"), "{stderr}");
+    assert!(stderr.contains("its directory does not exist"), "{stderr}");
 }
 
 in_each_home! {

@@ -35,12 +35,12 @@ fn a_file_that_cannot_be_used_is_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("sessions.db");
     let stderr = refused(&folder.path().join("nowhere/sessions.db"));
-    assert!(stderr.contains("its folder does not exist"), "{stderr}");
+    assert!(stderr.contains("its directory does not exist"), "{stderr}");
     std::fs::write(&file, "something else".repeat(100)).unwrap();
     assert!(refused(&file).contains("not a session file of cloakroom's"));
     std::fs::remove_file(&file).unwrap();
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
-    assert!(refused(&file).contains("everybody can write to its folder"));
+    assert!(refused(&file).contains("everybody can write to its directory"));
 }
 
 #[test]
@@ -61,7 +61,9 @@ fn a_reload_takes_what_it_can_and_names_what_needs_a_start() {
         sidecar.log().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let keys: Vec<&str> = lines
         .iter()
-        .filter(|line| line["message"] == "this changes with the next start only")
+        .filter(|line| {
+            line["message"] == "restart required: this change takes effect at the next start"
+        })
         .map(|line| line["key"].as_str().unwrap())
         .collect();
     let needed = "session.ttl, which the store needs";

@@ -188,7 +188,7 @@ fn faulty_certificates_are_told_at_start() {
     let table = format!("[tls]\ncert = {:?}", good.cert);
     let (code, log) = Builder::new("http://127.0.0.1:1").with(&table).fail();
     assert_eq!(code, Some(2));
-    assert!(log.contains("tls.key is missing"), "{log}");
+    assert!(log.contains("missing key tls.key"), "{log}");
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn faulty_successor_changes_nothing() {
         std::io::Read::read_exact(&mut taker, &mut [0; 10]).unwrap();
         std::io::Write::write_all(&mut taker, said).unwrap();
     }
-    old.wait_for_log("nobody has taken over: serving on", 1);
+    old.wait_for_log("upgrade failed: the new process never became ready; still serving", 1);
     assert_eq!(old.send(&Request::get("/")).status(), 200);
     assert_eq!(old.admin("/readyz").status(), 200);
     let new = successor(&backend, folder.path());
@@ -121,7 +121,7 @@ fn folder_that_everybody_can_write_to_is_refused() {
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let (code, log) = before(&Backend::plain(), folder.path()).fail();
     assert_eq!(code, Some(1));
-    assert!(log.contains("everybody can write to its folder"), "{log}");
+    assert!(log.contains("everybody can write to its directory"), "{log}");
 }
 
 #[test]

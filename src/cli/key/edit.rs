@@ -43,7 +43,7 @@ impl fmt::Display for EditError {
             Self::NoKey { number } => write!(f, "has no keys[{number}]"),
             Self::NoKeys => f.write_str("has no [[keys]]"),
             Self::OddKeys => f.write_str(
-                "keys = [...] is nothing that this command can edit: give each key a table of its \
+                "keys = [...] cannot be edited by this command: give each key a table of its \
                  own under [[keys]]",
             ),
             Self::OddSession => f.write_str(

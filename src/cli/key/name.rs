@@ -15,13 +15,13 @@ use crate::time::Timestamp;
 pub(super) struct NewKey {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
-    /// What the key is for; as the first key unless it is given
+    /// The key's algorithm [default: that of the first key]
     #[arg(long, value_name = "NAME", value_parser = keygen::algorithm)]
     pub(super) algorithm: Option<Algorithm>,
-    /// The kid of its tokens; today's date unless it is given
+    /// The key's id, which is the kid of its tokens [default: today's date]
     #[arg(long, value_parser = id)]
     pub(super) id: Option<String>,
-    /// Where to put its file; beside that of the first key unless it is given
+    /// The directory for its file [default: that of the first key's file]
     #[arg(long, value_name = "DIRECTORY")]
     pub(super) dir: Option<PathBuf>,
 }

@@ -128,7 +128,7 @@ impl<'t, 'a> Table<'t, 'a> {
     /// Notes that a key is missing.
     pub(in crate::config) fn missing(&mut self, key: &str, example: &str) -> Reported {
         let place = self.at(key);
-        self.document.consequence(&place, format!("{} is missing: expected {example}", place.path))
+        self.document.consequence(&place, format!("missing key {}: {example}", place.path))
     }
 
     /// A key that is known and cannot stand here; without a message it is passed over.

@@ -58,7 +58,7 @@ pub(in crate::config) fn cookie(table: &mut Table<'_, '_>) -> Read<Cookie> {
     let (attributes, accept_names) = (attributes?, accept_names?);
     if accept_names.contains(attributes.name()) {
         let place = table.at("accept_names");
-        let expected = "names other than cookie.name, which is read anyway";
+        let expected = "names other than cookie.name, which is always read";
         return Err(table.document().refuse(&place, None, expected));
     }
     Ok(Cookie { attributes, secure: secure?, accept_names })

@@ -113,8 +113,8 @@ pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<Headers> {
     if let Some(taken) = RESERVED.iter().find(|field| names.is_own(field.as_bytes())) {
         let place = table.at("session");
         let message = format!(
-            "headers.session = {:?} would take {taken} from requests, with all that start with \
-             \"{}-\"",
+            "headers.session = {:?} would strip every request header that starts with \"{}-\", such as \
+             {taken}",
             names.session.as_str(),
             names.session.as_str()
         );
@@ -225,7 +225,7 @@ fn refuse_doubles(table: &mut Table<'_, '_>, named: &[Named<'_>]) {
         // Where one of them is a default, the other is the one to change.
         let (wrong, taken) = if second.given { (second, first) } else { (first, second) };
         let value = (!wrong.is_claim).then(|| format!("{:?}", wrong.field.as_str()));
-        let expected = format!("a name of its own, not that of {}", taken.place.path());
+        let expected = format!("duplicate name: {} has it already", taken.place.path());
         table.document().refuse(&wrong.place, value.as_deref(), &expected);
     }
 }

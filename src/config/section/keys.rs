@@ -24,7 +24,8 @@ pub(in crate::config) fn keys(table: &mut Table<'_, '_>) -> KeyTables {
     let keys = match table.tables("keys", |table| key(table, &mut ids)) {
         Ok(Some(keys)) if !keys.is_empty() => keys,
         Ok(_) => {
-            let example = "[[keys]] with secret_file = \"/run/secrets/session_key\"";
+            let example =
+                "at least one key, e.g. [[keys]] with secret_file = \"/run/secrets/session_key\"";
             return none(table.missing("keys", example));
         }
         Err(reported) => return none(reported),
@@ -97,7 +98,8 @@ fn own_id(
             Ok(Some(id))
         }
         Some((_, earlier)) => {
-            let expected = format!("an id of its own, not that of {}", earlier.path());
+            let expected =
+                format!("duplicate id: {} has it already", earlier.path().trim_end_matches(".id"));
             Err(table.document().refuse(&place, Some(&format!("{id:?}")), &expected))
         }
     }
@@ -125,8 +127,7 @@ fn source(table: &mut Table<'_, '_>) -> Read<Source> {
         ([], []) => Err(table.document().consequence(
             &place,
             format!(
-                "{} has no secret: expected secret_file, secret_env or secret, or for a key pair \
-                 private_key_file or public_key_file",
+                "{} has no secret: expected one of secret_file, secret_env and secret, or for a key pair private_key_file or public_key_file",
                 place.path()
             ),
         )),

@@ -85,7 +85,8 @@ pub(in crate::config) fn admin(table: &mut Table<'_, '_>) -> Read<Admin> {
     let token_file = table.discreet("token_file", file_path);
     let (listen, token_file) = (listen?, token_file?);
     if token_file.is_some() && listen.is_none() {
-        let example = "listen = \"127.0.0.1:9090\" or so, where admin.token_file is asked for";
+        let example =
+            "admin.token_file needs an address to listen on, e.g. listen = \"127.0.0.1:9090\"";
         return Err(table.missing("listen", example));
     }
     let line = table.at("token_file").line();

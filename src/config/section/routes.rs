@@ -55,7 +55,7 @@ pub(in crate::config) fn routes(
 }
 
 fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
-    let path = table.required("path", "a prefix such as path = \"/static/\"", path);
+    let path = table.required("path", "the prefix of the route, e.g. path = \"/static/\"", path);
     let methods = table.optional("methods", methods);
     let session = table.or("session", "on", choice(&[("on", true), ("off", false)]));
     let require = table.or("require", false, require);

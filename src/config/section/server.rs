@@ -42,7 +42,7 @@ const SENTINEL_PORT: u16 = 26379;
 pub(super) fn refuse_keys(table: &mut Table<'_, '_>, is_file: bool) {
     for key in KEYS {
         let message =
-            format!("store.{key} is for a server: leave it out where store.url is a file");
+            format!("store.{key} is for a server: remove it, because store.url is a file");
         table.refuse_key(key, is_file.then_some(message.as_str()));
     }
 }

@@ -109,10 +109,16 @@ fn lifetime(table: &mut Table<'_, '_>) -> Read<Lifetime> {
     };
     match (&ttl, &refresh_after) {
         (Ok(None), Ok(Some(_))) => {
-            fault("refresh_after", "needs session.ttl: only what expires can be refreshed");
+            fault(
+                "refresh_after",
+                "needs session.ttl: only a session that expires can be refreshed",
+            );
         }
         (Ok(Some(ttl)), Ok(Some(after))) if after >= ttl => {
-            fault("refresh_after", "must be shorter than session.ttl, or no token gets that old");
+            fault(
+                "refresh_after",
+                "must be shorter than session.ttl: no token gets older than that",
+            );
         }
         _ => {}
     }

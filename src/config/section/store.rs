@@ -51,7 +51,8 @@ pub(in crate::config) fn store(table: &mut Table<'_, '_>) -> Read<Option<Store>>
         return if is_default {
             Ok(None)
         } else {
-            let example = "url = \"file:/var/lib/cloakroom/sessions.db\" or so";
+            let example =
+                "where the sessions are stored, e.g. url = \"file:/var/lib/cloakroom/sessions.db\"";
             Err(table.missing("url", example))
         };
     };

@@ -26,7 +26,7 @@ pub(in crate::config) fn tls(table: &mut Table<'_, '_>) -> Read<Option<Tls>> {
         (None, None) if listen.is_empty() => Ok(None),
         (cert, _) => {
             let missing = if cert.is_some() { "key" } else { "cert" };
-            Err(table.missing(missing, "a file in PEM: a listener of TLS needs cert and key"))
+            Err(table.missing(missing, "a PEM file; TLS needs both cert and key"))
         }
     }
 }

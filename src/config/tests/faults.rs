@@ -34,11 +34,11 @@ same_site = "none"
         faults(text),
         [
             r#"1: listen = "8080": expected an IP address or localhost, with a port, such as "0.0.0.0:8080" or "[::]:8080", or "unix:/run/cloakroom.sock""#,
-            r#"1: backend is missing: expected backend = "http://app:5000" or so, where the app listens"#,
+            r#"1: missing key backend: the address of the app, e.g. backend = "http://app:5000""#,
             "2: workers = 0: expected a whole number from 1 to 1024",
             r#"5: keys[1].algorithm = "RS256" takes a key pair: expected private_key_file in place of a secret"#,
             "7: unknown key session.tll; did you mean session.ttl?",
-            "8: session.refresh_after needs session.ttl: only what expires can be refreshed",
+            "8: session.refresh_after needs session.ttl: only a session that expires can be refreshed",
             r#"10: cookie.same_site = "none" needs cookie.secure = true"#,
         ]
     );
@@ -54,7 +54,7 @@ fn a_fault_names_file_and_line() {
 fn an_empty_file_lacks_three_things() {
     let missing: Vec<String> =
         faults("").iter().map(|fault| fault.split(':').take(2).collect()).collect();
-    assert_eq!(missing, ["1 listen is missing", "1 backend is missing", "1 keys is missing"]);
+    assert_eq!(missing, ["1 missing key listen", "1 missing key backend", "1 missing key keys"]);
 }
 
 #[test]
@@ -71,27 +71,27 @@ fn keys_that_do_not_go_together_are_refused() {
         ),
         (
             "[session]\nttl = '1d'\nrefresh_after = '24h'",
-            "6: session.refresh_after must be shorter than session.ttl, or no token gets that old",
+            "6: session.refresh_after must be shorter than session.ttl: no token gets older than that",
         ),
         (
             "[headers]\nsave = 'X-A'\nmerge = 'x_a'",
-            r#"6: headers.merge = "x_a": expected a name of its own, not that of headers.save"#,
+            r#"6: headers.merge = "x_a": duplicate name: headers.save has it already"#,
         ),
         (
             "[headers]\nsave = 'X-Session-Delete'",
-            r#"5: headers.save = "X-Session-Delete": expected a name of its own, not that of headers.delete"#,
+            r#"5: headers.save = "X-Session-Delete": duplicate name: headers.delete has it already"#,
         ),
         (
             "[headers]\nsession = 'Content'",
-            r#"5: headers.session = "Content" would take Content-Encoding from requests, with all that start with "Content-""#,
+            r#"5: headers.session = "Content" would strip every request header that starts with "Content-", such as Content-Encoding"#,
         ),
         (
             "[headers]\nsession = 'x'",
-            r#"5: headers.session = "x" would take X-Forwarded-For from requests, with all that start with "x-""#,
+            r#"5: headers.session = "x" would strip every request header that starts with "x-", such as X-Forwarded-For"#,
         ),
         (
             "[headers.claims]\nX-Session = 'a'",
-            "5: headers.claims.X-Session: expected a name of its own, not that of headers.session",
+            "5: headers.claims.X-Session: duplicate name: headers.session has it already",
         ),
         (
             "[[routes]]\npath = '/'\nsession = 'off'\nrequire = true",
@@ -109,7 +109,7 @@ fn keys_that_do_not_go_together_are_refused() {
     let text = TOP.replace("127.0.0.1:0", "127.0.0.1:81") + "[admin]\nlisten = 'localhost:81'";
     assert_eq!(
         faults(&text),
-        [r#"5: admin.listen = "127.0.0.1:81": expected an address of its own, not that of listen"#]
+        [r#"5: admin.listen = "127.0.0.1:81": duplicate address: listen has it already"#]
     );
 }
 
@@ -118,7 +118,7 @@ fn paths_and_networks_that_cannot_be_are_refused() {
     each_has_one_fault(&[
         (
             "[[routes]]\npath = '/a'\n[[routes]]\npath = '/a/'",
-            r#"7: routes[2].path: "/a/" is a route already: one [[routes]] for each path"#,
+            r#"7: routes[2].path: duplicate path "/a/": another [[routes]] has it already"#,
         ),
         (
             "trusted_proxies = [\n'10.0.0.0/8',\n'intranet']",
@@ -132,7 +132,7 @@ fn a_login_that_itself_needs_a_login_is_warned_of() {
     let text = "[[routes]]\npath = '/'\nrequire = true\nlogin = '/login'\n";
     let warnings = loaded(text).warnings;
     assert!(
-        warnings[0].contains("\"/login\" lies on a route that itself requires"),
+        warnings[0].contains("\"/login\" is on a route that requires a session itself"),
         "{warnings:?}"
     );
     let exempt = format!("{text}[[routes]]\npath = '/login'");
@@ -151,11 +151,11 @@ fn each_key_has_one_secret_and_an_id_of_its_own() {
         ("keys = ['hunter2']", "3: keys[1]: expected a table for each, [[keys]] in two brackets"),
         (
             "keys = []",
-            r#"3: keys is missing: expected [[keys]] with secret_file = "/run/secrets/session_key""#,
+            r#"3: missing key keys: at least one key, e.g. [[keys]] with secret_file = "/run/secrets/session_key""#,
         ),
         (
             "[[keys]]\nid = 'a'",
-            "3: keys[1] has no secret: expected secret_file, secret_env or secret, or for a key pair private_key_file or public_key_file",
+            "3: keys[1] has no secret: expected one of secret_file, secret_env and secret, or for a key pair private_key_file or public_key_file",
         ),
         (
             "[[keys]]\nsecret = 'hunter2'\nsecret_env = 'A'",
@@ -188,7 +188,7 @@ fn each_key_has_one_secret_and_an_id_of_its_own() {
         ),
         (
             "[[keys]]\nsecret_env = 'A'\nid = 'a'\n[[keys]]\nsecret_env = 'B'\nid = 'a'",
-            r#"8: keys[2].id = "a": expected an id of its own, not that of keys[1].id"#,
+            r#"8: keys[2].id = "a": duplicate id: keys[1] has it already"#,
         ),
         (
             "[[keys]]\nsecret_env = 'A'\ntrusted_proxies = []",
@@ -219,7 +219,7 @@ name = "a b"
     let faults = faults(text);
     let lines: Vec<&str> = faults.iter().map(|fault| &fault[..2]).collect();
     assert_eq!(lines, ["1:", "2:", "4:", "6:", "7:"], "{faults:#?}");
-    assert_eq!(faults[4], "7: cookie is here for the second time");
+    assert_eq!(faults[4], "7: duplicate key cookie");
     assert_eq!(self::faults("listen = [\n'a',\nworkers = 1\n").len(), 1);
 }
 
@@ -266,7 +266,7 @@ fn a_store_is_a_file_or_a_server_and_nothing_else() {
             "a URL without user and password: they are in store.username and store.password_file",
             "",
         ),
-        ("'rediss://'", "a host name or an IP address behind the \"://\"", ""),
+        ("'rediss://'", "a host name or an IP address after \"://\"", ""),
         ("'redis://a:0'", "a port from 1 to 65535", ""),
         ("'redis:/a'", SERVER, ""),
         ("'redis://a/99999'", SERVER, ""),
@@ -298,11 +298,11 @@ fn a_store_has_what_it_needs() {
         ),
         (
             "session.ttl = '1d'\n[store]\nurl = 'file:/a'\nusername = 'me'",
-            "7: store.username is for a server: leave it out where store.url is a file",
+            "7: store.username is for a server: remove it, because store.url is a file",
         ),
         (
             "[store]\nholds = 'revocations'",
-            "4: store.url is missing: expected url = \"file:/var/lib/cloakroom/sessions.db\" or so",
+            "4: missing key store.url: where the sessions are stored, e.g. url = \"file:/var/lib/cloakroom/sessions.db\"",
         ),
         (
             "[store]\nholds = 'all'",
@@ -318,7 +318,7 @@ fn a_store_has_what_it_needs() {
         ),
         (
             "[store]\nprefix = ''",
-            r#"5: store.prefix = "": expected a string that is not empty; leave the key out where there is nothing to say"#,
+            r#"5: store.prefix = "": must not be empty; remove the key to disable it"#,
         ),
         (
             "[store]\nprefix = '{a}'",
@@ -345,7 +345,7 @@ fn the_servers_of_a_store_have_what_they_need() {
     each_has_one_fault(&[
         (
             "session.ttl = '1d'\n[store]\nurl = 'redis://a'\ntopology = 'sentinel'",
-            "5: store.master is missing: expected the name that the sentinels know it by",
+            "5: missing key store.master: the name that the sentinels know it by",
         ),
         (
             "session.ttl = '1d'\n[store]\nurl = 'redis://a'\nmaster = 'm'",
@@ -357,11 +357,11 @@ fn the_servers_of_a_store_have_what_they_need() {
         ),
         (
             "session.ttl = '1d'\n[store]\nurl = 'rediss://a'\nclient_cert = '/cert'",
-            "5: store.client_key is missing: expected the file that belongs to store.client_cert",
+            "5: missing key store.client_key: the file that belongs to store.client_cert",
         ),
         (
             "session.ttl = '1d'\n[store]\nurl = 'redis://a'\nusername = 'me'",
-            "5: store.password_file is missing: expected the file with the password of store.username",
+            "5: missing key store.password_file: the file with the password of store.username",
         ),
         (
             "session.ttl = '1d'\n[store]\nurl = ['redis://a', 'redis://b']",

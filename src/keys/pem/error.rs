@@ -54,26 +54,26 @@ pub enum PemError {
 impl fmt::Display for PemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoPem => "holds no PEM block (-----BEGIN PRIVATE KEY----- or PUBLIC KEY)",
+            Self::NoPem => "contains no PEM block (-----BEGIN PRIVATE KEY----- or PUBLIC KEY)",
             Self::Several { blocks } => {
-                return write!(f, "holds {blocks} PEM blocks; one key is expected");
+                return write!(f, "contains {blocks} PEM blocks; expected one key");
             }
-            Self::Public => "holds a public key; a private one is needed here",
+            Self::Public => "contains a public key; expected a private key",
             Self::Private => {
-                "holds a private key, which has no place here; make the public one with \
+                "contains a private key; expected a public key: make it with \
                  `openssl pkey -in FILE -pubout`"
             }
             Self::Encrypted => {
-                "is encrypted with a passphrase, and there is nobody to type it; decrypt it with \
+                "is passphrase-protected; cloakroom cannot ask for a passphrase: decrypt it with \
                  `openssl pkey -in FILE -out FILE.plain`"
             }
             Self::Certificate => {
-                "holds a certificate; take its key out with `openssl x509 -in FILE -pubkey -noout`"
+                "contains a certificate; expected a key: extract it with `openssl x509 -in FILE -pubkey -noout`"
             }
             Self::Other { label } => {
                 return write!(
                     f,
-                    "holds a PEM block {label:?}; PRIVATE KEY or PUBLIC KEY is expected"
+                    "contains a PEM block {label:?}; expected PRIVATE KEY or PUBLIC KEY"
                 );
             }
             Self::Unfit(algorithm) => {
@@ -84,21 +84,20 @@ impl fmt::Display for PemError {
                     _ if algorithm.takes_a_secret() => "a secret, not a key pair",
                     _ => "an RSA key of 2048 bits or more",
                 };
-                return write!(f, "is no key for {}, which needs {needed}", algorithm.name());
+                return write!(f, "is not a key for {}, which needs {needed}", algorithm.name());
             }
             Self::MarkedForPss(algorithm) => {
                 return write!(
                     f,
-                    "is an RSA key that is marked for RSA-PSS alone; one without the mark is \
-                     needed, as `cloakroom keygen --algorithm {}` makes it",
+                    "is an RSA key restricted to RSA-PSS; expected one without that restriction, as `cloakroom keygen --algorithm {}` makes it",
                     algorithm.name()
                 );
             }
             Self::ShortRsa { bits } => {
-                return write!(f, "is an RSA key of {bits} bits; {LEAST_RSA_BITS} are the least");
+                return write!(f, "is an RSA key of {bits} bits; expected at least {LEAST_RSA_BITS}");
             }
             Self::LongRsa { bits } => {
-                return write!(f, "is an RSA key of {bits} bits; {MOST_RSA_BITS} are the most");
+                return write!(f, "is an RSA key of {bits} bits; expected at most {MOST_RSA_BITS}");
             }
             Self::Roca => {
                 "is an RSA key that can be factored (ROCA, CVE-2017-15361); make a new one"

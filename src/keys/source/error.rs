@@ -89,7 +89,9 @@ impl fmt::Display for KeyError {
             Self::Variable { name, reason } => write!(f, "secret_env {name}: {reason}"),
             Self::Inline(reason) => write!(f, "secret: {reason}"),
             Self::NoHalf => f.write_str("has neither private_key_file nor public_key_file"),
-            Self::NotAPair => f.write_str("private_key_file and public_key_file are no pair"),
+            Self::NotAPair => {
+                f.write_str("private_key_file and public_key_file do not form a key pair")
+            }
         }
     }
 }
@@ -103,10 +105,10 @@ impl fmt::Display for SourceError {
             Self::Io(error) => match error.kind() {
                 ErrorKind::NotFound => "does not exist: make it with `cloakroom keygen --out`",
                 ErrorKind::PermissionDenied => {
-                    "cannot be read: give the user that cloakroom runs as the right to"
+                    "cannot be read: give cloakroom's user permission to read it"
                 }
                 ErrorKind::IsADirectory => {
-                    "is a directory: container runtimes make one where the file to mount is missing"
+                    "is a directory: container runtimes create one if the file to mount is missing"
                 }
                 _ => return write!(f, "cannot be read: {error}"),
             },

@@ -95,7 +95,7 @@ fn a_file_that_is_no_secret_is_a_fault_that_names_key_and_file() {
 #[test]
 fn errors_of_reading_say_what_to_do() {
     let denied = SourceError::Io(ErrorKind::PermissionDenied.into()).to_string();
-    assert!(denied.contains("give the user"), "{denied}");
+    assert!(denied.contains("give cloakroom's user"), "{denied}");
     let other = SourceError::Io(std::io::Error::other("worn out")).to_string();
     assert!(other.contains("worn out"), "{other}");
 }
@@ -225,9 +225,9 @@ fn every_fault_is_found() {
     ]);
     let starts = [
         "/etc/cloakroom.toml:7: keys[1] (id \"a\"): secret: has 9 bytes",
-        "/etc/cloakroom.toml:12: keys[2] (id \"a\"): keys[1] has this id already",
+        "/etc/cloakroom.toml:12: keys[2] (id \"a\"): duplicate id: keys[1] has it already",
         "/etc/cloakroom.toml:17: keys[3]: secret_file /nowhere/key: does not exist",
-        "/etc/cloakroom.toml:30: keys[5] (id \"a\"): keys[1] has this id already",
+        "/etc/cloakroom.toml:30: keys[5] (id \"a\"): duplicate id: keys[1] has it already",
         "/etc/cloakroom.toml:30: keys[5] (id \"a\"): secret: is not hexadecimal",
     ];
     assert_eq!(messages.len(), starts.len(), "{messages:#?}");
@@ -272,7 +272,7 @@ fn a_file_outside_any_configuration_may_be_weak_but_not_empty() {
     };
     assert_eq!(warning_for(SECRET), Ok(None));
     let weak = warning_for("weak-one\n").unwrap().unwrap();
-    assert!(weak.contains("has 8 bytes only") && !weak.contains("weak-one"), "{weak}");
+    assert!(weak.contains("has 8 bytes;") && !weak.contains("weak-one"), "{weak}");
     let empty = warning_for("\n").unwrap_err();
     assert!(empty.ends_with("is empty: make a secret with `cloakroom keygen`"), "{empty}");
     assert!(

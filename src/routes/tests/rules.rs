@@ -231,8 +231,9 @@ fn what_may_surprise_is_told() {
     let get = |route| for_methods(&["GET"], route);
     assert_eq!(
         built(vec![get(route("/a", required("/login")))]).warnings(),
-        ["\"/a\" requires a session for GET and not for HEAD, which apps answer likewise: add \
-             HEAD to its methods"]
+        [
+            "\"/a\" requires a session for GET but not for HEAD, which apps answer in the same way: add HEAD to its methods"
+        ]
     );
     let head = for_methods(&["HEAD"], route("/a", SessionRule::Open));
     assert_eq!(built(vec![get(route("/a", required("/l"))), head]).warnings().len(), 0);
@@ -241,8 +242,9 @@ fn what_may_surprise_is_told() {
     let below = |inner| built(vec![to(1, route("/new/", SessionRule::Open)), inner]).warnings();
     assert_eq!(
         below(route("/new/static", SessionRule::Off)),
-        ["\"/new/static\" lies below \"/new/\", which has a backend of its own, and goes to the \
-             first backend all the same: routes inherit nothing; name the backend that is meant"]
+        [
+            "\"/new/static\" lies below \"/new/\", which has its own backend, but goes to the top-level one: routes inherit nothing. Set its backend"
+        ]
     );
     assert_eq!(below(to(0, route("/new/static", SessionRule::Off))).len(), 0);
     assert_eq!(below(route("/news", SessionRule::Off)).len(), 0);

@@ -61,7 +61,7 @@ impl fmt::Display for PartError {
             Self::NotBase64Url(error) => {
                 write!(f, "is not canonical base64url without padding ({error})")
             }
-            Self::NotADict(error) => write!(f, "is no object: {error}"),
+            Self::NotADict(error) => write!(f, "is not an object: {error}"),
         }
     }
 }
@@ -105,13 +105,15 @@ fn malformed(
         }
     }
     match parts {
-        Parts::Signed { .. } => "alg or kid is no string, or the signature is not base64url".into(),
+        Parts::Signed { .. } => {
+            "alg or kid is not a string, or the signature is not base64url".into()
+        }
         Parts::Sealed { .. } if has("zip") => "the header has a zip".into(),
         Parts::Sealed { .. } if !has("enc") => "the header has no enc".into(),
         Parts::Sealed { wrapped_key, nonce, text, tag, .. } => {
             let bytes = |part| URL_SAFE_NO_PAD.decode(part).map(|bytes| bytes.len());
             match (bytes(wrapped_key), bytes(nonce), bytes(text), bytes(tag)) {
-                (Ok(0), Ok(12), Ok(_), Ok(16)) => "alg, enc or kid is no string".into(),
+                (Ok(0), Ok(12), Ok(_), Ok(16)) => "alg, enc or kid is not a string".into(),
                 (Ok(key), Ok(nonce), Ok(_), Ok(tag)) => format!(
                     "its parts have {key} bytes of key, {nonce} of nonce and {tag} of tag; \
                      expected 0, 12 and 16"

@@ -150,7 +150,7 @@ fn a_bad_token_is_told_exactly_why() {
     for (token, verdict) in [
         ("x".to_owned(), "malformed: a token has three parts with a dot between them, or five"),
         ("e30=.e30.e30".into(), "malformed: the header is not canonical base64url"),
-        (forge(plain, "[]"), "malformed: the payload is no object: not a JSON object"),
+        (forge(plain, "[]"), "malformed: the payload is not an object: not a JSON object"),
         (forge(r#"{"alg":"none"}"#, "{}"), "malformed: alg is none"),
         (forge(r#"{"alg":"HS256","crit":[]}"#, "{}"), "malformed: the header has a crit"),
         (

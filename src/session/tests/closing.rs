@@ -87,15 +87,15 @@ fn without_a_lifetime_what_pyjwt_would_not_accept_is_not_saved() {
         close(&nobody(), save(dict), Issuer::new(&ring(), policy, half), || id(1)).map(|_| ())
     };
     for (dict, reason) in [
-        (r#"{"sub":7}"#.to_owned(), "sub is no string"),
-        (r#"{"sub":null}"#.into(), "sub is no string"),
-        (r#"{"s\u0075b":["a"]}"#.into(), "sub is no string"),
-        (r#"{"jti":{}}"#.into(), "jti is no string"),
+        (r#"{"sub":7}"#.to_owned(), "sub is not a string"),
+        (r#"{"sub":null}"#.into(), "sub is not a string"),
+        (r#"{"s\u0075b":["a"]}"#.into(), "sub is not a string"),
+        (r#"{"jti":{}}"#.into(), "jti is not a string"),
         (r#"{"iat":"today"}"#.into(), "iat is no finite number"),
         (r#"{"iat":null}"#.into(), "iat is no finite number"),
         (r#"{"iat":1e400}"#.into(), "iat is no finite number"),
-        (format!(r#"{{"iat":{}}}"#, now + 1), "iat is yet to come"),
-        (format!(r#"{{"exp":{now}.9}}"#), "exp is past"),
+        (format!(r#"{{"iat":{}}}"#, now + 1), "iat is in the future"),
+        (format!(r#"{{"exp":{now}.9}}"#), "exp is in the past"),
     ] {
         let broken = close_with(&dict, &policy()).expect_err(&dict);
         let told = broken.reason.to_string();

@@ -53,16 +53,14 @@ impl fmt::Display for FileError {
         write!(f, "session file {}: ", self.path.display())?;
         match &self.reason {
             Reason::NoFolder => {
-                f.write_str("its folder does not exist: create it, as cloakroom's own")
+                f.write_str("its directory does not exist: create it, owned by cloakroom's user")
             }
             Reason::OpenFolder => f.write_str(
-                "everybody can write to its folder, and so replace it: put it into one of \
-                 cloakroom's own",
+                "everybody can write to its directory and replace it: use a directory of cloakroom's own",
             ),
             Reason::Network(kind) => write!(
                 f,
-                "its folder is on a network file system ({kind}), where a file cannot be shared \
-                 safely: use a local disk"
+                "its folder is on a network file system ({kind}), on which a file cannot be shared safely: use a local disk"
             ),
             Reason::NotAFile => f.write_str("not a file: name one in store.url"),
             Reason::NotSessions => f.write_str(
@@ -79,9 +77,9 @@ impl fmt::Display for FileError {
             Reason::ReadOnly => {
                 f.write_str("cannot be written: make it and its folder writable for cloakroom")
             }
-            Reason::Full => f.write_str("no room to open it: free some space on its disk"),
+            Reason::Full => f.write_str("disk full: free some space"),
             Reason::Locked => f.write_str(
-                "another process keeps it locked: end that process, or name another file in \
+                "locked by another process: stop that process, or name another file in \
                  store.url",
             ),
             Reason::NoLog => {

@@ -24,7 +24,7 @@ fn each_bad_value_is_named_with_what_was_expected() {
         ),
         (
             "strip = ['X-A', 'transfer_encoding']",
-            r#"4: strip[2] = "transfer_encoding": expected a header that requests can do without, and not Transfer-Encoding"#,
+            r#"4: strip[2] = "transfer_encoding": expected a header that may be removed from every request; Transfer-Encoding may not"#,
         ),
         ("trusted_proxies = [\n'10.0.0.0/8',\n1]", "6: trusted_proxies[2] = 1: expected a string"),
         ("cookie = 1", "4: cookie = 1: expected a table, [cookie]"),
@@ -72,7 +72,7 @@ fn each_bad_value_is_named_with_what_was_expected() {
         ),
         (
             "[session]\nissuer = ''",
-            r#"5: session.issuer = "": expected a string that is not empty; leave the key out where there is nothing to say"#,
+            r#"5: session.issuer = "": must not be empty; remove the key to disable it"#,
         ),
         (
             "[log]\nlevel = 'INFO'",
@@ -88,7 +88,7 @@ fn each_bad_value_is_named_with_what_was_expected() {
         ),
         (
             "[headers]\nsave = 'set_cookie'",
-            r#"5: headers.save = "set_cookie": expected a header of its own: Set-Cookie means something else"#,
+            r#"5: headers.save = "set_cookie": expected another header name: Set-Cookie has a meaning of its own"#,
         ),
         (
             "[headers]\nsave = 'a b'",
@@ -136,7 +136,7 @@ fn each_bad_value_is_named_with_what_was_expected() {
         ),
         (
             "[[routes]]\nsession = 'off'",
-            r#"4: routes[1].path is missing: expected a prefix such as path = "/static/""#,
+            r#"4: missing key routes[1].path: the prefix of the route, e.g. path = "/static/""#,
         ),
         (
             "[[routes]]\npath = 'a'",
@@ -241,7 +241,7 @@ log = 'no'"#,
         ),
         (
             "[[routes]]\npath = '/a'\nmethods = ['GET']\n[[routes]]\npath = '/a/'\nmethods = ['PUT', 'GET']",
-            r#"8: routes[2].path: "/a/" is a route for GET already: one [[routes]] for each path and method"#,
+            r#"8: routes[2].path: duplicate route: another [[routes]] has "/a/" for GET already"#,
         ),
     ]);
 }

@@ -60,16 +60,16 @@ fn a_folder_that_everybody_can_write_to_is_refused_and_links_do_not_hide_it() {
     set_mode(&open, 0o777);
     let path = open.join("sessions.db");
     let said = refused(&path);
-    assert!(said.contains("everybody can write to its folder"), "{said}");
+    assert!(said.contains("everybody can write to its directory"), "{said}");
     assert!(said.contains("sessions.db"), "{said}");
     assert!(!path.exists());
     let link = folder.path().join("link.db");
     std::fs::write(&path, "").unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    assert!(refused(&link).contains("everybody can write to its folder"));
+    assert!(refused(&link).contains("everybody can write to its directory"));
     // As for upgrade_socket, a sticky bit does not help: the file could be put there first.
     set_mode(&open, 0o1777);
-    assert!(refused(&path).contains("everybody can write to its folder"));
+    assert!(refused(&path).contains("everybody can write to its directory"));
     set_mode(&open, 0o770);
     assert!(FileStore::open(&path, options(PATIENCE)).is_ok());
 }
@@ -78,7 +78,7 @@ fn a_folder_that_everybody_can_write_to_is_refused_and_links_do_not_hide_it() {
 fn what_is_no_session_file_says_what_it_is() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name);
-    assert!(refused(&at("nowhere/sessions.db")).contains("folder does not exist"));
+    assert!(refused(&at("nowhere/sessions.db")).contains("directory does not exist"));
     std::fs::create_dir(at("folder")).unwrap();
     assert!(refused(&at("folder")).contains("not a file"));
     for garbage in ["x", &"garbage ".repeat(1000)] {
