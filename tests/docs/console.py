@@ -18,8 +18,6 @@ PATIENCE = 60
 # What is shown and cannot be run here, by the beginning of the command, and why.
 REASONS = {
     "deploy/install-build-needs": "installs packages; every run of the tests begins with it",
-    "cargo install": "builds for minutes; the binary under test is on the PATH instead",
-    "cloakroom run --upgrade": "needs a process to take over from: cargo test --test it upgrade",
     "docker compose up": "tests/docker/run brings the compose files up",
 }
 used_reasons = set()
