@@ -90,8 +90,13 @@ def completed(text, given, folder):
     if token_file:
         make_key({"secret_file": token_file}, folder)
     make_key(given.get("headers", {}).get("signature", {}), folder)
-    store = given.get("store", {}).get("url", "")
-    if store.startswith("file:/"):
+    redis = given.get("store", {})
+    if "password_file" in redis:
+        inside(folder, redis["password_file"]).write_text("a-password\n")
+    if "ca_file" in redis:
+        make_certificate(folder, {"cert": redis["ca_file"], "key": "/run/ca.key"})
+    store = redis.get("url", "")
+    if isinstance(store, str) and store.startswith("file:/"):
         path = inside(folder, store.removeprefix("file:"))
         path.parent.chmod(0o700)
         text = text.replace(f'"{store}"', f'"file:{path}"')
