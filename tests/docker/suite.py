@@ -23,16 +23,12 @@ from engine import sweep  # noqa: E402
 # Most of the time goes into waiting for the engine and for health checks: several at once. Those that
 # take longest come first.
 AT_ONCE = 4
-FIRST = ["docs", "examples", "compose", "rotation"]
-
-# Only when they are named: they have not passed on more than one machine yet.
-BY_NAME = ["deb", "redis"]
+FIRST = ["docs", "examples", "compose", "redis", "rotation", "deb"]
 
 
 def main():
     every = sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
-    usual = [name for name in every if name not in BY_NAME]
-    wanted = sys.argv[1:] or sorted(usual, key=lambda name: (name not in FIRST, name))
+    wanted = sys.argv[1:] or sorted(every, key=lambda name: (name not in FIRST, name))
     unknown = set(wanted) - set(every)
     if unknown:
         sys.exit(f"tests/docker/run: there is no {', '.join(unknown)}, but {', '.join(every)}")
@@ -66,8 +62,6 @@ def run_all(names):
         pool.shutdown(cancel_futures=True)
     for line in skipped:
         print(f"not run: {line}")
-    for name in set(BY_NAME) - set(names):
-        print(f"not run: {name}, which runs by name: tests/docker/run {name}")
     print("not run: Grafana of deploy/compose.yml: it cannot be made of Debian's packages")
     print(f"{passed} passed, {failed} failed" + (f", {len(skipped)} skipped" if skipped else ""))
     return 0 if failed == 0 and passed > 0 else 1

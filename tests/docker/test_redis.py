@@ -56,6 +56,8 @@ class Redis(unittest.TestCase):
 
     def test_sessions_outlive_redis_and_the_sidecars(self):
         self.here.log_in("Ben")
+        # With everysec an answer may go out before the file has it, while the disk is slow.
+        eventually("all is written", lambda: "aof_buffer_length:0" in self.redis("INFO", "persistence"))
         for service in ("redis", "cloakroom"):
             self.project.compose("kill", service)
             self.project.compose("rm", "--force", service)

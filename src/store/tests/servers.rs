@@ -115,9 +115,10 @@ fn a_password_that_changes_is_an_outage_until_it_is_told() {
         matches!(wait(store.load(id(1), NOW)).result, Ok(Loaded::Found(_)))
     });
     // One that is of no use does not disturb the connection that stands.
+    server.ask(&["ACL", "LOG", "RESET"]);
     let (as_wrong, wrong) = with("wrong");
     store.set_credentials(&as_wrong, wrong);
-    std::thread::sleep(Duration::from_millis(100));
+    until("a refusal", || !server.ask(&["ACL", "LOG"]).list().is_empty());
     assert!(is_there(&store, &id(1)));
 }
 
