@@ -7,7 +7,7 @@
 //!                      keys: Arc snapshot, one per request
 //! ```
 //!
-//! The modules, in the order in which a request meets them:
+//! Modules, in the order in which a request passes through them:
 
 pub mod cli;
 pub mod config;

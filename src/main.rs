@@ -1,4 +1,4 @@
-//! Parses the arguments, runs the subcommand, turns its error into an exit code.
+//! Parses the arguments, runs the subcommand and turns its error into an exit code.
 
 use std::process::ExitCode;
 

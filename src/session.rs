@@ -1,6 +1,6 @@
-//! The pure core: a cookie comes in and is opened, the backend's answer closes it.
+//! The pure core: it opens the cookie of a request and closes the session with the app's answer.
 //!
-//! No socket, no clock, no proxy framework, no metrics: time and randomness are arguments.
+//! It uses no sockets, clock, proxy framework or metrics: time and randomness are arguments.
 //!
 //! ```text
 //! Cookie ──find──> candidates ──open──> Opened ──> X-Session
@@ -54,33 +54,33 @@ pub struct VerifiedToken {
     lineage: Lineage,
     /// Its `exp`, in seconds since 1970.
     expires: Option<f64>,
-    /// The token itself: before anything is issued for it, it is verified once more if other keys
-    /// or revocations are in force by then.
+    /// The token itself. It is verified again before a new token is issued for it, if the keys or
+    /// revocations have changed since.
     text: Arc<[u8]>,
     home: Home,
 }
 
-/// Where the dict is.
+/// Where the dict is stored.
 #[derive(Clone, Debug)]
 enum Home {
     /// In the token.
     Cookie,
     /// In the store: the token is a ticket.
     Store {
-        /// Opens its records.
+        /// The key that encrypts its records.
         key: SessionKey,
-        /// Which revision was read; None before it is.
+        /// The revision that was read; None until it is loaded.
         revision: Option<u64>,
     },
 }
 
-/// What ties a token to others.
+/// What links a token to the other tokens of its session.
 #[derive(Clone, Debug)]
 enum Lineage {
-    /// The claim `cr`: the session it belongs to.
+    /// The claim `cr`: the session that the token belongs to.
     Managed(Managed),
-    /// None; known by its signature, which other visitors' tokens of the same dict have too, or by its
-    /// seal, which no other token has.
+    /// No claim `cr`. The id comes from the signature, which is the same for every token with this
+    /// dict, or from the seal, which is unique.
     Foreign(SessionId),
 }
 
@@ -91,7 +91,7 @@ impl VerifiedToken {
         &self.dict
     }
 
-    /// The token itself, to be verified once more.
+    /// The token itself, to verify it again.
     pub(crate) fn text(&self) -> Arc<[u8]> {
         Arc::clone(&self.text)
     }
@@ -102,7 +102,7 @@ impl VerifiedToken {
         self.key
     }
 
-    /// What it is known by: the id of its session, or a part of its signature or seal.
+    /// The session's id; for a token without one, a part of its signature or seal.
     #[must_use]
     pub fn id(&self) -> &SessionId {
         match &self.lineage {
@@ -111,7 +111,7 @@ impl VerifiedToken {
         }
     }
 
-    /// The session it belongs to, where the sidecar manages its lifetime.
+    /// The session it belongs to, if the sidecar manages its lifetime.
     #[must_use]
     pub fn managed(&self) -> Option<&Managed> {
         match &self.lineage {
@@ -120,30 +120,30 @@ impl VerifiedToken {
         }
     }
 
-    /// Whether the dict is in a store.
+    /// Whether the dict is in the store.
     #[must_use]
     pub fn is_ticket(&self) -> bool {
         matches!(self.home, Home::Store { .. })
     }
 
-    /// When the sidecar issued it: before everything else, if it did not.
+    /// When the sidecar issued it; 0 for a token that the sidecar does not manage.
     #[must_use]
     pub fn issued(&self) -> Timestamp {
         self.managed().map_or(Timestamp::from_millis(0), |managed| managed.issued)
     }
 }
 
-/// Verifies a token and reads its dict, as `Session.decode()` of microdot does.
+/// Verifies a token and reads its dict, like `Session.decode()` of microdot.
 ///
 /// # Errors
-/// Why the token is not accepted.
+/// The reason why the token is not accepted.
 pub fn open_token(
     token: &[u8],
     keys: &KeyRing,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<VerifiedToken, Rejection> {
-    // Before any crypto: what no browser would have kept is not worth a hash.
+    // Before any crypto: a browser would not have stored a cookie of this size.
     if policy.cookie.bytes_with(token) > policy.max_cookie_bytes {
         return Err(Rejection::TooLarge);
     }
@@ -161,7 +161,7 @@ pub fn open_token(
         if reading.managed.is_none() {
             return Err(Rejection::Malformed);
         }
-        // The dict is not here.
+        // The dict is in the store.
         reading.dict = Dict::default();
     }
     let issued = match &reading.managed {
@@ -188,42 +188,42 @@ pub fn open_token(
     Ok(token)
 }
 
-/// The payload that a token carries, sealed or not, and its key, whatever else may be wrong with it.
+/// The payload of a token, sealed or not, and its key. Claims are not checked.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why the token cannot be read.
 pub fn payload_of(token: &[u8], keys: &KeyRing) -> Result<(Vec<u8>, KeyIndex), Rejection> {
     let read = jose::read(token, keys)?;
     Ok((read.payload, read.key))
 }
 
-/// The key whose signature or seal a token has, whatever else may be wrong with it.
+/// The key that made the signature or seal of a token. Claims are not checked.
 ///
 /// # Errors
-/// Why there is none.
+/// The reason why the token cannot be read.
 pub fn signed_by(token: &[u8], keys: &KeyRing) -> Result<KeyIndex, Rejection> {
     Ok(jose::read(token, keys)?.key)
 }
 
-/// Why a request's dict is what it is.
+/// The result of reading a request's session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// A cookie verified.
+    /// A cookie was verified.
     Valid,
     /// There is no cookie.
     Absent,
-    /// There is one, and it is not accepted.
+    /// There is a cookie, but it is not accepted.
     Rejected(Rejection),
-    /// It verified, and the store has its session no more.
+    /// The cookie was verified, but the store no longer has the session.
     Gone,
-    /// It verified, and the store could not be asked.
+    /// The cookie was verified, but the store is unavailable.
     Unavailable,
-    /// It is a ticket for a store, and there is none here.
+    /// The cookie is a ticket for a store, but no store is configured.
     UnknownStore,
 }
 
 impl Outcome {
-    /// Every outcome, in the order of the documentation.
+    /// Every outcome, in the order of docs/metrics.md.
     pub const ALL: [Self; 13] = [
         Self::Valid,
         Self::Absent,
@@ -266,33 +266,32 @@ impl Outcome {
 pub struct Opened {
     token: Option<VerifiedToken>,
     outcome: Outcome,
-    /// Which of the accepted names the request has cookies of.
+    /// Which of `cookie.accept_names` the request has cookies of.
     old_names: OldNames,
-    /// How the request came.
+    /// Whether the client's connection was encrypted.
     transport: Transport,
 }
 
 impl Opened {
-    /// Why the dict is what it is.
+    /// The result of reading the session.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
 
-    /// The verified token, if there is one. Without it the dict is empty.
+    /// The verified token, if there is one. Without a token the dict is empty.
     #[must_use]
     pub fn token(&self) -> Option<&VerifiedToken> {
         self.token.as_ref()
     }
 
-    /// Checks once more what the request began with, before anything is issued for it: a request
-    /// that is held open must not outlive a revocation, a key or its session's end.
+    /// Checks the token again before anything is issued for it: a request that is held open must
+    /// not outlive a revocation, a removed key or the end of its session.
     ///
-    /// `changed` are the keys and the policy in force now, where they are not those that the
-    /// session was opened with.
+    /// `changed` has the current keys and policy if they differ from those that opened the session.
     ///
     /// # Errors
-    /// Why the session is not good any more. A request without one has nothing to lose.
+    /// The reason why the session is no longer valid. A request without a session always passes.
     pub fn check_again(
         &self,
         changed: Option<(&KeyRing, &Policy)>,
@@ -310,14 +309,14 @@ impl Opened {
         if is_past || is_over { Err(Rejection::Expired) } else { Ok(()) }
     }
 
-    /// Says how the request came, which an answer to it has to regard: in the clear unless it is
-    /// said.
+    /// Sets how the client's connection was protected, which decides on `Secure` in the answer's
+    /// cookie. The default is [`Transport::Clear`].
     pub fn came_over(&mut self, transport: Transport) {
         self.transport = transport;
     }
 
-    /// The `Set-Cookie` values that delete the cookies of other names which the request came with:
-    /// for an answer that sets or deletes the session's own.
+    /// The `Set-Cookie` values that delete the request's cookies under old names. They belong in an
+    /// answer that sets or deletes the session cookie.
     pub fn expire_old_names<'a>(
         &self,
         policy: &'a Policy,
@@ -329,7 +328,7 @@ impl Opened {
             .map(move |(_, name)| policy.cookie.expire_as(name, transport))
     }
 
-    /// Whether an answer to this request should carry a fresh token with the same dict.
+    /// Whether an answer to this request should carry a refreshed token with the same dict.
     #[must_use]
     pub fn is_due(&self, policy: &Policy, now: Timestamp) -> bool {
         match (&self.token, policy.ttl, policy.refresh_after) {
@@ -339,8 +338,8 @@ impl Opened {
     }
 }
 
-/// Opens a request's session: the first of its cookies that verifies. Where none does, the first
-/// one's fault is the outcome. Where it [`Opened::awaits`] its dict, that has to be loaded.
+/// Opens a request's session: the first cookie that verifies. If none verifies, the outcome is the
+/// error of the first one. If the result [`Opened::awaits`] its dict, load the dict from the store.
 #[must_use]
 pub fn open(cookies: &Found<'_>, keys: &KeyRing, policy: &Policy, now: Timestamp) -> Opened {
     let opened = |token, outcome| Opened {

@@ -7,51 +7,51 @@ use super::dict::DictError;
 use crate::keys::jose::Unwritten;
 use crate::store::record::RecordError;
 
-/// A save that cannot be carried out. Says why and how long, never the data.
+/// A save that cannot be carried out. Its message gives the reason and the size, never the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broken {
     /// The reason.
     pub reason: BrokenReason,
-    /// The bytes of the control header, or of the cookie that it would have made.
+    /// The length of the control header, or of the cookie that would have been set.
     pub bytes: usize,
 }
 
 /// Why a save cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokenReason {
-    /// This control header stands twice and asks for different things.
+    /// This control header is sent twice and asks for different things.
     Contradiction(&'static str),
-    /// This control header stands twice, with different values.
+    /// This control header is sent twice with different values.
     Twice(&'static str),
     /// This control header has a key that the route hides from the app.
     HiddenKey(&'static str),
-    /// This control header is not encoded as it should be.
+    /// This control header is not valid base64url.
     NotBase64Url(&'static str),
-    /// This control header has no dict in it.
+    /// This control header does not contain a valid dict.
     NotADict(&'static str, DictError),
-    /// The lifetime is no number.
+    /// The lifetime is not a number of seconds.
     NotSeconds,
-    /// The dict would not come back.
+    /// The dict would not be accepted when it comes back.
     Unsavable(Unsavable),
-    /// There is no token.
+    /// The token could not be written.
     Unwritten(Unwritten),
     /// The cookie would be too long.
     LongCookie {
         /// `session.max_cookie_bytes`
         limit: usize,
     },
-    /// The app's request header would be too long.
+    /// The request header with the dict would be too long for the app.
     LongHeader {
         /// `session.max_bytes`
         limit: usize,
     },
-    /// A session in a store has to end some time.
+    /// A session in a store needs a lifetime.
     NoLifetime,
-    /// What the store has cannot be read.
+    /// The record in the store cannot be read.
     Record(RecordError),
     /// The dict could not be sealed for the store.
     Unsealed,
-    /// The system gives no random bytes.
+    /// The operating system returned no random bytes.
     NoRandomness(getrandom::Error),
 }
 

@@ -1,5 +1,5 @@
-//! The registered claims of RFC 7519 section 4.1 that count, and which of them are the sidecar's
-//! own and thus no part of the dict.
+//! The registered claims of RFC 7519 section 4.1 that are checked, and those that the sidecar
+//! writes itself and removes from the dict.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::lifetime::Managed;
 use super::token::Rejection;
 use crate::time::Timestamp;
 
-/// What a payload says besides the dict.
+/// The contents of a payload.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Payload {
-    /// The claim `cr`, where the sidecar manages the token's lifetime.
+    /// The claim `cr`, if the sidecar manages the token's lifetime.
     pub(super) managed: Option<Managed>,
-    /// The claim `iat`, where it is a moment.
+    /// The claim `iat`, if it is a valid time.
     pub(super) issued: Option<Timestamp>,
     /// The claim `exp`, in seconds since 1970.
     pub(super) expires: Option<f64>,
@@ -22,10 +22,10 @@ pub(super) struct Payload {
     pub(super) dict: Dict,
 }
 
-/// The length of the longest key among those of [`Claims`], with its quotes.
+/// The length of the longest key in [`Claims`], with its quotes.
 const LONGEST: usize = "\"exp\"".len();
 
-/// The members that decide.
+/// The claims that are checked.
 #[derive(Default)]
 struct Claims<'a> {
     exp: Option<&'a str>,
@@ -42,7 +42,7 @@ impl<'a> Claims<'a> {
     fn of(payload: &'a Dict) -> Self {
         let mut claims = Self::default();
         for (key, value) in payload.members() {
-            // Most are too long to be one of these; but "\u0065xp" is exp too.
+            // Longer keys cannot match, unless they contain escapes: "\u0065xp" is exp too.
             if key.len() > LONGEST && !key.as_bytes().contains(&b'\\') {
                 continue;
             }
@@ -61,8 +61,8 @@ impl<'a> Claims<'a> {
         claims
     }
 
-    /// The claim `cr`, if this is a token whose lifetime the sidecar manages. A dict may have a
-    /// key of that name where it does not.
+    /// The claim `cr`, if the sidecar manages the lifetime of this token. In other tokens the dict
+    /// may have a key of that name.
     fn managed(&self) -> Option<Managed> {
         self.exp?;
         self.iat?;
@@ -70,7 +70,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// Checks the claims of a verified payload and parts them from the dict.
+/// Checks the claims of a verified payload and separates them from the dict.
 pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Payload, Rejection> {
     let claims = Claims::of(&payload);
     check_times(&claims, policy, now)?;
@@ -94,8 +94,8 @@ pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Pay
     Ok(Payload { managed, issued, expires, dict })
 }
 
-/// Whether a dict that is to be saved would come back: what it says of `exp`, `nbf` and `aud` is
-/// the app's own and must verify, and no key of the sidecar's may stand in it.
+/// Checks that a saved dict would be accepted when it comes back. `exp`, `nbf` and `aud` in it are
+/// the app's own and must verify; it must not contain the sidecar's keys.
 pub(super) fn check_save(
     dict: &Dict,
     policy: &Policy,
@@ -128,13 +128,13 @@ pub(super) fn check_save(
 /// Why a dict cannot be saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unsavable {
-    /// A key that the sidecar writes itself.
+    /// The dict has a key that the sidecar writes itself.
     OwnKey(String),
-    /// Keys that make a token one of the sidecar's.
+    /// The dict has the keys by which the sidecar recognizes its own tokens.
     OwnKeys,
-    /// Its token would not verify, for this reason.
+    /// The sidecar would not verify the token, for this reason.
     WouldNotVerify(&'static str),
-    /// Nobody else would take its token, for this reason.
+    /// PyJWT would not verify the token, for this reason.
     NotForPyJwt(&'static str),
 }
 
@@ -155,8 +155,9 @@ impl fmt::Display for Unsavable {
     }
 }
 
-/// What PyJWT, and with it microdot, refuses besides: the token would be read here and be nobody's
-/// session there. Where the sidecar manages a lifetime nobody else makes such tokens.
+/// What PyJWT, and therefore microdot, also refuses: the sidecar would accept the token and
+/// microdot would not. Not checked if the sidecar manages the lifetime, since such tokens are not
+/// exchanged.
 fn check_exchange(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(), Unsavable> {
     let is_string = |claim: Option<&str>| claim.is_none_or(|json| json.starts_with('"'));
     // PyJWT compares whole seconds.
@@ -172,9 +173,9 @@ fn check_exchange(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Resul
     Err(Unsavable::NotForPyJwt(reason))
 }
 
-/// The keys that are no part of the dict.
+/// The keys that are removed from the dict.
 struct Own<'a> {
-    /// The sidecar manages the lifetime.
+    /// Whether the sidecar manages the lifetime.
     lifetime: bool,
     policy: &'a Policy,
 }
@@ -194,7 +195,7 @@ impl Own<'_> {
     }
 }
 
-/// `exp` and `nbf` (sections 4.1.4 and 4.1.5), each a NumericDate where present.
+/// Checks `exp` and `nbf` (sections 4.1.4 and 4.1.5): each must be a NumericDate if present.
 fn check_times(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Result<(), Rejection> {
     let exp = claims.exp.map(numeric_date).transpose()?;
     let nbf = claims.nbf.map(numeric_date).transpose()?;
@@ -216,14 +217,14 @@ fn is_to_come(seconds: f64, policy: &Policy, now: Timestamp) -> bool {
     seconds > now.as_secs_f64() + policy.leeway.as_secs_f64()
 }
 
-/// Compared as f64, forwarded as text: the digits do not pass through here.
+/// The f64 is only for comparison; the text is forwarded unchanged.
 fn numeric_date(json: &str) -> Result<f64, Rejection> {
     let is_number = json.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     let value = if is_number { json.parse::<f64>().ok() } else { None };
     value.filter(|value| value.is_finite()).ok_or(Rejection::WrongClaim)
 }
 
-/// None before 1970 and past the year 10889.
+/// None before 1970 and after the year 10889.
 fn moment(seconds: f64) -> Option<Timestamp> {
     #[allow(
         clippy::cast_possible_truncation,
@@ -235,7 +236,7 @@ fn moment(seconds: f64) -> Option<Timestamp> {
         .then(|| Timestamp::from_millis((seconds * 1000.0) as u64))
 }
 
-/// `iss` and `aud` (sections 4.1.1 and 4.1.3). A token made for somebody else is not for us.
+/// Checks `iss` and `aud` (sections 4.1.1 and 4.1.3): a token for another recipient is refused.
 fn check_names(claims: &Claims<'_>, policy: &Policy) -> Result<(), Rejection> {
     let issuer_fits = match &policy.issuer {
         Some(issuer) => claims.iss.is_some_and(|iss| is_string(iss, issuer)),

@@ -1,4 +1,4 @@
-//! What an answer does to the cookie: the way out of the pure core.
+//! What an answer does to the cookie: the second half of the pure core.
 
 use super::broken::{Broken, BrokenReason};
 use super::dict::Dict;
@@ -13,7 +13,7 @@ use crate::keys::{Kind, Nonce, jose};
 /// What an answer does to the client's cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CookieAction {
-    /// Nothing.
+    /// Leaves it unchanged.
     Keep,
     /// Sets it.
     Issue(Issued),
@@ -26,35 +26,35 @@ pub enum CookieAction {
     },
 }
 
-/// A token on its way to the client.
+/// A token to be sent to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issued {
     /// The value of the `Set-Cookie` field.
     pub set_cookie: String,
     /// The length of name, `=` and value.
     pub cookie_bytes: usize,
-    /// The session it belongs to, where the sidecar manages its lifetime.
+    /// The session it belongs to, if the sidecar manages its lifetime.
     pub session: Option<SessionId>,
     /// Whether the dict was replaced, changed or left as it was.
     pub kind: IssueKind,
-    /// Whether the session goes on under a new id, or another one begins in its place.
+    /// Whether the session gets a new id, or another session replaces it.
     pub renewed: bool,
 }
 
-/// What made an answer set the cookie.
+/// Why an answer sets the cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IssueKind {
-    /// A save, with a merge beside it or not.
+    /// A save, with or without a merge.
     Saved,
     /// A merge alone.
     Merged,
-    /// A new id for a session that stays as it is.
+    /// A new id for an unchanged session.
     Renewed,
     /// A refresh.
     Refreshed,
 }
 
-/// What an answer asks for beside the dict.
+/// What an answer asks for besides the dict.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
     pub(super) kind: IssueKind,
@@ -62,19 +62,19 @@ pub(super) struct Asked {
     pub(super) renew: bool,
 }
 
-/// What goes on of a session when it is saved.
+/// What a save keeps of the session.
 pub(super) enum Successor {
-    /// The session itself.
+    /// The session continues.
     Same,
-    /// The session under a new id: what was known of the old one is worth nothing any more.
+    /// The session continues under a new id; the old id is no longer valid.
     Renamed,
-    /// Nothing: who it belongs to is another, or nobody any more. Its id, its start and its own
-    /// lifetime do not pass to whoever logs in next.
+    /// A new session begins, because the user has changed or logged out. The id, start and lifetime
+    /// of the old session must not pass to the next user.
     Another,
 }
 
 impl Successor {
-    /// Of a session with the dict `old` that is saved with `new`; None where there was none.
+    /// The successor of a session with the dict `old` (None: no session) when `new` is saved.
     pub(super) fn of(old: Option<&Dict>, new: &Dict, asked: Asked, policy: &Policy) -> Self {
         let Some(old) = old.filter(|_| asked.kind != IssueKind::Refreshed) else {
             return Self::Same;
@@ -92,10 +92,10 @@ impl Successor {
     }
 }
 
-/// Closes a request's session: carries out what the backend asks for.
+/// Closes a request's session: carries out what the app asks for.
 ///
 /// # Errors
-/// A save that cannot be carried out; the cookie is to be left alone.
+/// A save that cannot be carried out; the cookie must be left unchanged.
 pub fn close(
     opened: &Opened,
     directive: Directive,
@@ -113,7 +113,7 @@ pub fn close(
             let kind = match (&save.dict, &save.patch) {
                 (Some(_), _) => IssueKind::Saved,
                 (None, Some(_)) => IssueKind::Merged,
-                // There is nothing to go on with.
+                // There is no session to renew.
                 (None, None) if opened.token.is_none() => return Ok(CookieAction::Keep),
                 (None, None) => IssueKind::Renewed,
             };
@@ -127,10 +127,10 @@ pub fn close(
     }
 }
 
-/// A fresh token with the same dict, for a session that [`Opened::is_due`].
+/// A new token with the same dict, for a session that [`Opened::is_due`].
 ///
 /// # Errors
-/// A token that would be too large: the old one stays.
+/// The token would be too large; the old one stays.
 pub fn refresh(
     opened: &Opened,
     issuer: Issuer<'_>,
@@ -143,10 +143,10 @@ pub fn refresh(
     issue(opened, &token.dict, asked, issuer, fresh).map(CookieAction::Issue)
 }
 
-/// Signs or seals a token for `dict`, as `Session.encode()` of microdot does, without a lifetime.
+/// Signs or seals a token for `dict` without a lifetime, like `Session.encode()` of microdot.
 ///
 /// # Errors
-/// A dict that could not come back.
+/// A dict that would not be accepted when it comes back.
 pub fn encode(dict: &Dict, issuer: Issuer<'_>, mut fresh: impl Fresh) -> Result<String, Broken> {
     let Issuer { policy, now, .. } = issuer;
     let stamp = Stamp::new(policy, None, None, now, || fresh.id());
@@ -180,7 +180,7 @@ fn issue(
     };
     let kind = asked.kind;
     let token = sign(dict, stamp.as_ref(), issuer, || fresh.nonce())?;
-    // The app has the dict of a refresh already.
+    // A refresh does not change the dict, which the app has already received.
     if kind != IssueKind::Refreshed {
         check_header(dict, policy)?;
     }
@@ -197,7 +197,7 @@ fn issue(
     })
 }
 
-/// A token that will verify when it comes back.
+/// Signs or seals a token after checking that it will verify when it comes back.
 fn sign(
     dict: &Dict,
     stamp: Option<&Stamp>,
@@ -228,8 +228,8 @@ fn sign(
     Ok(token)
 }
 
-/// Whether the app's server would take the dict in a header: one that it refuses locks the user
-/// out, log-out included.
+/// Checks that the app's server would accept the dict in a header. If the server refused it, the
+/// user would be locked out and could not even log out.
 pub(super) fn check_header(dict: &Dict, policy: &Policy) -> Result<(), Broken> {
     let bytes = header::encoded_bytes(dict, policy.encoding);
     if bytes <= policy.max_bytes {

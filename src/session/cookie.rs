@@ -1,7 +1,7 @@
-//! The session cookie on the wire: found in `Cookie` and cut out of it, written to and expired by
+//! The session cookie in HTTP: finds it in `Cookie` and cuts it out, sets and expires it with
 //! `Set-Cookie` (RFC 6265bis).
 //!
-//! Works on bytes: a byte above 0x7F in somebody else's cookie must not hide ours.
+//! Works on bytes, so that a byte above 0x7F in another cookie cannot hide the session cookie.
 
 mod attributes;
 mod name;
@@ -11,11 +11,11 @@ pub(crate) use name::is_token_byte;
 pub(super) use name::is_token_char;
 pub use name::{CookieName, CookieNameError};
 
-/// How many cookies of our name are looked at: a client may send as many as it likes, and each
-/// costs a signature check.
+/// How many cookies of our name are tried: a client can send any number, and each costs a signature
+/// check.
 pub const MAX_CANDIDATES: usize = 4;
 
-/// What a request's `Cookie` fields hold.
+/// What a request's `Cookie` fields contain.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found<'a> {
     own: Candidates<'a>,
@@ -24,7 +24,7 @@ pub struct Found<'a> {
     rest: Rest,
 }
 
-/// Values under a name, in the order sent.
+/// The values under a name, in the order sent.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Candidates<'a> {
     values: [&'a [u8]; MAX_CANDIDATES],
@@ -44,10 +44,10 @@ impl<'a> Candidates<'a> {
     }
 }
 
-/// How many names `cookie.accept_names` can have.
+/// The maximum number of names in `cookie.accept_names`.
 pub const MAX_OLD_NAMES: usize = 16;
 
-/// A set of names of `cookie.accept_names`, by their place.
+/// A set of names of `cookie.accept_names`, by their index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OldNames(u16);
 
@@ -64,27 +64,27 @@ impl OldNames {
 /// The `Cookie` field for the backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rest {
-    /// As the client sent it: one field with cookies and none of ours, or none.
+    /// Unchanged: the client sent one field without the session cookie, or none.
     Unchanged,
-    /// This value instead of the fields sent.
+    /// This value replaces the fields that the client sent.
     Replaced(Vec<u8>),
-    /// No field: nothing is left.
+    /// No field: no cookie is left.
     Empty,
 }
 
 impl<'a> Found<'a> {
-    /// The values that may be tokens, [`MAX_CANDIDATES`] at most: those under our name first.
+    /// The values to try as tokens, at most [`MAX_CANDIDATES`]: those under the current name first.
     pub fn candidates(&self) -> impl Iterator<Item = &'a [u8]> {
         self.own.iter().chain(self.old.iter()).take(MAX_CANDIDATES)
     }
 
-    /// Which of the other names there were cookies of.
+    /// The old names under which there were cookies.
     #[must_use]
     pub fn old_names(&self) -> OldNames {
         self.old_names
     }
 
-    /// What the backend gets to see.
+    /// The `Cookie` field for the backend.
     #[must_use]
     pub fn into_rest(self) -> Rest {
         self.rest
@@ -102,10 +102,10 @@ pub struct Names<'a> {
 
 /// Finds the session's cookies in the request's `Cookie` fields.
 ///
-/// Names compare exactly, after trimming spaces and tabs around name and value (RFC 6265bis
-/// section 5.7); quotes are part of the value. Unless `keep` is set, our cookies are cut out of
-/// what remains; the others stay byte for byte. Several fields, as HTTP/2 sends them, become one
-/// (RFC 9113 section 8.2.3); one without any cookie goes.
+/// Names must match exactly, after trimming spaces and tabs around name and value (RFC 6265bis
+/// section 5.7); quotes are part of the value. Unless `keep` is set, our cookies are cut out; the
+/// others stay byte for byte. Several fields, as HTTP/2 sends them, become one (RFC 9113 section
+/// 8.2.3). A field without any cookie is dropped.
 pub fn find<'a, I>(fields: impl Fn() -> I, names: Names<'_>, keep: bool) -> Found<'a>
 where
     I: Iterator<Item = &'a [u8]>,
@@ -140,7 +140,7 @@ where
     found
 }
 
-/// The fields as one, without our cookies unless they are to be kept.
+/// Joins the fields and cuts out our cookies, unless `keep` is set.
 fn rebuild<'a>(fields: impl Iterator<Item = &'a [u8]>, names: Names<'_>, keep: bool) -> Rest {
     let mut joined: Vec<u8> = Vec::new();
     for field in fields {
@@ -158,7 +158,7 @@ fn rebuild<'a>(fields: impl Iterator<Item = &'a [u8]>, names: Names<'_>, keep: b
             first = false;
             kept.extend_from_slice(piece);
         }
-        // The white space that stood between our cookie and the one behind it goes with ours.
+        // Also cut the white space between our cookie and the next one.
         let kept = if cut_first { trim_start(&kept) } else { &kept[..] };
         if is_blank(kept) {
             continue;
@@ -171,12 +171,12 @@ fn rebuild<'a>(fields: impl Iterator<Item = &'a [u8]>, names: Names<'_>, keep: b
     if joined.is_empty() { Rest::Empty } else { Rest::Replaced(joined) }
 }
 
-/// Whether there is no cookie in a field.
+/// Whether a field contains no cookie.
 fn is_blank(field: &[u8]) -> bool {
     field.iter().all(|&byte| matches!(byte, b';' | b' ' | b'\t'))
 }
 
-/// Under which of our names a cookie stands.
+/// Which of our names a cookie has.
 enum Whose {
     Own,
     Old(usize),
@@ -205,7 +205,7 @@ fn pieces(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// A `name=value` pair, trimmed. None where there is no `=`.
+/// A `name=value` pair, trimmed; None without a `=`.
 fn name_and_value(piece: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = piece.iter().position(|&byte| byte == b'=')?;
     Some((trim(&piece[..equals]), trim(&piece[equals + 1..])))

@@ -1,29 +1,29 @@
-//! What a route wants of a session: values at paths of its dict.
+//! What a route requires of a session: values at paths of its dict.
 
 use super::dict::{Dict, elements, unescape};
 
-/// One path of `require`, and the values that will do.
+/// One path of `require` and the accepted values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// The way to the value: one key for each level.
+    /// The path to the value: one key for each level.
     pub path: Vec<String>,
-    /// One of these has to be there; of an array in the dict one element is enough.
+    /// One of these must be there; if the dict has an array, one element must match.
     pub values: Vec<Scalar>,
 }
 
-/// A single value of JSON. `7` and `"7"` are two.
+/// A single JSON value. `7` and `"7"` are different.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scalar {
-    /// A string, as it is.
+    /// A string, unescaped.
     Text(String),
-    /// A number, in JSON's spelling.
+    /// A number, as JSON text.
     Number(String),
     /// A boolean.
     Truth(bool),
 }
 
 impl Demand {
-    /// Whether the dict has one of the values there.
+    /// Whether the dict has one of the values at the path.
     #[must_use]
     pub fn is_met(&self, dict: &Dict) -> bool {
         let is_one = |json: &str| self.values.iter().any(|value| value.is_written(json));
@@ -35,7 +35,7 @@ impl Demand {
 }
 
 impl Scalar {
-    /// Whether a JSON text stands for this value.
+    /// Whether a JSON text is this value.
     fn is_written(&self, json: &str) -> bool {
         match self {
             Self::Text(text) => json.starts_with('"') && *unescape(json) == *text.as_bytes(),
@@ -45,7 +45,7 @@ impl Scalar {
     }
 }
 
-/// Whether two texts are numbers of the same value, such as `1`, `1.0` and `10e-1`.
+/// Whether two texts are the same number, such as `1`, `1.0` and `10e-1`.
 fn is_same_number(one: &str, other: &str) -> bool {
     match (Decimal::parse(one), Decimal::parse(other)) {
         (Some(one), Some(other)) => one == other,
@@ -53,7 +53,7 @@ fn is_same_number(one: &str, other: &str) -> bool {
     }
 }
 
-/// A number of JSON, of any length: its digits without zeros at either end, and where they stand.
+/// A JSON number of any length: its digits without zeros at either end, and its exponent.
 #[derive(PartialEq, Eq)]
 struct Decimal {
     is_negative: bool,
@@ -63,7 +63,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// None for what is no number, or one past all reason.
+    /// None if it is not a number or its exponent is out of range.
     fn parse(json: &str) -> Option<Self> {
         let (is_negative, rest) = match json.strip_prefix('-') {
             Some(rest) => (true, rest),

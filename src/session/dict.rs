@@ -1,7 +1,7 @@
-//! The dict: a JSON object (RFC 8259) kept as the text it was written in, so that key order,
-//! long integers, the digits of floats and lone surrogates survive.
+//! The dict: a JSON object (RFC 8259), kept as the text in which it was written. Key order, long
+//! integers, the digits of floats and lone surrogates survive.
 //!
-//! A scan checks a text once; everything behind it relies on that check.
+//! A scan checks each text once; all other code relies on that check.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -14,20 +14,20 @@ pub use error::{DictError, MAX_DEPTH};
 use scan::MemberPlaces;
 pub(super) use walk::{elements, members};
 
-/// From how many keys on they are sorted to find one that repeats; fewer have marks.
+/// From this number of keys, duplicates are found by sorting; below it, by marks.
 const MANY: usize = 128;
 
 /// The length of `\uXXXX`.
 const ESCAPE: usize = 6;
 
-/// A JSON object in UTF-8, without white space between tokens and without a repeated key at the
-/// top.
+/// A JSON object in UTF-8, without white space between tokens and without duplicate keys at the top
+/// level.
 #[derive(Clone)]
 pub struct Dict {
     text: String,
-    /// Whether the text is printable ASCII and can stand in a header field as it is.
+    /// Whether the text is printable ASCII and fits unchanged in a header field.
     printable: bool,
-    /// Where its members are, as far as that is known.
+    /// The positions of its members, if known.
     keys: MemberPlaces,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Debug for Dict {
     }
 }
 
-/// Two are the same that are written alike.
+/// Two dicts are equal if their texts are.
 impl PartialEq for Dict {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
@@ -54,7 +54,7 @@ impl Default for Dict {
 }
 
 impl Dict {
-    /// Checks that `bytes` are a dict and drops the white space between tokens.
+    /// Checks that `bytes` are a dict and removes the white space between tokens.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -62,7 +62,7 @@ impl Dict {
         Self::from_vec(bytes.to_vec())
     }
 
-    /// As [`Dict::parse`], taking the buffer over.
+    /// Like [`Dict::parse`], but takes ownership of the buffer.
     ///
     /// # Errors
     /// The first thing that is wrong.
@@ -77,7 +77,7 @@ impl Dict {
         if dict.repeats_a_key() { Err(DictError::RepeatedKey) } else { Ok(dict) }
     }
 
-    /// Puts together members that came from dicts; no key may stand twice.
+    /// Joins members that come from dicts; there must be no duplicate key.
     pub(super) fn from_members<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let text = write_object(members);
         let printable = is_printable(&text);
@@ -90,20 +90,20 @@ impl Dict {
         &self.text
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it has no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.text == "{}"
     }
 
-    /// The members at the top, in order: each key as it is written, with its quotes, and the
-    /// text of its value.
+    /// The members at the top level, in order: each key as written, with its quotes, and the text
+    /// of its value.
     pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
         let known = self.keys.ranges();
         let walked = if known.is_none() { Some(members(&self.text)) } else { None };
         let known = known.unwrap_or_default();
         let noted = known.iter().enumerate().filter_map(|(index, &(start, end))| {
-            // Up to the comma before the next key, or to the brace.
+            // A value ends at the comma before the next key, or at the brace.
             let next = known.get(index + 1).map_or(self.text.len(), |&(next, _)| next.into());
             let (start, end) = (usize::from(start), usize::from(end));
             Some((self.text.get(start..end)?, self.text.get(end + 1..next - 1)?))
@@ -111,8 +111,8 @@ impl Dict {
         noted.chain(walked.into_iter().flatten())
     }
 
-    /// The text of the value at a path of keys; None where a key is absent or what lies above it
-    /// is no object. Of a key that repeats below the top the last counts, as for most parsers.
+    /// The text of the value at a path of keys; None if a key is missing or its parent is not an
+    /// object. If a key below the top level is repeated, the last one counts, as in most parsers.
     #[must_use]
     pub fn get(&self, path: &[impl AsRef<str>]) -> Option<&str> {
         let mut value = self.text.as_str();
@@ -127,8 +127,8 @@ impl Dict {
         Some(value)
     }
 
-    /// The text in printable ASCII: whatever lies outside becomes a `\uXXXX` escape, past the
-    /// Basic Multilingual Plane a pair of them (RFC 8259 section 7).
+    /// The text in printable ASCII: other characters become `\uXXXX` escapes, those outside the
+    /// Basic Multilingual Plane a pair of escapes (RFC 8259 section 7).
     #[must_use]
     pub fn to_ascii(&self) -> Cow<'_, str> {
         if self.printable {
@@ -154,7 +154,8 @@ impl Dict {
         if self.printable {
             return self.text.len();
         }
-        // By the first byte of each character: those of four bytes become a pair of escapes.
+        // Counted by the first byte of each character: a character of four bytes becomes two
+        // escapes.
         let escaped = |byte: u8| match byte {
             0x20..=0x7E => 1,
             0x80..=0xBF => 0,
@@ -175,12 +176,13 @@ impl Dict {
         }
     }
 
-    /// Each key is compared with those of the same mark, from the last one back.
+    /// Compares each key with the earlier keys that have the same mark.
     fn repeats_among_few(&self, ranges: &[(u16, u16)]) -> bool {
         let key = |&(start, end): &(u16, u16)| {
             unescape(self.text.get(start.into()..end.into()).unwrap_or_default())
         };
-        // The place of the last key of each mark, and of the one of its mark before each key; from 1.
+        // The last key with each mark, and for each key the previous one with its mark; counted
+        // from 1.
         let mut last = [0u8; MARKS];
         let mut before = [0u8; MANY + 1];
         (1u8..).zip(ranges).any(|(place, range)| {
@@ -200,22 +202,22 @@ impl Dict {
     }
 }
 
-/// How many marks there are.
+/// The number of different marks.
 const MARKS: usize = 256;
 
-/// A number below [`MARKS`] that two different keys seldom have in common: of the length and the last
-/// eight bytes, where keys that are alike differ.
+/// A small hash, below [`MARKS`], of the length and the last eight bytes: similar keys mostly
+/// differ at their ends.
 fn mark(key: &[u8]) -> usize {
     let end = match key.last_chunk() {
         Some(end) => u64::from_le_bytes(*end),
         None => key.iter().fold(0, |end, byte| end << 8 | u64::from(*byte)),
     };
-    // Fibonacci hashing (Knuth, volume 3, section 6.4): the high bits depend on all others.
+    // Fibonacci hashing (Knuth, volume 3, section 6.4): the high bits depend on all the others.
     let mixed = (end ^ key.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (mixed >> (u64::BITS - MARKS.ilog2())) as usize
 }
 
-/// The text of an object of these members.
+/// The text of an object with these members.
 pub(super) fn write_object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::from("{");
     for (key, value) in members {
@@ -230,8 +232,8 @@ pub(super) fn write_object<'a>(members: impl Iterator<Item = (&'a str, &'a str)>
     text
 }
 
-/// What a JSON string stands for, given with its quotes. Lone surrogates become the three bytes
-/// that UTF-8 would have for them, so that different strings stay different.
+/// Decodes a JSON string, given with its quotes. A lone surrogate becomes the three bytes that
+/// UTF-8 would use for it, so that different strings stay different.
 pub(crate) fn unescape(quoted: &str) -> Cow<'_, [u8]> {
     let inner = quoted.as_bytes();
     let inner = inner.get(1..inner.len().saturating_sub(1)).unwrap_or_default();
@@ -275,7 +277,7 @@ pub(crate) fn unescape(quoted: &str) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-/// The value of four hexadecimal digits that have been scanned.
+/// The value of four hexadecimal digits, already checked by the scan.
 fn hex4(digits: &[u8]) -> u32 {
     let digits = digits.iter().take(4);
     digits.fold(0, |value, &digit| value << 4 | char::from(digit).to_digit(16).unwrap_or_default())

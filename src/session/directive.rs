@@ -1,4 +1,4 @@
-//! What the backend's control headers ask for.
+//! What the app's control headers ask for.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,17 +13,17 @@ use super::view::View;
 /// The values of one control header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Field<'a> {
-    /// The answer does not have it.
+    /// The answer does not have this header.
     #[default]
     Absent,
-    /// Once, or several times with one value.
+    /// It is sent once, or several times with the same value.
     Value(&'a [u8]),
-    /// Several times with differing values, the first of which is this.
+    /// It is sent several times with different values; this is the first.
     Differing(&'a [u8]),
 }
 
 impl<'a> Field<'a> {
-    /// Takes one more field of the name in.
+    /// Adds one more field of this name.
     pub fn add(&mut self, value: &'a [u8]) {
         let value = value.trim_ascii();
         *self = match *self {
@@ -33,7 +33,7 @@ impl<'a> Field<'a> {
         };
     }
 
-    /// Whether the answer has it.
+    /// Whether the answer has this header.
     #[must_use]
     pub fn is_present(self) -> bool {
         self != Self::Absent
@@ -49,13 +49,13 @@ pub struct Control<'a> {
     pub merge: Field<'a>,
     /// `X-Session-Max-Age`
     pub max_age: Field<'a>,
-    /// `X-Session-Delete`, by what it says.
+    /// The meaning of the `X-Session-Delete` fields.
     pub delete: Deletes,
-    /// `X-Session-Renew`, by what it says.
+    /// The meaning of the `X-Session-Renew` fields.
     pub renew: Renews,
 }
 
-/// What the `X-Session-Delete` fields of an answer say.
+/// What the `X-Session-Delete` fields of an answer ask for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deletes {
     this: bool,
@@ -65,9 +65,9 @@ pub struct Deletes {
 }
 
 impl Deletes {
-    /// Takes one more field in. `0`, `false`, `no`, `off` and an empty value do not ask for a
-    /// deletion; `all` asks for the end of each session of this user, `others` of each but this
-    /// one; anything else for the end of this one.
+    /// Adds one more field. `0`, `false`, `no`, `off` and an empty value do not ask for a deletion;
+    /// `all` ends every session of this user, `others` every one except this; any other value ends
+    /// this session.
     pub fn add(&mut self, value: &[u8]) {
         let value = value.trim_ascii();
         let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
@@ -85,7 +85,7 @@ impl Deletes {
     }
 }
 
-/// Whether the `X-Session-Renew` fields of an answer ask for a new id, in the words of
+/// Whether the `X-Session-Renew` fields of an answer ask for a new id. Values mean the same as in
 /// [`Deletes::add`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Renews {
@@ -94,7 +94,7 @@ pub struct Renews {
 }
 
 impl Renews {
-    /// Takes one more field in.
+    /// Adds one more field.
     pub fn add(&mut self, value: &[u8]) {
         *if is_no(value.trim_ascii()) { &mut self.no } else { &mut self.yes } = true;
     }
@@ -104,20 +104,20 @@ fn is_no(value: &[u8]) -> bool {
     [&b""[..], b"0", b"false", b"no", b"off"].iter().any(|no| value.eq_ignore_ascii_case(no))
 }
 
-/// What the backend asks for.
+/// What the app asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Directive {
     /// Nothing.
     Keep,
-    /// Replace or change the dict, or go on with it under a new id.
+    /// Replace or change the dict, or keep it under a new id.
     Save(Save),
-    /// End each other session of the user.
+    /// End every other session of the user.
     EndOthers,
     /// Delete the session.
     Delete {
-        /// Each other session of the user, too.
+        /// End every other session of the user too.
         all: bool,
-        /// A save or a merge stood beside it and is not carried out.
+        /// The answer also has a save or merge, which is ignored.
         beside_a_save: bool,
     },
     /// Something that cannot be carried out.
@@ -125,8 +125,8 @@ pub enum Directive {
 }
 
 impl Directive {
-    /// What an app asks for that sees the dict through a view: it must name no key that is hidden
-    /// from it.
+    /// Limits the directive to a view: an app that sees only part of the dict must not name a
+    /// hidden key.
     #[must_use]
     pub fn within(self, view: &View) -> Self {
         let Self::Save(mut save) = self else {
@@ -149,22 +149,22 @@ impl Directive {
 /// A dict to be saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Save {
-    /// The new dict; None: the one that the request came with.
+    /// The new dict; None keeps the dict of the request.
     pub dict: Option<Dict>,
-    /// A merge patch on it (RFC 7396).
+    /// A merge patch applied to it (RFC 7396).
     pub patch: Option<Dict>,
     /// The session's own lifetime in seconds, capped at [`LONGEST`].
     pub max_age: Option<u64>,
-    /// Whether the session is to go on under a new id.
+    /// Whether the session gets a new id.
     pub renew: bool,
-    /// Whether each other session of the user is to end.
+    /// Whether every other session of the user ends.
     pub others: bool,
-    /// Through which the app sees the dict, where it does not see all of it.
+    /// The view of the app, if it does not see the whole dict.
     pub view: Option<View>,
 }
 
 impl Save {
-    /// The dict that it makes of what is there.
+    /// The dict after the save.
     #[must_use]
     pub fn apply(&self, current: &Dict) -> Dict {
         let put = match (&self.dict, &self.view) {
@@ -191,7 +191,7 @@ pub fn read(control: &Control<'_>, encoding: Encoding) -> Directive {
     if delete.this || delete.all {
         return Directive::Delete { all: delete.all, beside_a_save: saves };
     }
-    // A lifetime without a save is no lifetime of anything.
+    // A lifetime without a save has no effect.
     match (saves || control.renew.yes, delete.others) {
         (false, false) => Directive::Keep,
         (false, true) => Directive::EndOthers,
@@ -251,7 +251,7 @@ fn read_max_age(field: Field<'_>) -> Result<Option<u64>, Broken> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Broken { reason: BrokenReason::NotSeconds, bytes: value.len() });
     }
-    // Digits only: what does not fit is too long, not wrong.
+    // Only digits reach this line: a parse error means that the number is too large.
     let seconds =
         str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(u64::MAX);
     Ok(Some(seconds.min(LONGEST.as_secs())))

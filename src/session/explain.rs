@@ -1,4 +1,4 @@
-//! Everything about a token, and exactly why it fails: for `cloakroom token decode --explain` and
+//! Describes a token and exactly why it is not accepted: for `cloakroom token decode --explain` and
 //! `POST /tokens/explain`.
 
 use std::fmt::Write as _;
@@ -16,15 +16,15 @@ mod reason;
 
 use reason::{Parts, part, payload, reason};
 
-/// What is to be said of a token, a line each, and whether it is accepted.
+/// The description of a token, one fact per line, and whether the token is accepted.
 #[must_use]
 pub fn explain(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) -> (String, bool) {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
         let _ = write!(text, "{name:<11}");
-        // Whoever made the token must not write to the terminal of who looks at it. What is odd
-        // here stands in JSON.
+        // The token must not write escape sequences to the reader's terminal. Unusual text is shown
+        // as JSON.
         push_json_escaped(&mut text, value);
         text.push('\n');
     };
@@ -81,8 +81,8 @@ pub fn explain(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) ->
     }
 }
 
-/// A payload, without the key with which whoever has the store could read the session: explanations
-/// are passed on.
+/// A payload without the session's key: explanations are passed on, and the key together with the
+/// store would reveal the session.
 fn without_key<E>(header: Option<&Result<Dict, E>>, payload: &Dict) -> String {
     let is_ticket = matches!(header, Some(Ok(header)) if header.get(&["crit"]).is_some());
     match payload.get(&["cr", "key"]) {
@@ -93,21 +93,21 @@ fn without_key<E>(header: Option<&Result<Dict, E>>, payload: &Dict) -> String {
     }
 }
 
-/// What is to be said of a token to a program. Never a key: of a ticket's payload, where the key of
-/// its session is, nothing but the id and the times.
+/// Facts about a token for programs. They never contain a key: of a ticket's payload, which has the
+/// session's key, only the id and the times are given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether it is accepted, and if not, why.
+    /// Whether the token is accepted and, if not, why.
     pub outcome: Outcome,
-    /// The same in words; None where it is accepted.
+    /// The reason in words; None if the token is accepted.
     pub reason: Option<String>,
-    /// How long its cookie would be: name, `=` and value.
+    /// The length of its cookie: name, `=` and value.
     pub cookie_bytes: usize,
     /// `alg` in its header, as JSON.
     pub alg: Option<String>,
     /// `kid` in its header, as JSON.
     pub kid: Option<String>,
-    /// The key that verified it: its id, or its number in the file.
+    /// The key that verified it: its id, or its number in the configuration.
     pub key: Option<String>,
     /// `iat`
     pub issued: Option<Timestamp>,
@@ -115,13 +115,13 @@ pub struct Facts {
     pub not_before: Option<Timestamp>,
     /// `exp`
     pub expires: Option<Timestamp>,
-    /// Which session it belongs to.
+    /// The session that it belongs to.
     pub session: Option<SessionId>,
-    /// When that was first saved.
+    /// When the session was first saved.
     pub start: Option<Timestamp>,
-    /// Whether the dict is in a store.
+    /// Whether the dict is in the store.
     pub is_ticket: bool,
-    /// The dict, where the token is accepted and holds it.
+    /// The dict, if the token is accepted and contains it.
     pub dict: Option<Dict>,
 }
 
@@ -174,7 +174,7 @@ fn moment(json: &str, now: Timestamp) -> String {
     }
 }
 
-/// The moment that a NumericDate is, to the second; None outside the years 1970 to 9999.
+/// A NumericDate as a time, to the second; None outside the years 1970 to 9999.
 fn numeric_date(json: &str) -> Option<Timestamp> {
     let seconds = json.parse::<f64>().ok()?;
     #[allow(

@@ -1,4 +1,4 @@
-//! Which header fields are the sidecar's own, and how a dict becomes the value of one.
+//! Which header fields belong to the sidecar, and how a dict is written to one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,10 +13,10 @@ use field_name::fold;
 pub use field_name::{FieldName, FieldNameError};
 pub(crate) use field_name::{folds_to, starts_with_folded};
 
-/// How the dict is written in the request header, and read from the response's.
+/// How the dict is written in the request header and read from the response header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Encoding {
-    /// One line of printable ASCII: whatever lies outside is a `\uXXXX` escape.
+    /// One line of printable ASCII: other characters are `\uXXXX` escapes.
     #[default]
     Json,
     /// Unpadded base64url (RFC 4648 section 5) of the UTF-8 JSON.
@@ -37,19 +37,19 @@ impl Encoding {
 /// The `[headers]` table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderNames {
-    /// Carries the dict to the backend.
+    /// Sends the dict to the app.
     pub session: FieldName,
-    /// The backend replaces the dict.
+    /// Replaces the dict.
     pub save: FieldName,
-    /// The backend changes the dict.
+    /// Changes the dict.
     pub merge: FieldName,
-    /// The backend deletes the session.
+    /// Deletes the session.
     pub delete: FieldName,
-    /// This session's own lifetime.
+    /// Sets the lifetime of this session.
     pub max_age: FieldName,
-    /// The session goes on under a new id.
+    /// Gives the session a new id.
     pub renew: FieldName,
-    /// Tells the backend why the dict is what it is, where configured.
+    /// Tells the app how the session was read, if configured.
     pub status: Option<FieldName>,
     /// `[headers.claims]`
     pub claims: Vec<Claim>,
@@ -58,8 +58,8 @@ pub struct HeaderNames {
 }
 
 impl HeaderNames {
-    /// Whether a field of this name belongs to the sidecar: neither a client's nor, towards the
-    /// client, a backend's field of such a name passes.
+    /// Whether a field of this name belongs to the sidecar. Such fields are removed from a client's
+    /// request and from an app's response.
     #[must_use]
     pub fn is_own(&self, name: &[u8]) -> bool {
         if starts_with_folded(name, &self.session.folded) {
@@ -74,7 +74,7 @@ impl HeaderNames {
             .any(|field| field.is_alias(name))
     }
 
-    /// Whether a client's field of this name would be read as something the sidecar says: its own
+    /// Whether an app could take a client's field of this name for one of the sidecar: its own
     /// fields and those of `[headers.claims]`.
     #[must_use]
     pub fn is_spoofed(&self, name: &[u8]) -> bool {
@@ -82,7 +82,7 @@ impl HeaderNames {
     }
 }
 
-/// The dict as the value of the request header: one line of printable ASCII.
+/// The dict as the value of the request header, in printable ASCII on one line.
 #[must_use]
 pub fn encode(dict: &Dict, encoding: Encoding) -> String {
     match encoding {
@@ -91,7 +91,7 @@ pub fn encode(dict: &Dict, encoding: Encoding) -> String {
     }
 }
 
-/// How long [`encode`] makes the value, found without making it.
+/// The length of the value that [`encode`] returns, computed without encoding.
 #[must_use]
 pub fn encoded_bytes(dict: &Dict, encoding: Encoding) -> usize {
     match encoding {

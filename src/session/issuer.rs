@@ -1,22 +1,22 @@
-//! What tokens and tickets are issued by.
+//! What is needed to issue tokens and tickets.
 
 use super::policy::Policy;
 use crate::keys::KeyRing;
 use crate::time::Timestamp;
 
-/// What tokens and tickets are issued by.
+/// What is needed to issue tokens and tickets.
 #[derive(Clone, Copy)]
 pub struct Issuer<'a> {
-    /// The first of them signs.
+    /// The first key signs or seals.
     pub keys: &'a KeyRing,
-    /// How long, under which name, how large.
+    /// Lifetime, names and size limits.
     pub policy: &'a Policy,
-    /// The moment of issue.
+    /// The time of issue.
     pub now: Timestamp,
 }
 
 impl<'a> Issuer<'a> {
-    /// Keys, policy, and the moment of issue.
+    /// Combines the keys, the policy and the time of issue.
     #[must_use]
     pub fn new(keys: &'a KeyRing, policy: &'a Policy, now: Timestamp) -> Self {
         Self { keys, policy, now }

@@ -1,4 +1,4 @@
-//! What ties the tokens of a session together, and the claim that says so.
+//! Session ids and the claim `cr`, which links the tokens of a session.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use crate::time::Timestamp;
 /// The longest lifetime of a cookie: the 400 days of RFC 6265bis section 5.5.
 pub const LONGEST: Duration = Duration::from_secs(34_560_000);
 
-/// What ties the tokens of one session together: 16 random bytes, base64url-encoded.
+/// Links the tokens of one session: 16 random bytes, base64url-encoded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionId(String);
 
 impl SessionId {
-    /// From 16 random bytes.
+    /// Makes an id of 16 random bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         use base64::Engine as _;
         Self(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// From its text in a token.
+    /// Reads an id from a token.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let is_id = text.len() == 22
@@ -29,7 +29,7 @@ impl SessionId {
         is_id.then(|| Self(text.to_owned()))
     }
 
-    /// The same, but for the first 12 bits, which are those of `lead`.
+    /// The same id with its first 12 bits replaced by those of `lead`.
     #[must_use]
     pub fn led_by(self, lead: [u8; 2]) -> Self {
         let [first, second] = lead;
@@ -60,13 +60,13 @@ impl SessionId {
         }
     }
 
-    /// Whether it begins with these 12 bits.
+    /// Whether the first 12 bits are those of `lead`.
     #[must_use]
     pub fn is_led_by(&self, lead: [u8; 2]) -> bool {
         self.clone().led_by(lead) == *self
     }
 
-    /// The bytes that it was made from; None of a text that no bytes have.
+    /// The 16 bytes of the id; None if the text is not the encoding of any.
     #[must_use]
     pub fn to_bytes(&self) -> Option<[u8; 16]> {
         use base64::Engine as _;
@@ -77,7 +77,7 @@ impl SessionId {
         if length == 16 { bytes.first_chunk().copied() } else { None }
     }
 
-    /// The id as it stands in tokens.
+    /// The id as written in tokens.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -87,19 +87,19 @@ impl SessionId {
 /// The private claim `cr` of a token whose lifetime the sidecar manages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Managed {
-    /// Which session the token belongs to.
+    /// The session that the token belongs to.
     pub id: SessionId,
     /// When the session was first saved.
     pub start: Timestamp,
     /// When this token was issued.
     pub issued: Timestamp,
-    /// The lifetime that `X-Session-Max-Age` gave this session, in seconds; 0: until the browser
-    /// ends. It holds for the session's later tokens too.
+    /// The lifetime that `X-Session-Max-Age` gave this session, in seconds; 0: until the browser is
+    /// closed. It also applies to the session's later tokens.
     pub own_max_age: Option<u64>,
 }
 
 impl Managed {
-    /// Reads the claim; None where it is not one of the sidecar's.
+    /// Reads the claim; None if the sidecar did not write it.
     #[must_use]
     pub fn parse(json: &str) -> Option<Self> {
         if !json.starts_with('{') {
@@ -112,7 +112,8 @@ impl Managed {
                 b"start" => start = Some(Timestamp::from_secs(value.parse().ok()?)),
                 b"ms" => issued = Some(Timestamp::from_millis(value.parse().ok()?)),
                 b"max_age" => own_max_age = Some(value.parse().ok()?),
-                // A later version's: a rollback must not turn its tokens into foreign ones.
+                // Written by a later version. Ignored, so that its tokens stay valid after a
+                // rollback.
                 _ => {}
             }
         }

@@ -1,13 +1,13 @@
-//! RFC 7396: a JSON merge patch, applied to texts.
+//! JSON merge patch (RFC 7396), applied to texts.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::dict::{Dict, members, unescape, write_object};
 
-/// `patch` applied to `target`: members of the patch replace those of the target in their place
-/// or come behind them, `null` removes, objects are merged in turn. Everything else stays as it
-/// was written.
+/// Applies `patch` to `target`. Members of the patch replace those of the target in their place or
+/// are added at the end, `null` removes, objects are merged recursively. All other text stays
+/// unchanged.
 #[must_use]
 pub(super) fn merge(target: &Dict, patch: &Dict) -> Dict {
     let merged = merge_objects(target.as_str(), patch.as_str());
@@ -16,10 +16,10 @@ pub(super) fn merge(target: &Dict, patch: &Dict) -> Dict {
 
 type Members<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
-/// Recursion ends where the patch does, at [`super::dict::MAX_DEPTH`]. Each key is looked up among
-/// those of the patch: the work grows with the lengths of both texts and not with their product.
+/// The recursion is limited by the patch to [`super::dict::MAX_DEPTH`]. The keys of the patch are
+/// in a hash map: the work grows with the sum of the two lengths, not with their product.
 fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
-    // Below the top a key may repeat, in the patch as in the target: the last one counts, in the
+    // Below the top level, patch and target may have duplicate keys: the last one counts, in the
     // place of the first.
     let mut changes: HashMap<Cow<'a, [u8]>, Change<'a>> = HashMap::new();
     for (index, (key, value)) in members(patch).enumerate() {
@@ -60,15 +60,15 @@ fn merge_objects<'a>(target: &'a str, patch: &'a str) -> Members<'a> {
     merged.into_iter().flatten().collect()
 }
 
-/// What a key of the patch changes.
+/// A change that the patch makes to one key.
 #[derive(Default)]
 struct Change<'a> {
-    /// Where the patch has it last.
+    /// The last position of the key in the patch.
     last: usize,
-    /// The key and the value as they are written there.
+    /// The key and the value as written in the patch.
     key: &'a str,
     value: &'a str,
-    /// Where the target has it first.
+    /// The first position of the key in the target.
     place: Option<usize>,
     /// The target's value.
     old: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! What an operator has decided about sessions.
+//! The operator's settings for sessions.
 
 use std::time::Duration;
 
@@ -10,67 +10,67 @@ use super::revocation::Revocations;
 use crate::store::record::SubjectHash;
 use crate::time::Timestamp;
 
-/// What a save does where somebody else has written the session since its request began.
+/// What a save does if another request has written the session meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnConflict {
-    /// What it changed is put into what is there now.
+    /// The changes of this save are applied to the current dict.
     #[default]
     Rebase,
-    /// Nothing: the client is told that there is a conflict.
+    /// Nothing is saved; the client gets a conflict error.
     Fail,
-    /// It replaces what is there.
+    /// The save replaces the current dict.
     Overwrite,
 }
 
-/// What is kept outside of cookies.
+/// What the store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Holds {
-    /// The dicts: a cookie has a ticket.
+    /// The dicts; a cookie contains only a ticket.
     #[default]
     Sessions,
-    /// What has ended before its time: the dicts are in cookies.
+    /// Revocations; the dicts are in cookies.
     Revocations,
 }
 
-/// What the core has to know of the configuration, besides the keys.
+/// The configuration that the core needs, except for the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// `[cookie]`
     pub cookie: CookieAttributes,
     /// `session.max_cookie_bytes`: name, `=` and value.
     pub max_cookie_bytes: usize,
-    /// `session.max_bytes`: the longest dict that can be saved, as the request header carries it.
+    /// `session.max_bytes`: the maximum length of a dict in the request header.
     pub max_bytes: usize,
-    /// `headers.encoding`: how it does.
+    /// `headers.encoding`
     pub encoding: Encoding,
-    /// `session.issuer`: written into tokens as `iss`, and required of them.
+    /// `session.issuer`: written into tokens as `iss`, and required in them.
     pub issuer: Option<String>,
-    /// `session.audience`: written into tokens as `aud`, and required of them.
+    /// `session.audience`: written into tokens as `aud`, and required in them.
     pub audience: Option<String>,
-    /// `session.leeway`: how far clocks may disagree about `exp` and `nbf`.
+    /// `session.leeway`: tolerated clock difference for `exp` and `nbf`.
     pub leeway: Duration,
-    /// `session.require_exp`: refuse tokens without a lifetime that the sidecar gave them.
+    /// `session.require_exp`: refuse tokens whose lifetime the sidecar does not manage.
     pub require_exp: bool,
-    /// `session.ttl`: how long a token is good for.
+    /// `session.ttl`: how long a token is valid.
     pub ttl: Option<Duration>,
     /// `session.refresh_after`: the age at which a token is renewed.
     pub refresh_after: Option<Duration>,
     /// `session.absolute_ttl`: the age at which a session ends, whatever happens.
     pub absolute_ttl: Option<Duration>,
-    /// `session.not_before` and `session.revoked_file`: sessions that end before their time.
+    /// `session.not_before` and `session.revoked_file`
     pub revocations: Revocations,
-    /// `session.subject`: the way to the value in the dict that says whose session it is.
+    /// `session.subject`: the path to the value in the dict that identifies the user.
     pub subject: Option<Vec<String>>,
-    /// `session.on_conflict`, where the dicts are in a store.
+    /// `session.on_conflict`, if the dicts are in a store.
     pub on_conflict: OnConflict,
     /// `store.holds`; None without a store.
     pub store: Option<Holds>,
-    /// `cookie.accept_names`: other cookies to read a session from.
+    /// `cookie.accept_names`: other cookies from which a session is read.
     pub accept_names: Vec<CookieName>,
 }
 
 impl Policy {
-    /// What holds where nothing but the cookie is configured, which is what microdot does.
+    /// The defaults if only the cookie is configured, which match microdot.
     #[must_use]
     pub fn of(cookie: CookieAttributes) -> Self {
         Self {
@@ -93,31 +93,30 @@ impl Policy {
         }
     }
 
-    /// The names that a session is read from.
+    /// The names of the cookies from which a session is read.
     #[must_use]
     pub fn names(&self) -> Names<'_> {
         Names { own: self.cookie.name(), old: &self.accept_names }
     }
 
-    /// How long a token is good for where nothing else is said; None where the sidecar does not
-    /// manage a lifetime. It does wherever tokens have to say when they were issued or which
-    /// session they belong to.
+    /// The default lifetime of a token; None if the sidecar does not manage lifetimes. It does
+    /// whenever tokens must contain their time of issue or their session.
     #[must_use]
     pub fn lifetime(&self) -> Option<Duration> {
-        // A store of revocations knows sessions by what the sidecar writes into their tokens.
+        // Revocations refer to claims that only managed tokens have.
         let is_revocable = self.revocations.are_in_use() || self.store == Some(Holds::Revocations);
         let revocable = || is_revocable.then_some(lifetime::LONGEST);
         self.ttl.or(self.absolute_ttl).or_else(revocable)
     }
 
-    /// Whether a session is past the end that `session.absolute_ttl` sets.
+    /// Whether the session is older than `session.absolute_ttl`.
     #[must_use]
     pub fn is_over(&self, managed: &Managed, now: Timestamp) -> bool {
         self.absolute_ttl.is_some_and(|absolute| managed.start.plus(absolute) <= now)
     }
 
-    /// Whether the log in the store says that a session has ended. `managed` is what its token says of
-    /// it.
+    /// Whether the revocations in the store have ended a session. `managed` is the claim `cr` of
+    /// its token.
     #[must_use]
     pub fn log_ends(
         &self,

@@ -1,16 +1,16 @@
-//! Puts what one save changed on top of what another has written meanwhile.
+//! Applies the changes of one save to a dict that another save has written meanwhile.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::dict::{Dict, unescape};
 
-/// `theirs` with what `mine` changed against `base`: its top-level keys that are new, have another
-/// value or are gone. Values are compared as the texts they are written in.
+/// `theirs` with the changes from `base` to `mine`: the top-level keys that were added, changed or
+/// removed. Values are compared as text.
 ///
-/// What stays is in the order of `theirs`, new keys come behind it in the order of `mine`. Where both
-/// changed one key, `mine` holds: it is the later save. Keys are looked up, not searched for: the
-/// work grows with the lengths of the texts and not with their product.
+/// Existing keys keep the order of `theirs`; new keys follow in the order of `mine`. If both
+/// changed a key, `mine` wins, since it is the later save. Keys are in a hash map: the work grows
+/// with the sum of the lengths, not with their product.
 #[must_use]
 pub fn rebase(base: &Dict, mine: &Dict, theirs: &Dict) -> Dict {
     if theirs == base {
@@ -40,21 +40,21 @@ pub fn rebase(base: &Dict, mine: &Dict, theirs: &Dict) -> Dict {
     Dict::from_members(rebased.into_iter())
 }
 
-/// What became of a key.
+/// The change of one key.
 enum Change<'a> {
-    /// It is new or has another value.
+    /// It was added or has another value.
     Set {
-        /// Which member it is.
+        /// Its position among the members.
         place: usize,
-        /// As it is written, with its quotes.
+        /// The key as written, with its quotes.
         key: &'a str,
         value: &'a str,
     },
-    /// It is gone.
+    /// It was removed.
     Removed,
 }
 
-/// By what the keys stand for: one may be spelled in several ways.
+/// The changes by unescaped key, since a key can be spelled in several ways.
 fn changes<'a>(base: &'a Dict, mine: &'a Dict) -> HashMap<Cow<'a, [u8]>, Change<'a>> {
     let mut before: HashMap<_, _> =
         base.members().map(|(key, value)| (unescape(key), value)).collect();
@@ -86,17 +86,17 @@ mod tests {
     #[test]
     fn what_a_save_changed_is_put_into_what_is_there_now() {
         for (base, mine, theirs, expected) in [
-            // Added, changed and removed, beside what others did.
+            // Keys added, changed and removed, next to other changes.
             (r#"{"a":1}"#, r#"{"a":1,"b":2}"#, r#"{"a":1,"c":3}"#, r#"{"a":1,"c":3,"b":2}"#),
             (r#"{"a":1}"#, r#"{"a":2}"#, r#"{"c":3,"a":1}"#, r#"{"c":3,"a":2}"#),
             (r#"{"a":1,"b":2}"#, r#"{"b":2}"#, r#"{"a":1,"b":3}"#, r#"{"b":3}"#),
-            // What this save left alone is as the others left it.
+            // Keys that this save did not change keep the value of the other save.
             (r#"{"a":1,"b":2}"#, r#"{"a":9,"b":2}"#, r#"{"a":1}"#, r#"{"a":9}"#),
-            // Both changed one key: the later save holds.
+            // Both changed the key: the later save wins.
             (r#"{"a":1}"#, r#"{"a":2}"#, r#"{"a":3}"#, r#"{"a":2}"#),
             (r#"{"a":1}"#, "{}", r#"{"a":3,"b":1}"#, r#"{"b":1}"#),
             (r#"{"a":1}"#, r#"{"a":2}"#, "{}", r#"{"a":2}"#),
-            // Values are texts, and keep their digits.
+            // Values are compared as text and keep their digits.
             (r#"{"n":1.0}"#, r#"{"n":1.00}"#, r#"{"n":1.0,"m":1e400}"#, r#"{"n":1.00,"m":1e400}"#),
             (
                 r#"{"o":{"x":1,"y":1}}"#,
@@ -104,7 +104,7 @@ mod tests {
                 r#"{"o":{"x":1,"y":2}}"#,
                 r#"{"o":{"x":2,"y":1}}"#,
             ),
-            // A key is the same however it is spelled.
+            // The same key in another spelling.
             (r#"{"a":1}"#, r#"{"\u0061":1}"#, r#"{"a":2}"#, r#"{"a":2}"#),
             (r#"{"a":1}"#, r#"{"\u0061":2}"#, r#"{"b":1,"a":1}"#, r#"{"b":1,"\u0061":2}"#),
         ] {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     prop_compose! {
-        /// A few keys, some of them in another spelling, and few values: many are alike.
+        /// Few keys, some in another spelling, and few values, so that many are equal.
         fn small_dict()(members in prop::collection::vec((0..6usize, any::<bool>(), 0..3usize), 0..6)) -> Dict {
             let mut texts = BTreeMap::new();
             for (key, escaped, value) in members {
@@ -158,7 +158,7 @@ mod tests {
             base in small_dict(), mine in small_dict(), theirs in small_dict()
         ) {
             let rebased = rebase(&base, &mine, &theirs);
-            // A dict again, and as it is written.
+            // The result is a valid, compact dict.
             prop_assert_eq!(&dict(rebased.as_str()), &rebased);
             let [base, mine, theirs, rebased] = [&base, &mine, &theirs, &rebased].map(members);
             for key in base.keys().chain(mine.keys()).chain(theirs.keys()) {

@@ -1,5 +1,5 @@
-//! Which sessions were written or deleted a moment ago, so that a slow answer to an older request
-//! does not refresh over it. Bounded in time and in memory.
+//! Remembers which sessions were written or deleted recently, so that a slow answer to an older
+//! request does not overwrite them with a refresh. Limited in time and in memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -10,24 +10,24 @@ use crate::time::Timestamp;
 /// How long a write is remembered.
 pub const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// How long a refresh may be on its way before nobody waits for it any more.
+/// How long a write waits for the answer that carries a refresh.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many old writes a call forgets at most: more than the one that it may add.
+/// How many old writes one call removes at most; more than one, so that the list shrinks.
 const FORGOTTEN_AT_ONCE: usize = 8;
 
-/// How many writes are remembered at most: about 10 MB.
+/// How many writes are remembered: about 10 MB.
 pub const CAPACITY: usize = 65_536;
 
-/// The last moment of writing of each session that was written lately.
+/// The time of the last write of each session that was written recently.
 #[derive(Debug)]
 pub struct RecentWrites {
     last: HashMap<SessionId, Timestamp>,
-    /// In the order of writing: when, and whose.
+    /// The writes in order: time and session.
     order: VecDeque<(Timestamp, SessionId)>,
     capacity: usize,
-    /// Whose token is on its way to the client because of a refresh: how many answers carry one, and
-    /// when the last of them was decided on.
+    /// Sessions with refreshed tokens that are being sent: how many answers carry one, and when the
+    /// latest was issued.
     refreshing: HashMap<SessionId, (usize, Timestamp)>,
 }
 
@@ -44,11 +44,11 @@ impl RecentWrites {
         Self { last: HashMap::new(), order: VecDeque::new(), capacity, refreshing: HashMap::new() }
     }
 
-    /// Remembers that a session's token was issued or deleted now. Returns how many older writes
-    /// had to be forgotten before their time.
+    /// Remembers that a session's token was issued or deleted at `now`. Returns how many older
+    /// writes had to be forgotten too early.
     pub fn note(&mut self, session: SessionId, now: Timestamp) -> usize {
         self.forget_old(now);
-        // Of two writes at the same time the later one may come first.
+        // Concurrent writes may arrive in the wrong order.
         let last = self.last.entry(session.clone()).or_insert(now);
         *last = now.max(*last);
         self.order.push_back((now, session));
@@ -60,21 +60,21 @@ impl RecentWrites {
         early
     }
 
-    /// Whether the session was written since a token of it was issued.
+    /// Whether the session was written after this token of it was issued.
     pub fn is_newer(&mut self, session: &SessionId, issued: Timestamp, now: Timestamp) -> bool {
         self.forget_old(now);
         let last = self.last.get(session);
         last.is_some_and(|&written| written > issued && !is_old(written, now))
     }
 
-    /// Remembers that an answer which refreshes the session is on its way from now on.
+    /// Remembers that an answer with a refreshed token of the session is being sent.
     pub fn refresh_begins(&mut self, session: SessionId, now: Timestamp) {
         let (count, last) = self.refreshing.entry(session).or_insert((0, now));
         *count += 1;
         *last = now.max(*last);
     }
 
-    /// Such an answer has left, or never will.
+    /// That answer was sent or given up.
     pub fn refresh_has_left(&mut self, session: &SessionId) {
         if let Some((count, _)) = self.refreshing.get_mut(session) {
             *count -= 1;
@@ -84,15 +84,15 @@ impl RecentWrites {
         }
     }
 
-    /// Whether one is on its way that a write of the session has to wait for. One that is older than
-    /// [`PATIENCE`] has a body that goes on and on; its head has left.
+    /// Whether a write of the session must wait for an answer with a refresh. After [`PATIENCE`]
+    /// the head of that answer has been sent, and only its body goes on.
     #[must_use]
     pub fn is_being_refreshed(&self, session: &SessionId, now: Timestamp) -> bool {
         let refresh = self.refreshing.get(session);
         refresh.is_some_and(|&(_, begun)| now.since(begun) < PATIENCE)
     }
 
-    /// A few at a time: after a busy minute one write would hold the lock for all of them.
+    /// Removes only a few: after a busy minute one write would otherwise hold the lock for all.
     fn forget_old(&mut self, now: Timestamp) {
         for _ in 0..FORGOTTEN_AT_ONCE {
             if self.oldest_is_old(now) != Some(true) {
@@ -195,7 +195,7 @@ mod tests {
         let later = NOW.plus(Duration::from_secs(61));
         assert!(!recent.is_newer(&id(99), before, later));
         assert_eq!(recent.order.len(), 100 - FORGOTTEN_AT_ONCE);
-        // None of those that go is remembered any more: nothing is forgotten before its time.
+        // The removed ones have expired: no write is forgotten too early.
         let early: usize = (100..=255).map(|byte| recent.note(id(byte), later)).sum();
         assert_eq!(early, 56);
         assert!(recent.is_newer(&id(255), before, later));

@@ -1,4 +1,4 @@
-//! Sessions that end before their time: all that were issued before a moment, and single ones.
+//! Sessions that end early: all that were issued before a time, and individual ones.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,34 +14,34 @@ pub use entries::Log;
 /// What is revoked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revocations {
-    /// `session.not_before`: every token issued earlier.
+    /// `session.not_before`: revokes every token issued earlier.
     pub not_before: Option<Timestamp>,
-    /// From `session.revoked_file`: sessions, and when they need not be remembered any more.
+    /// From `session.revoked_file`: session ids, and when each can be forgotten.
     sessions: Arc<HashMap<SessionId, Option<Timestamp>>>,
-    /// There is a `session.revoked_file`, with something in it or not.
+    /// Whether `session.revoked_file` is configured, even if it is empty.
     has_file: bool,
-    /// From the store, where it holds revocations.
+    /// Revocations from the store, if it holds them.
     pub log: Arc<Log>,
 }
 
 impl Revocations {
-    /// All that was issued before a moment, and no single session.
+    /// Revokes everything issued before a time, and no individual session.
     #[must_use]
     pub fn since(not_before: Option<Timestamp>) -> Self {
         Self { not_before, ..Self::default() }
     }
 
-    /// Whether anything is or may come to be revoked.
+    /// Whether revocations are configured.
     #[must_use]
     pub fn are_in_use(&self) -> bool {
         self.not_before.is_some() || self.has_file
     }
 
-    /// Reads the text of a `session.revoked_file`: one session id a line, and behind it, if so
-    /// wished, the moment (RFC 3339) from which the line counts no more. `#` begins a comment.
+    /// Reads the text of a `session.revoked_file`: one session id per line, optionally followed by
+    /// the time (RFC 3339) after which the line no longer counts. `#` starts a comment.
     ///
     /// # Errors
-    /// Every line that is none of this, counted from 1, and why.
+    /// Every invalid line, counted from 1, and why.
     pub fn read_sessions(
         &mut self,
         text: &str,
@@ -67,8 +67,8 @@ impl Revocations {
         if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
-    /// Whether a token is revoked, given its session and when it was issued; None is a token that
-    /// does not say, and counts as issued before any moment.
+    /// Whether a token is revoked, given its session and its time of issue. A token without a time
+    /// of issue (None) counts as older than everything.
     #[must_use]
     pub fn revokes(&self, session: &SessionId, issued: Option<Timestamp>, now: Timestamp) -> bool {
         let too_early = self
@@ -79,12 +79,12 @@ impl Revocations {
     }
 }
 
-/// What is wrong with a line of a `session.revoked_file`. Says what was expected.
+/// What is wrong with a line of a `session.revoked_file`. The message says what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineError {
-    /// It does not begin with the id of a session.
+    /// It does not start with a session id.
     NoSession,
-    /// What stands behind the id is no moment.
+    /// The text after the id is not a time.
     NoMoment,
 }
 

@@ -1,4 +1,4 @@
-//! How long a new token is good for, and the claims that say so.
+//! The lifetime of a new token, and the claims that contain it.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use super::lifetime::{LONGEST, Managed, SessionId};
 use super::policy::Policy;
 use crate::time::Timestamp;
 
-/// What a new token says about its lifetime.
+/// The lifetime of a new token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// The claim `cr`.
     pub managed: Managed,
     /// The claim `exp`.
     pub expires: Timestamp,
-    /// The cookie's `Max-Age` in seconds; None: until the browser ends.
+    /// The cookie's `Max-Age` in seconds; None: until the browser is closed.
     pub max_age: Option<u64>,
 }
 
 impl Stamp {
-    /// The stamp of a token issued now; None where nobody asked for a lifetime.
+    /// The stamp of a token issued now; None if no lifetime is configured or requested.
     ///
-    /// `previous` is the session the request came with, `own_max_age` what the backend asked for
-    /// in this answer, `fresh_id` the id of the session should it be a new one.
+    /// `previous` is the session of the request, `own_max_age` what the app asked for in this
+    /// answer, `fresh_id` the id for a new session.
     #[must_use]
     pub fn new(
         policy: &Policy,
@@ -33,7 +33,8 @@ impl Stamp {
         let own_max_age = own_max_age.or_else(|| previous.and_then(|managed| managed.own_max_age));
         let lifetime = match own_max_age {
             Some(seconds @ 1..) => Duration::from_secs(seconds),
-            // Until the browser ends; the token ends with the ttl, or when no cookie could live on.
+            // The cookie lasts until the browser is closed, the token for the ttl or the longest
+            // lifetime.
             Some(0) => policy.lifetime().unwrap_or(LONGEST),
             None => policy.lifetime()?,
         };
@@ -57,7 +58,7 @@ impl Stamp {
         })
     }
 
-    /// The members to add to the payload: keys as they are written, with their quotes.
+    /// The members to add to the payload: keys as written, with their quotes.
     #[must_use]
     pub fn claims(&self) -> [(&'static str, String); 3] {
         [

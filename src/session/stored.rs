@@ -1,6 +1,7 @@
-//! Sessions whose dict is in a store: what a request finds there, and what its answer writes.
+//! Sessions whose dict is in the store: reads them for a request and plans the writes of its
+//! answer.
 //!
-//! Pure: whoever carries the request awaits the store in between.
+//! Pure: the caller awaits the store in between.
 //!
 //! ```text
 //! Opened ──awaits──> id ~~load~~> Loaded ──complete──> Opened
@@ -23,33 +24,33 @@ use crate::store::operation::{Applied, Change, Loaded, Row};
 use crate::store::record::{self, RecordError, SessionKey, SubjectHash};
 use crate::time::Timestamp;
 
-/// How often a write is tried at most, where others write the same session meanwhile.
+/// How often a write is tried at most, if others write the same session at the same time.
 const TRIES: u8 = 5;
 
-/// Random bytes for one write.
+/// The random bytes for one write.
 pub struct Randomness {
     /// The id of a new session.
     pub id: SessionId,
     /// The key of a new session.
     pub key: SessionKey,
-    /// For one record, and never for another.
+    /// For one record, never used again.
     pub nonce: [u8; 12],
-    /// For the ticket where it is sealed, and never for another.
+    /// For the ticket if it is sealed, never used again.
     pub seal: Nonce,
 }
 
 impl Opened {
-    /// The session whose dict has to be loaded before anything is known of it.
+    /// The session whose dict must be loaded first.
     #[must_use]
     pub fn awaits(&self) -> Option<&SessionId> {
         let token = self.token.as_ref()?;
         matches!(token.home, Home::Store { revision: None, .. }).then(|| token.id())
     }
 
-    /// Takes in what the store has under the id that was awaited.
+    /// Adds the dict that the store returned for the id of [`Opened::awaits`].
     ///
     /// # Errors
-    /// Why the record does not open. That is no log-out: nothing is known of the session.
+    /// Why the record cannot be opened. This is not a log-out: the state of the session is unknown.
     pub fn complete(&mut self, loaded: Loaded) -> Result<(), RecordError> {
         let (Loaded::Found(row) | Loaded::Replaced(row)) = loaded else {
             self.token = None;
@@ -66,13 +67,13 @@ impl Opened {
         Ok(())
     }
 
-    /// Takes in that the store could not be asked: nothing is known of the session.
+    /// Records that the store is unavailable: the state of the session is unknown.
     pub fn is_out_of_reach(&mut self) {
         self.token = None;
         self.outcome = Outcome::Unavailable;
     }
 
-    /// The store's session that the request came with, and its revision.
+    /// The request's session in the store, and its revision.
     fn stored(&self) -> Option<(&VerifiedToken, &SessionKey, u64)> {
         let token = self.token.as_ref()?;
         match &token.home {
@@ -86,38 +87,38 @@ impl Opened {
     }
 }
 
-/// What an answer comes to.
+/// What an answer does.
 #[derive(Debug)]
 pub enum Plan {
-    /// The store is not concerned.
+    /// Only the cookie changes, not the store.
     Cookie(CookieAction),
-    /// The store comes first.
+    /// The store must be written first.
     Write(Box<Write>),
 }
 
-/// A change of the store, and what the client gets once it is carried out.
+/// A change of the store, and what the client gets after it.
 #[derive(Debug)]
 pub struct Write {
-    /// What is asked of the store.
+    /// The change to apply.
     pub change: Change,
-    /// What is asked of it behind that, in its turn.
+    /// A second change, applied after the first.
     pub then: Option<Change>,
     /// What the client gets.
     action: CookieAction,
-    /// How a conflict was settled on the way here.
+    /// How a conflict was resolved before this write.
     pub settled: Option<Settled>,
-    /// What the app asked for, to be put on top of another content.
+    /// What the app asked for, to apply it again to other content.
     intent: Option<Intent>,
 }
 
-/// How a conflict was settled.
+/// How a conflict was resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// What the save changed was put into what is there now.
+    /// The changes of the save were applied to the current dict.
     Rebased,
-    /// The patch was applied to what is there now.
+    /// The patch was applied to the current dict.
     Merged,
-    /// The save replaced what is there now.
+    /// The save replaced the current dict.
     Overwritten,
 }
 
@@ -125,19 +126,19 @@ pub enum Settled {
 #[derive(Clone, Debug)]
 struct Intent {
     save: Save,
-    /// The dict that its request got.
+    /// The dict that the request was given.
     base: Dict,
     tries: u8,
 }
 
-/// What becomes of a write that the store did not carry out.
+/// What to do about a write that the store refused.
 #[derive(Debug)]
 pub enum Retry {
-    /// Another one.
+    /// Try this write.
     Again(Box<Write>),
-    /// Nothing: others have written the session too often, or `session.on_conflict` says so.
+    /// Give up: others have written the session too often, or `session.on_conflict` forbids it.
     Refused,
-    /// Nothing: the session has ended, and a save revives none.
+    /// Give up: the session has ended, and a save does not revive it.
     Ended,
 }
 
@@ -175,10 +176,10 @@ pub fn plan(
     }
 }
 
-/// A longer life for a session that [`Opened::is_due`]; a session in a cookie moves into the store.
+/// Extends a session that [`Opened::is_due`]; a session in a cookie moves into the store.
 ///
 /// # Errors
-/// A ticket that would be too large, or a dict that cannot be kept.
+/// The ticket would be too large, or the dict cannot be stored.
 pub fn refresh(
     opened: &Opened,
     issuer: Issuer<'_>,
@@ -213,16 +214,16 @@ impl Write {
         Self { change, then: None, action, settled: None, intent: None }
     }
 
-    /// What the client gets, now that it is carried out.
+    /// What the client gets after the write has succeeded.
     #[must_use]
     pub fn into_action(self) -> CookieAction {
         self.action
     }
 
-    /// Goes on from what the store has answered; None where the write is carried out.
+    /// Handles the store's answer; None if the write has succeeded.
     ///
     /// # Errors
-    /// A save that cannot be carried out on top of what is there now, or a record that does not open.
+    /// The save cannot be applied to the current dict, or the record cannot be opened.
     pub fn retry(
         &self,
         applied: &Applied,
@@ -258,7 +259,7 @@ impl Write {
             })?;
         let (dict, settled) = match (is_replaced, on_conflict) {
             (false, _) => (intent.save.apply(&current), Settled::Merged),
-            // What the app does not see stays as others have left it.
+            // Keys hidden from the app keep their current values.
             (true, OnConflict::Overwrite) => (intent.save.apply(&current), Settled::Overwritten),
             (true, OnConflict::Rebase | OnConflict::Fail) => {
                 let mine = intent.save.apply(&intent.base);
@@ -271,7 +272,7 @@ impl Write {
         Ok(Retry::Again(Box::new(write)))
     }
 
-    /// The session is not there any more: only a log-in goes on, as a new one.
+    /// The session has ended in the store: only a log-in may write, as a new session.
     fn without_it(
         &self,
         opened: &Opened,
@@ -292,8 +293,8 @@ impl Write {
     }
 }
 
-/// The write that keeps `dict`: at that revision of the session that the request came with, or, for
-/// None, as a new session.
+/// The write that stores `dict`: as the next revision of the request's session or, if that is None,
+/// as a new session.
 fn write(
     opened: &Opened,
     dict: Dict,
@@ -359,7 +360,7 @@ fn delete(opened: &Opened, all: bool, policy: &Policy) -> Plan {
     let user = policy.subject.as_ref().filter(|_| all);
     let user = user.and_then(|path| SubjectHash::of(&opened.dict(), path));
     let every = user.map(|subject| Change::EndSubject { subject, except: None });
-    // This one by its id in any case: it may have been saved before its user was known by a path.
+    // Always end this session by its id: it may be older than `session.subject`.
     let mut changes = this.into_iter().chain(every);
     match changes.next() {
         None => Plan::Cookie(action),
@@ -370,7 +371,7 @@ fn delete(opened: &Opened, all: bool, policy: &Policy) -> Plan {
     }
 }
 
-/// The end of each other session of the user of this one.
+/// The change that ends every other session of this user.
 fn end_others(opened: &Opened, dict: &Dict, policy: &Policy) -> Option<Change> {
     let token = opened.token.as_ref()?;
     end_others_but(token.id(), dict, policy)
@@ -385,7 +386,7 @@ fn user(dict: &Dict, policy: &Policy) -> Option<SubjectHash> {
     SubjectHash::of(dict, policy.subject.as_ref()?)
 }
 
-/// The id of a new session of that user: the sessions of one are kept together.
+/// The id of a new session of this user: a user's sessions share the start of their ids.
 fn placed(fresh: SessionId, subject: Option<SubjectHash>) -> SessionId {
     match subject {
         Some(subject) => fresh.led_by(subject.lead()),
@@ -393,7 +394,7 @@ fn placed(fresh: SessionId, subject: Option<SubjectHash>) -> SessionId {
     }
 }
 
-/// Whether an id is one of that user's. It is not where `session.subject` has changed since.
+/// Whether the id belongs to this user. It does not if `session.subject` has changed since.
 fn is_placed(id: &SessionId, subject: Option<SubjectHash>) -> bool {
     subject.is_none_or(|subject| id.is_led_by(subject.lead()))
 }
@@ -405,7 +406,7 @@ fn stamp(
     now: Timestamp,
     id: &SessionId,
 ) -> Result<Stamp, Broken> {
-    // The configuration sees to it that sessions in a store have a lifetime.
+    // The configuration check ensures that sessions in a store have a lifetime.
     Stamp::new(policy, previous, max_age, now, || id.clone())
         .ok_or(Broken { reason: BrokenReason::NoLifetime, bytes: 0 })
 }
@@ -425,7 +426,7 @@ fn row(
     Ok(Row { rev, start, seen, exp: stamp.expires, subject, data })
 }
 
-/// A ticket on its way to the client.
+/// Makes a ticket for the client.
 fn issue(
     stamp: &Stamp,
     key: &SessionKey,

@@ -1,15 +1,15 @@
-//! Whose session it is: the value at `session.subject`.
+//! The user of a session: the value at `session.subject`.
 
 use std::borrow::Cow;
 
 use super::dict::{Dict, unescape};
 
-/// What identifies the user of a dict: the value at a path, as the text that a claims header would
-/// have. A string is as it is, a number or boolean as its JSON text: `7` and `"7"` are one. Null, an
-/// object, an array and an empty string are nobody: apps write them where nobody has logged in, and
-/// all of those visitors would be one user otherwise.
+/// The user of a dict: the value at a path, as the text that a claims header would have. A string
+/// is unchanged; a number or boolean is its JSON text, so `7` and `"7"` are the same user. Null, an
+/// object, an array and an empty string are no user: apps write them for visitors who are not
+/// logged in, and these must not count as one user.
 ///
-/// In bytes: a string may hold half of a surrogate pair, which UTF-8 cannot.
+/// In bytes, because a string may contain half of a surrogate pair, which UTF-8 cannot express.
 #[must_use]
 pub fn of<'a>(dict: &'a Dict, path: &[impl AsRef<str>]) -> Option<Cow<'a, [u8]>> {
     let json = dict.get(path)?;

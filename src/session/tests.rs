@@ -26,7 +26,7 @@ fn id(byte: u8) -> SessionId {
     SessionId::from_bytes([byte; 16])
 }
 
-/// A token of any header and payload, signed as HS256 with our secret.
+/// A token with the given header and payload, signed with our secret (HS256).
 fn forge(header: &str, payload: &[u8]) -> String {
     let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let signature = Key::hmac(None, Algorithm::Hs256, SECRET).sign(message.as_bytes()).unwrap();

@@ -1,13 +1,12 @@
-//! What the cookie holds where the dict is in a store: a token whose payload says which session it is
-//! and has the key that opens it, and no dict. Its length does not depend on the session.
+//! The token in the cookie when the dict is in the store. Its payload has the id of the session and
+//! the key that opens its record, but no dict; its length does not depend on the session.
 //!
 //! ```text
 //! {"typ":"JWT","alg":"HS256","crit":["cr"],"cr":1}
 //! {"iat":…,"exp":…,"cr":{"id":"22 characters","start":…,"ms":…,"key":"43 characters"}}
 //! ```
 //!
-//! Everything that it shares with a session's token is the same code: signature, `kid`, times, names,
-//! lifetime and revocation.
+//! Signature, `kid`, times, names, lifetime and revocation use the same code as other tokens.
 
 use zeroize::Zeroizing;
 
@@ -21,10 +20,10 @@ use crate::keys::{Algorithm, Key, KeyRing, Kind, Nonce};
 use crate::store::record::SessionKey;
 use crate::time::Timestamp;
 
-/// Signs or seals a ticket; only a seal takes the nonce.
+/// Signs or seals a ticket; only a seal uses the nonce.
 ///
 /// # Errors
-/// A seal without a nonce, or a crypto library that fails, which it does for no secret.
+/// A seal without a nonce, or an error of the crypto library, which no secret causes.
 pub fn issue(
     stamp: &Stamp,
     key: &SessionKey,
@@ -35,11 +34,11 @@ pub fn issue(
     jose::write(Kind::Ticket, &payload(stamp, key, policy), keys.signing(), || nonce)
 }
 
-/// The length of the longest cookie with a ticket: name, `=` and a ticket that is signed by a key of
-/// this algorithm and id.
+/// The length of the longest cookie with a ticket: name, `=` and a ticket issued with a key of this
+/// algorithm and id.
 #[must_use]
 pub fn longest(policy: &Policy, algorithm: Algorithm, key_id: Option<&str>) -> usize {
-    // Any key of that name: how long its signatures are is known.
+    // Any key with this id: the length of its signatures is known.
     let stand_in = Key::hmac(key_id.map(str::to_owned), algorithm, &[0; 64]);
     let header = stand_in.header_of(Kind::Ticket).len();
     let now = Timestamp::from_secs(4_000_000_000);
@@ -49,23 +48,23 @@ pub fn longest(policy: &Policy, algorithm: Algorithm, key_id: Option<&str>) -> u
     let payload = payload(&stamp, &SessionKey::from_bytes([0; 32]), policy).len();
     let encoded = |bytes: usize| (bytes * 4).div_ceil(3);
     let others = match algorithm {
-        // No key of its own, a nonce and a tag.
+        // An empty key part, a nonce and a tag.
         Algorithm::A256Gcm => 2 + encoded(12) + encoded(16),
         Algorithm::Hs256 => encoded(32),
         Algorithm::Hs384 => encoded(48),
         Algorithm::Hs512 | Algorithm::Es256 | Algorithm::EdDsa => encoded(64),
         Algorithm::Es384 => encoded(96),
-        // Of the longest keys that are common: 4096 bits.
+        // The longest common RSA keys have 4096 bits.
         _ => encoded(512),
     };
     let token = header + 1 + encoded(payload) + 1 + others;
     policy.cookie.name().as_str().len() + 1 + token
 }
 
-/// In memory only for as long as it is being signed: it has the key in it.
+/// Erased from memory after signing, because it contains the key.
 fn payload(stamp: &Stamp, key: &SessionKey, policy: &Policy) -> Zeroizing<String> {
     let [issued, expires, (name, mut managed)] = stamp.claims();
-    // Room for everything at once: growing would leave a copy of the key behind.
+    // Reserve enough space: growing would leave a copy of the key in memory.
     let mut text = Zeroizing::new(String::with_capacity(512));
     for (name, value) in claims::names(policy).chain([issued, expires]) {
         let before = if text.is_empty() { '{' } else { ',' };
@@ -74,7 +73,7 @@ fn payload(stamp: &Stamp, key: &SessionKey, policy: &Policy) -> Zeroizing<String
         text.push(':');
         text.push_str(&value);
     }
-    // The key comes last in the object that says which session it is.
+    // The key is the last member of `cr`.
     managed.pop();
     text.reserve_exact(name.len() + managed.len() + SessionKey::TEXT_LENGTH + 16);
     text.push(',');
@@ -87,7 +86,7 @@ fn payload(stamp: &Stamp, key: &SessionKey, policy: &Policy) -> Zeroizing<String
     text
 }
 
-/// The key in a ticket's payload; None where there is none.
+/// The key in a ticket's payload; None if there is none.
 pub(super) fn session_key(payload: &Dict) -> Option<SessionKey> {
     let object = payload.get(&["cr"]).filter(|object| object.starts_with('{'))?;
     let (_, key) = members(object).filter(|(key, _)| *unescape(key) == *b"key").last()?;
@@ -215,7 +214,7 @@ mod tests {
         assert_eq!(parts(&opened), (stamp.managed, key()));
         assert_eq!(opened.expires, Some(1_800_003_600.0));
         assert_eq!(opened.key(), KeyIndex(0));
-        // Names bind it as they do a session.
+        // `iss` is checked as in other tokens.
         let other = Policy { issuer: Some("other".into()), ..policy };
         assert_eq!(open(token.as_bytes(), &keys, &other, NOW).err(), Some(Rejection::WrongClaim));
     }
@@ -303,7 +302,7 @@ mod tests {
             open(forge(header, payload).as_bytes(), &ring(), &policy(), NOW).map(|_| ())
         };
         assert_eq!(opens(&good), Ok(()));
-        // What a later version adds is ignored.
+        // Members added by a later version are ignored.
         assert_eq!(opens(&good.replace(r#","key""#, r#","new":{"key":1},"key""#)), Ok(()));
         for (from, to) in [
             (r#","key":"Ag"#, r#","yek":"Ag"#),

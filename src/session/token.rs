@@ -1,4 +1,4 @@
-//! Why a token is no session.
+//! Why a token is not accepted.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use crate::keys::jose::TokenFault;
 /// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rejection {
-    /// Past its `exp`, or the session past its end.
+    /// `exp` has passed, or the session is too old.
     Expired,
-    /// Before its `nbf`.
+    /// `nbf` is in the future.
     NotYetValid,
-    /// The signature, or the seal, is not that of the key the token names.
+    /// The signature or seal does not match the key that the token names.
     BadSignature,
-    /// No well-formed token.
+    /// It is not a well-formed token.
     Malformed,
-    /// No key has its algorithm, or its `kid` is nobody's and no key verifies it.
+    /// No key has its algorithm, or its `kid` is unknown and no key verifies it.
     UnknownKey,
-    /// `iss`, `aud`, or a time that is no number.
+    /// Wrong `iss` or `aud`, or a time that is not a number.
     WrongClaim,
     /// The cookie is longer than `session.max_cookie_bytes`.
     TooLarge,
-    /// Issued before `session.not_before`, or its session stands in `session.revoked_file`.
+    /// Issued before `session.not_before`, or its session is in `session.revoked_file`.
     Revoked,
 }
 

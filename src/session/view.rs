@@ -1,18 +1,18 @@
-//! What the app on a route is shown of a dict, and what it may write: some of the keys at the top.
+//! Which top-level keys of a dict the app on a route can read and write.
 
 use std::sync::Arc;
 
 use super::dict::{Dict, unescape};
 
-/// The keys at the top that are seen through it.
+/// The top-level keys that an app can see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
-    /// What the keys stand for, sorted.
+    /// The unescaped keys, sorted.
     keys: Arc<[Box<[u8]>]>,
 }
 
 impl View {
-    /// Of keys as they are read, not as JSON has them written.
+    /// Takes unescaped keys.
     #[must_use]
     pub fn new(keys: impl IntoIterator<Item = String>) -> Self {
         let mut keys: Vec<Box<[u8]>> =
@@ -22,28 +22,27 @@ impl View {
         Self { keys: keys.into() }
     }
 
-    /// What is seen through both.
+    /// The keys that are visible in both views.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         let both = self.keys.iter().filter(|key| other.keys.binary_search(key).is_ok());
         Self { keys: both.cloned().collect() }
     }
 
-    /// Whether a key is seen, which is as it stands in a dict, with its quotes: one may be spelled
-    /// in several ways.
+    /// Whether a key is visible. It is given as written in the dict, with its quotes, since a key
+    /// can be spelled in several ways.
     pub(super) fn shows(&self, key: &str) -> bool {
         let name = unescape(key);
         self.keys.binary_search_by(|shown| (**shown).cmp(&name)).is_ok()
     }
 
-    /// What the app sees of a dict.
+    /// The visible part of a dict.
     #[must_use]
     pub fn of(&self, dict: &Dict) -> Dict {
         Dict::from_members(dict.members().filter(|(key, _)| self.shows(key)))
     }
 
-    /// `current` after the app has replaced what it sees by `seen`: what is hidden comes first, as it
-    /// was written.
+    /// `current` with its visible part replaced by `seen`. Hidden members come first, as written.
     #[must_use]
     pub(super) fn put(&self, seen: &Dict, current: &Dict) -> Dict {
         let hidden = current.members().filter(|(key, _)| !self.shows(key));
@@ -127,14 +126,14 @@ mod tests {
         members.map(|(key, value)| (unescape(key).into_owned(), value.to_owned())).collect()
     }
 
-    /// What is hidden, as it is written.
+    /// The hidden members, as written.
     fn hidden(view: &View, dict: &Dict) -> Vec<(String, String)> {
         let hidden = dict.members().filter(|(key, _)| !view.shows(key));
         hidden.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     }
 
     prop_compose! {
-        /// A few keys, some of them in another spelling, and few values: many are alike.
+        /// Few keys, some in another spelling, and few values, so that many are equal.
         fn small_dict()(members in prop::collection::vec((0..KEYS.len(), any::<bool>(), 0..4usize), 0..7)) -> Dict {
             let mut texts = BTreeMap::new();
             for (key, escaped, value) in members {
@@ -178,11 +177,11 @@ mod tests {
                     prop_assert!(!names_hidden);
                     let mine = save.apply(&whole);
                     prop_assert_eq!(hidden(&view, &mine), hidden(&view, &whole));
-                    // A dict again, and the app finds what it would find without a view.
+                    // The result is a valid dict, and the app sees the same as without a view.
                     prop_assert_eq!(&dict(mine.as_str()), &mine);
                     let plain = Save { dict: saved, patch, ..Save::default() };
                     prop_assert_eq!(members(&view.of(&mine)), members(&plain.apply(&seen)));
-                    // On top of what others wrote meanwhile, in each way that there is.
+                    // On top of what others wrote meanwhile, in both ways.
                     for rebased in [save.apply(&theirs), rebase(&whole, &mine, &theirs)] {
                         let (left, there) = (hidden(&view, &rebased), hidden(&view, &theirs));
                         prop_assert_eq!(left.len(), there.len());

@@ -1,7 +1,6 @@
-//! Name and attributes of the session cookie, as `Set-Cookie` writes and expires it (RFC 6265bis
-//! section 4.1).
+//! Name and attributes of the session cookie, as written to `Set-Cookie` (RFC 6265bis section 4.1).
 
-// Addresses as values: the core has no sockets.
+// Only address types: the core has no sockets.
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -11,50 +10,50 @@ use crate::time::Timestamp;
 /// The `SameSite` attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SameSite {
-    /// Sent with requests of the same site only.
+    /// Sent only with requests from the same site.
     Strict,
-    /// Sent also when a link or an address leads here from elsewhere.
+    /// Also sent when the user follows a link from another site.
     #[default]
     Lax,
-    /// Sent always; browsers then insist on `Secure`.
+    /// Always sent; browsers then require `Secure`.
     None,
-    /// The attribute is left out and the browser's default applies.
+    /// No attribute: the browser's default applies.
     Unset,
 }
 
-/// `cookie.secure`: whether the cookie is for encrypted connections only.
+/// `cookie.secure`: whether the cookie is only sent over encrypted connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Secure {
-    /// It is not.
+    /// No `Secure` attribute.
     #[default]
     Never,
-    /// It is.
+    /// Always `Secure`.
     Always,
-    /// It is where the client's own connection was encrypted.
+    /// `Secure` if the client's own connection is encrypted.
     Auto,
 }
 
-/// How a client reached us.
+/// How the client's connection is protected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Transport {
-    /// In the clear.
+    /// Not encrypted.
     #[default]
     Clear,
-    /// Over TLS, here or at a proxy in front that is trusted.
+    /// TLS, terminated here or at a trusted proxy.
     Tls,
 }
 
-/// Name and attributes of the session cookie: those it is set with are those it is deleted with.
+/// Name and attributes of the session cookie. It is deleted with the same ones as it was set with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieAttributes {
     name: CookieName,
-    /// Everything behind the value but `Max-Age` and `Expires`, as it is written.
+    /// All attributes except `Max-Age` and `Expires`, as written.
     suffix: String,
-    /// The same for clients that came over TLS.
+    /// The same for clients that use TLS.
     suffix_over_tls: String,
 }
 
-/// The `[cookie]` table before its keys have been checked against each other.
+/// The `[cookie]` table, before its keys are checked against each other.
 #[derive(Clone, Debug)]
 pub struct CookieParts {
     /// `cookie.name`
@@ -99,10 +98,10 @@ pub struct CookieFault {
 }
 
 impl CookieAttributes {
-    /// Checks the parts against each other (RFC 6265bis sections 4.1.2 and 4.1.3).
+    /// Checks the keys against each other (RFC 6265bis sections 4.1.2 and 4.1.3).
     ///
     /// # Errors
-    /// Every combination that a browser would refuse, not the first one only.
+    /// Every combination that a browser would refuse, not only the first one.
     pub fn new(parts: CookieParts) -> Result<Self, Vec<CookieFault>> {
         let faults = faults(&parts);
         if !faults.is_empty() {
@@ -126,15 +125,15 @@ impl CookieAttributes {
         &self.name
     }
 
-    /// The length of name, `=` and value: what browsers limit to 4096 bytes.
+    /// The length of name, `=` and value, which browsers limit to 4096 bytes.
     #[must_use]
     pub fn bytes_with(&self, token: &[u8]) -> usize {
         self.name.as_str().len() + 1 + token.len()
     }
 
-    /// The `Set-Cookie` value that hands `token` to the client for `max_age` seconds, or until
-    /// the browser ends. Clients of Java read a cookie with `Max-Age` and without `Expires` as one
-    /// of RFC 2965, and send it back in that form.
+    /// The `Set-Cookie` value that gives `token` to the client for `max_age` seconds, or until the
+    /// browser is closed. `Expires` is written too: Java clients treat a cookie with only `Max-Age`
+    /// as one of RFC 2965 and send it back in that form.
     #[must_use]
     pub fn issue(
         &self,
@@ -154,24 +153,24 @@ impl CookieAttributes {
         }
     }
 
-    /// The `Set-Cookie` value that makes the client forget the cookie.
+    /// The `Set-Cookie` value that deletes the cookie.
     #[must_use]
     pub fn expire(&self, transport: Transport) -> String {
         self.expire_as(&self.name, transport)
     }
 
-    /// The same for a cookie of another name.
+    /// The same for a cookie with another name.
     pub(in crate::session) fn expire_as(&self, name: &CookieName, transport: Transport) -> String {
         let suffix = self.suffix(transport);
         format!("{name}={suffix}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
     }
 
-    /// Whether a `Set-Cookie` value sets a cookie that comes back under this name.
+    /// Whether a `Set-Cookie` value sets a cookie that the browser sends back under this name.
     #[must_use]
     pub fn is_set_by(&self, set_cookie: &[u8]) -> bool {
         let pair = set_cookie.split(|&byte| byte == b';').next().unwrap_or_default();
         match name_and_value(pair) {
-            // Of a cookie without a name browsers send the value alone (RFC 6265bis section 5.8.3).
+            // If a cookie has no name, browsers send only its value (RFC 6265bis section 5.8.3).
             Some((b"", value)) => name_and_value(value).is_some_and(|(name, _)| self.is(name)),
             Some((name, _)) => self.is(name),
             None => false,
@@ -209,10 +208,10 @@ fn suffix(parts: &CookieParts, secure: bool) -> String {
 
 fn faults(parts: &CookieParts) -> Vec<CookieFault> {
     let mut faults = Vec::new();
-    // "auto" is not enough: what a browser would refuse now and then is refused at the start.
+    // "auto" is not enough: a cookie that browsers sometimes refuse is an error at the start.
     let secure = parts.secure == Secure::Always;
     let mut fault = |key, message: String| faults.push(CookieFault { key, message });
-    // Browsers compare the prefixes without regard to case (RFC 6265bis section 5.7).
+    // Browsers ignore the case of these prefixes (RFC 6265bis section 5.7).
     let name = parts.name.as_str();
     let lower = name.to_ascii_lowercase();
     let is_http = lower.starts_with("__http-") || lower.starts_with("__host-http-");
@@ -247,8 +246,8 @@ fn faults(parts: &CookieParts) -> Vec<CookieFault> {
     faults
 }
 
-/// Why no browser takes a cookie of that `Domain` (RFC 6265bis sections 5.1.2 and 5.7), and what
-/// to write instead: the browser drops the cookie and says nothing, and nobody stays logged in.
+/// Why browsers drop a cookie with this `Domain` (RFC 6265bis sections 5.1.2 and 5.7), and what to
+/// write instead. A browser reports no error, and no user would stay logged in.
 fn domain_fault(domain: &str) -> Option<String> {
     if domain.is_empty() {
         return Some("a host name, not an empty string; leave the key out".into());

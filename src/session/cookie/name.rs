@@ -1,8 +1,8 @@
-//! Names of cookies, and what tokens are made of.
+//! Cookie names, and the bytes of a token (RFC 9110).
 
 use std::fmt;
 
-/// A cookie name that may stand in a `Set-Cookie`: a token of RFC 9110 section 5.6.2.
+/// A cookie name that is valid in `Set-Cookie`: a token of RFC 9110 section 5.6.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieName(String);
 
@@ -34,12 +34,12 @@ impl fmt::Display for CookieName {
     }
 }
 
-/// Why a text is no name of a cookie. Says what was expected.
+/// Why a text is not a cookie name. The message says what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookieNameError {
-    /// There is nothing.
+    /// It is empty.
     Empty,
-    /// This is in it.
+    /// It contains this character.
     NoToken(char),
 }
 
@@ -60,12 +60,12 @@ pub(in crate::session) fn is_token_char(c: char) -> bool {
     u8::try_from(c).is_ok_and(is_token_byte)
 }
 
-/// RFC 9110 section 5.6.2, `tchar`.
+/// `tchar` of RFC 9110 section 5.6.2.
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 
-/// As a table, since every byte of every field name is looked up.
+/// A table, because every byte of every field name is looked up.
 static TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0_u8;

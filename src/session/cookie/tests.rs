@@ -248,7 +248,7 @@ fn a_set_cookie_of_our_name_is_known_by_its_name() {
 }
 
 fn other_cookie() -> impl Strategy<Value = Vec<u8>> {
-    // Anything a client may put between two semicolons, but our name.
+    // Anything that a client may send between two semicolons, except our name.
     prop::collection::vec(any::<u8>().prop_filter("separator", |byte| *byte != b';'), 1..12)
         .prop_filter("neither ours nor blank, and no leading white space of its own", |piece| {
             name_and_value(piece).is_none_or(|(found, _)| found != b"session")

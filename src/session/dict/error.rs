@@ -1,11 +1,11 @@
-//! Why a text is no dict.
+//! Why a text is not a dict.
 
 use std::fmt;
 
-/// How deep arrays and objects may nest, the dict itself being the first level.
+/// How deep arrays and objects may be nested; the dict itself is the first level.
 pub const MAX_DEPTH: usize = 128;
 
-/// Why a text is no dict. Says where, never what.
+/// Why a text is not a dict. The message gives the position, never the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DictError {
     /// Not UTF-8.
@@ -15,11 +15,11 @@ pub enum DictError {
         /// The offset of the first byte that does not fit.
         at: usize,
     },
-    /// JSON of another kind than an object.
+    /// JSON, but not an object.
     NotAnObject,
     /// Nested deeper than [`MAX_DEPTH`].
     TooDeep,
-    /// A key stands twice at the top.
+    /// Duplicate key at the top level.
     RepeatedKey,
 }
 

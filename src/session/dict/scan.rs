@@ -1,24 +1,24 @@
-//! One pass over a JSON text that says whether it is an object (RFC 8259), what it takes to put it
-//! on one line and where its keys are. Numbers are never converted, nothing is recursive.
+//! Checks in one pass that a JSON text is an object (RFC 8259), and finds out whether it contains
+//! white space and where its keys are. It converts no numbers and does not recurse.
 
 use std::ops::Range;
 
 use super::error::{DictError, MAX_DEPTH};
 
-/// What a text that passed looks like.
+/// What the scan found out about a valid text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     /// There is white space between tokens.
     pub(super) spaced: bool,
-    /// Between tokens and within them all is printable ASCII.
+    /// All of the text is printable ASCII.
     pub(super) printable: bool,
-    /// Where the keys at the top are.
+    /// The positions of the keys at the top level.
     pub(super) keys: MemberPlaces,
 }
 
-/// Where the keys at the top of an object are, with their quotes: behind each stands a colon and its
-/// value, and behind that a comma or the end, where there is no white space. None where that is not
-/// known, or too far behind.
+/// The positions of the keys at the top level, with their quotes. In a text without white space,
+/// each key is followed by a colon and its value, then a comma or the end. None if there are many
+/// keys or a position does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MemberPlaces(Option<Vec<(u16, u16)>>);
 
@@ -35,15 +35,15 @@ impl MemberPlaces {
         }
     }
 
-    /// All of them in order.
+    /// All positions, in order.
     pub(super) fn ranges(&self) -> Option<&[(u16, u16)]> {
         self.0.as_deref()
     }
 }
 
-/// Where the first of eight bytes is that is not plain within a string: a quote, a backslash, a
-/// control character, or one that is not printable ASCII. All eight are looked at in one word; the
-/// lowest bit that is found is the right one, a borrow or carry can only add some above it.
+/// The index of the first of eight bytes that is special within a string: a quote, a backslash, a
+/// control character, or not printable ASCII. All eight are tested in one word. The lowest bit
+/// found is correct; a borrow or carry can only set wrong bits above it.
 fn first_odd(bytes: [u8; 8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGH: u64 = ONES << 7;
@@ -62,7 +62,7 @@ const fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
 }
 
-/// What may come next.
+/// Which token may come next.
 enum Expect {
     Value,
     KeyOrEnd,
@@ -94,7 +94,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Shape, DictError> {
 }
 
 impl Scanner<'_> {
-    /// The object at the cursor and all within it. One bit a level says what the level is.
+    /// Reads the object at the cursor with everything in it. The type of each level is one bit.
     fn object(&mut self) -> Result<(), DictError> {
         let mut objects: u128 = 0;
         let mut depth: usize = 0;
@@ -137,7 +137,7 @@ impl Scanner<'_> {
                     self.space();
                     self.expect(b':')?;
                     self.space();
-                    // As most values are: not worth another turn.
+                    // Most values are strings: handle them without another round of the loop.
                     if self.peek() == Some(b'"') {
                         self.string()?;
                         Expect::CommaOrEnd
@@ -226,7 +226,7 @@ impl Scanner<'_> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
-        // A leading zero stands alone.
+        // No digits may follow a leading zero.
         if self.peek() == Some(b'0') {
             self.at += 1;
         } else {
@@ -246,7 +246,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// One digit or more.
+    /// Reads one or more digits.
     fn digits(&mut self) -> Result<(), DictError> {
         let from = self.at;
         while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {

@@ -105,14 +105,14 @@ fn a_path_leads_to_a_value() {
     }
 }
 
-/// JSON values as serde_json writes them.
+/// JSON values as written by serde_json.
 fn json() -> impl Strategy<Value = serde_json::Value> {
     use serde_json::Value;
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        // Eighths: serde_json does not read every float back as it was.
+        // Eighths, because serde_json does not read every float back exactly.
         any::<i32>().prop_map(|n| Value::from(f64::from(n) / 8.0)),
         ".*".prop_map(Value::from),
     ];
@@ -131,7 +131,7 @@ fn object() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
-    /// Where the keys are is noted for few of them only, and not where there is white space.
+    /// Key positions are noted only for few keys and without white space.
     #[test]
     fn members_are_the_same_noted_or_looked_for(
         members in prop::collection::vec(("[a-z\\\\n]{0,3}", "(1|\"[a,:}\\\\\"]?\"|\\[2,3\\]|\\{\"b\":4\\})"), 0..24),
@@ -187,15 +187,15 @@ proptest! {
         prop_assert_eq!(serde_json::Value::Object(members), value);
     }
 
-    /// What serde_json takes for an object, this takes, and the other way round: short strings of
-    /// the bytes that matter hit most branches.
+    /// Both parsers must accept the same texts. Short strings of the relevant bytes reach most
+    /// branches.
     #[test]
     fn the_verdict_is_that_of_serde_json(text in r#"\{["a:,\[\]\{\}0-9eE+.\\ut nrf-]{0,24}\}?"#) {
         let theirs = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text);
         let ours = Dict::parse(text.as_bytes());
         match (&ours, &theirs) {
             (Ok(_), Ok(_)) | (Err(_), Err(_)) | (Err(DictError::RepeatedKey), _) => {}
-            // It refuses numbers past f64 and lone surrogates.
+            // serde_json refuses numbers outside f64 and lone surrogates.
             (Ok(_), Err(error)) => prop_assert!(
                 error.to_string().contains("number out of range") || error.to_string().contains("surrogate"),
                 "{text}: {error}"

@@ -1,4 +1,4 @@
-//! Walks over a text that [`super::scan`] has found to be an object: nothing is checked again.
+//! Walks over a text that [`super::scan`] has accepted as an object; nothing is checked again.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ pub(super) fn without_space(text: &str) -> String {
     compact
 }
 
-/// The members of an object that has been scanned.
+/// The members of a scanned object.
 pub(in crate::session) fn members(object: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut at = 1;
     std::iter::from_fn(move || {
@@ -28,7 +28,7 @@ pub(in crate::session) fn members(object: &str) -> impl Iterator<Item = (&str, &
     })
 }
 
-/// The elements of an array that has been scanned; none of any other value.
+/// The elements of a scanned array; none if the value is not an array.
 pub(in crate::session) fn elements(array: &str) -> impl Iterator<Item = &str> {
     let mut at = 1;
     std::iter::from_fn(move || {
@@ -76,7 +76,7 @@ fn value_end(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Behind the closing quote of the string that starts at `at`.
+/// The position after the closing quote of the string that starts at `at`.
 fn string_end(bytes: &[u8], at: usize) -> usize {
     let mut at = at + 1;
     while let Some(rest) = bytes.get(at..) {

@@ -1,4 +1,4 @@
-//! The parts of a token that may be none, and exactly why it is not accepted.
+//! The parts of a token that may be invalid, and exactly why it is not accepted.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::session::Policy;
 use crate::session::dict::{Dict, DictError};
 use crate::session::token::Rejection;
 
-/// What stands between the dots.
+/// The parts between the dots.
 pub(super) enum Parts<'a> {
     Signed { header: &'a str, payload: &'a str },
     Sealed { header: &'a str, wrapped_key: &'a str, nonce: &'a str, text: &'a str, tag: &'a str },
@@ -35,7 +35,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The payload, as far as it can be read.
+/// The payload, if it can be read.
 pub(super) fn payload(
     parts: Option<&Parts<'_>>,
     read: &Result<(Vec<u8>, KeyIndex), Rejection>,
@@ -43,12 +43,12 @@ pub(super) fn payload(
     match (parts?, read) {
         (Parts::Signed { payload, .. }, _) => Some(part(payload)),
         (Parts::Sealed { .. }, Ok((payload, _))) => Some(object(payload.clone())),
-        // What is sealed can be read by the holder of its key alone.
+        // Only the holder of the key can read a sealed payload.
         (Parts::Sealed { .. }, Err(_)) => None,
     }
 }
 
-/// What is wrong with a part of a token: the end of a sentence about it.
+/// What is wrong with a part of a token; it completes a sentence about the part.
 #[derive(Clone, Debug)]
 pub(super) enum PartError {
     NotBase64Url(base64::DecodeError),
@@ -66,7 +66,7 @@ impl fmt::Display for PartError {
     }
 }
 
-/// What stands in a part, or what is wrong with it.
+/// Decodes a part.
 pub(super) fn part(encoded: &str) -> Result<Dict, PartError> {
     let json = URL_SAFE_NO_PAD.decode(encoded).map_err(PartError::NotBase64Url)?;
     object(json)

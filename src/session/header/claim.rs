@@ -1,5 +1,5 @@
-//! Single values of the dict for headers that the app already reads: none that its reader could
-//! take for another one.
+//! Single values of the dict as headers that the app already reads. A value that the app could
+//! misread is not sent.
 
 use std::borrow::Cow;
 
@@ -10,46 +10,46 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::field_name::FieldName;
 use crate::session::dict::{Dict, elements, is_printable, unescape};
 
-/// Copies one value of the dict to a header that the app already reads.
+/// Copies one value of the dict to a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     /// The header.
     pub field: FieldName,
-    /// The way to the value: one key for each level.
+    /// The path to the value: one key for each level.
     pub path: Vec<String>,
-    /// `join`: what stands between the elements of an array. None: an array is no value.
+    /// `join`: the separator between the elements of an array. None: arrays are not sent.
     pub join: Option<String>,
     /// `encoding`
     pub encoding: ClaimEncoding,
 }
 
-/// How a value stands in its header.
+/// How a value is written in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ClaimEncoding {
-    /// As it is: printable ASCII only.
+    /// Unchanged: printable ASCII only.
     #[default]
     Plain,
-    /// Its UTF-8 percent-encoded, but for what RFC 3986 section 2.3 calls unreserved; a separator
-    /// stays as it is.
+    /// UTF-8, percent-encoded except for the unreserved characters of RFC 3986 section 2.3 and the
+    /// separator.
     Percent,
     /// Unpadded base64url (RFC 4648 section 5) of its UTF-8.
     Base64Url,
 }
 
-/// All but the unreserved characters of RFC 3986 section 2.3. A `+` is encoded: some readers would
-/// take it for a space.
+/// Everything except the unreserved characters of RFC 3986 section 2.3. `+` is encoded because some
+/// readers decode it as a space.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What `[headers.claims]` makes of a path in the dict.
+/// The result of reading a path of `[headers.claims]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimValue {
-    /// Nothing there, or null, an object, or an array where there is no `join`: no header.
+    /// Missing, null, an object, or an array without `join`: no header.
     Absent,
-    /// What no header can carry unchanged: no header, counted. Such as a string with something but
-    /// printable ASCII in it, or with a space at either end, which servers cut off: ` admin` would
-    /// be read as `admin`; or an element with the separator in it, which would be read as two.
+    /// A value that no header can carry unchanged: no header, counted. Examples: characters outside
+    /// printable ASCII; a space at either end, which servers cut off (` admin` would be read as
+    /// `admin`); an element that contains the separator, which would be read as two.
     Unfit,
-    /// The header's value: a string as it is, a number or a boolean as JSON text.
+    /// The value of the header: a string unchanged, a number or a boolean as JSON text.
     Value(String),
 }
 
@@ -65,7 +65,7 @@ impl Claim {
         let value = match &self.join {
             Some(separator) if json.starts_with('[') => self.joined(json, separator),
             None if json.starts_with('[') => return ClaimValue::Absent,
-            // Its reader splits it all the same.
+            // The app splits a single value too.
             Some(separator) => self.element(json, separator),
             None => scalar(json).and_then(|text| self.encoded(text)),
         };
@@ -87,12 +87,12 @@ impl Claim {
         Some(all.into())
     }
 
-    /// A value for a reader that splits at the separator, and may cut off spaces beside it.
+    /// Encodes a value for an app that splits at the separator and may trim spaces next to it.
     fn element<'a>(&self, json: &'a str, separator: &str) -> Option<Cow<'a, str>> {
         let text = scalar(json)?;
         let core = separator.trim_matches(' ');
         let core = if core.is_empty() { separator } else { core };
-        // What starts or ends with a part of the separator moves the place of the cut.
+        // An element that starts or ends with a part of the separator would be split elsewhere.
         let (cut, bytes) = (core.as_bytes(), text.as_bytes());
         let touches = |length: usize| {
             bytes.ends_with(&cut[..length]) || bytes.starts_with(&cut[cut.len() - length..])
@@ -101,7 +101,7 @@ impl Claim {
         if is_apart { self.encoded(text) } else { None }
     }
 
-    /// A single value; for base64url, which the whole is written in, as it is.
+    /// Encodes a single value. Base64url is applied later, to the whole header.
     fn encoded<'a>(&self, text: Cow<'a, str>) -> Option<Cow<'a, str>> {
         match self.encoding {
             ClaimEncoding::Plain => {
@@ -113,7 +113,7 @@ impl Claim {
     }
 }
 
-/// The text of a string, a number or a boolean; None of all else, and of what is no text.
+/// The text of a string, number or boolean; None for other values and invalid UTF-16.
 fn scalar(json: &str) -> Option<Cow<'_, str>> {
     match json.as_bytes().first()? {
         b'"' => String::from_utf8(unescape(json).into_owned()).ok().map(Cow::Owned),
@@ -154,18 +154,18 @@ mod tests {
                 (r#"["a","b c",1,-2.50,true]"#, Some("a,b c,1,-2.50,true")),
                 (r#"["a"]"#, Some("a")),
                 ("[]", Some("")),
-                // A single value is a list of one.
+                // A single value is a list with one element.
                 (r#""a""#, Some("a")),
                 ("7", Some("7")),
-                // What would be read as two.
+                // These would be read as two.
                 (r#"["a,b"]"#, None),
                 (r#""a,b""#, None),
                 (r#"["a","\u002c"]"#, None),
-                // What is no single value.
+                // These are not single values.
                 (r#"["a",null]"#, None),
                 (r#"["a",["b"]]"#, None),
                 (r#"["a",{"b":1}]"#, None),
-                // What readers cut off, or no header can carry.
+                // Readers would trim these, or no header can carry them.
                 (r#"["a"," admin"]"#, None),
                 (r#"["admin ","a"]"#, None),
                 (r#"["a","\n"]"#, None),

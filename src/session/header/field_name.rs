@@ -1,4 +1,4 @@
-//! Names of header fields, and what servers take for the same.
+//! Names of header fields, and the names that servers treat as equal.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ impl FieldName {
         })
     }
 
-    /// The name in the spelling of the configuration.
+    /// The name as spelled in the configuration.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.sent
@@ -50,28 +50,28 @@ impl FieldName {
         self.wire.clone()
     }
 
-    /// The name as it is looked up.
+    /// The name in lower case, for look-ups.
     #[must_use]
     pub fn name(&self) -> &HeaderName {
         &self.name
     }
 
-    /// Whether a server may read `name` as this name: CGI, WSGI and others fold `X_Session` and
-    /// `x.session` into it.
+    /// Whether a server may treat `name` as this name: CGI, WSGI and others map `X_Session` and
+    /// `x.session` to it.
     #[must_use]
     pub fn is_alias(&self, name: &[u8]) -> bool {
         folds_to(name, &self.folded)
     }
 }
 
-/// Why a text is no name of a header field. Says what was expected.
+/// Why a text is not a header field name. The message says what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldNameError {
-    /// There is nothing.
+    /// It is empty.
     Empty,
-    /// This is in it.
+    /// It contains this character.
     NoToken(char),
-    /// It is longer than names can be.
+    /// It is too long.
     TooLong,
 }
 
@@ -87,17 +87,17 @@ impl fmt::Display for FieldNameError {
 
 impl std::error::Error for FieldNameError {}
 
-/// Whether a server may read `name` as `folded`, which is in lower case.
+/// Whether a server may treat `name` as `folded`, which is in lower case.
 pub(crate) fn folds_to(name: &[u8], folded: &str) -> bool {
     name.len() == folded.len() && starts_with_folded(name, folded)
 }
 
-/// Lower case, and anything but a letter or digit as `-`.
+/// Converts to lower case, and everything except letters and digits to `-`.
 pub(super) fn fold(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }
 
-/// Whether a server may read `name` as something that starts with `folded`, which is in lower case.
+/// Whether a server may treat `name` as starting with `folded`, which is in lower case.
 pub(crate) fn starts_with_folded(name: &[u8], folded: &str) -> bool {
     name.len() >= folded.len()
         && name.iter().zip(folded.bytes()).all(|(&byte, want)| fold(byte) == want)

@@ -1,4 +1,4 @@
-//! What has ended before its time, as a log says that all sidecars write to and follow.
+//! Revocations from the log that all sidecars share.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,28 +8,29 @@ use crate::store::operation::{Revocation, Revoked};
 use crate::store::record::SubjectHash;
 use crate::time::Timestamp;
 
-/// How long another sidecar may take to learn of a revocation. What it renews meanwhile it renews for
-/// sessions that have ended.
+/// How long another sidecar may take to learn of a revocation. Tokens that it issues meanwhile for
+/// the revoked sessions are revoked too.
 const NEWS: Duration = Duration::from_secs(2);
 
-/// Tokens say in whole seconds when their session began. Who logs in again at once must be in.
+/// Tokens give the start of their session in whole seconds. A user who logs in again at once must
+/// not be locked out.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The revocations that are known from the log.
+/// The revocations known from the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
-    /// Sessions, and when they need not be remembered any more.
+    /// Revoked sessions, and when each can be forgotten.
     sessions: HashMap<SessionId, Timestamp>,
-    /// Of users: mostly one each.
+    /// Revocations by user, mostly one each.
     subjects: HashMap<SubjectHash, Vec<Moment>>,
     all: Vec<Moment>,
 }
 
-/// A moment before which sessions have ended.
+/// Ends all sessions from before a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Moment {
     before: Timestamp,
-    /// A session that goes on.
+    /// The session that does not end.
     except: Option<SessionId>,
     until: Timestamp,
 }
@@ -39,7 +40,7 @@ impl Moment {
         if self.except.as_ref() == Some(session) {
             return false;
         }
-        // What does not say when it was issued is older than everything.
+        // A token without a time of issue counts as older than everything.
         managed.is_none_or(|managed| {
             managed.issued < self.before
                 || (managed.start.plus(SECOND) <= self.before
@@ -47,7 +48,7 @@ impl Moment {
         })
     }
 
-    /// Whether everything that the other one ends has ended by this one too.
+    /// Whether this entry ends all the sessions that the other one ends.
     fn covers(&self, other: &Self) -> bool {
         self.before >= other.before
             && self.until >= other.until
@@ -63,13 +64,13 @@ fn add(moments: &mut Vec<Moment>, new: Moment) {
 }
 
 impl Log {
-    /// Takes in another entry.
+    /// Adds a revocation.
     pub fn add(&mut self, revocation: Revocation) {
         let Revocation { what, before, until } = revocation;
         let moment = |except| Moment { before, except, until };
         match what {
             Revoked::Session(id) => {
-                // The latest holds.
+                // The latest time counts.
                 let known = self.sessions.entry(id).or_insert(until);
                 *known = (*known).max(until);
             }
@@ -83,7 +84,7 @@ impl Log {
         }
     }
 
-    /// Drops what can end no session any more, and says whether there was any.
+    /// Removes the revocations that can no longer end a session. Returns whether there were any.
     pub fn forget(&mut self, now: Timestamp) -> bool {
         let before = self.len();
         self.sessions.retain(|_, until| now < *until);
@@ -95,21 +96,21 @@ impl Log {
         self.len() < before
     }
 
-    /// Whether nothing is revoked.
+    /// Whether there are no revocations.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty() && self.subjects.is_empty() && self.all.is_empty()
     }
 
-    /// How many revocations are known.
+    /// The number of known revocations.
     #[must_use]
     pub fn len(&self) -> usize {
         let of_users: usize = self.subjects.values().map(Vec::len).sum();
         self.sessions.len() + of_users + self.all.len()
     }
 
-    /// Whether a session has ended. `managed` is what its token says of it; `subject` is asked for only
-    /// where a user has ended sessions.
+    /// Whether a session has ended. `managed` is the claim `cr` of its token; `subject` is called
+    /// only if there are revocations by user.
     #[must_use]
     pub fn revokes(
         &self,
@@ -162,7 +163,7 @@ mod tests {
         Managed { id: id(byte), start: at(start), issued: at(issued), own_max_age: None }
     }
 
-    /// Whether ada's session has ended.
+    /// Whether the session of the user `ada` has ended.
     fn ends(log: &Log, byte: u8, start: u64, issued: u64) -> bool {
         let managed = managed(byte, start, issued);
         log.revokes(&managed.id, Some(&managed), || Some(user("ada")), at(500_000))
@@ -176,7 +177,7 @@ mod tests {
             (Revoked::Session(id(3)), 10, 900_000),
             (Revoked::Session(id(3)), 10, 400_000),
         ]);
-        // Its id is never used again, so that it does not matter when the token was issued.
+        // The id is never used again, so the token's time of issue does not matter.
         let has_ended = [1, 2, 3, 4].map(|byte| ends(&log, byte, 0, 999));
         assert_eq!(has_ended, [true, false, true, false]);
     }
@@ -185,17 +186,17 @@ mod tests {
     fn all_sessions_of_a_user_end_and_nobody_elses() {
         let log = log(&[(Revoked::Subject(user("ada")), 10_000, 900_000)]);
         assert!(ends(&log, 1, 0, 9_999));
-        // Who logs in at once is in, though the token has the beginning of the second.
+        // A new log-in is valid, although its token has the start of the second.
         assert!(!ends(&log, 1, 10_000, 10_000));
         assert!(!ends(&log, 1, 9_001, 10_000));
-        // What a sidecar renewed that did not know yet has ended as well.
+        // Tokens renewed by a sidecar that did not know of the revocation have ended too.
         assert!(ends(&log, 1, 0, 11_999));
         assert!(!ends(&log, 1, 0, 12_000));
         let other = managed(1, 0, 0);
         for subject in [Some(user("eve")), None] {
             assert!(!log.revokes(&other.id, Some(&other), || subject, at(500_000)));
         }
-        // A token that says nothing of itself counts as older.
+        // A token without a time of issue counts as older.
         assert!(log.revokes(&id(1), None, || Some(user("ada")), at(500_000)));
     }
 

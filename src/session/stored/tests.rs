@@ -46,7 +46,7 @@ impl Source {
     }
 }
 
-/// A world of one policy, in which ids count up.
+/// One policy and a source of ids that count up.
 struct World {
     policy: Policy,
     keys: KeyRing,
@@ -93,7 +93,7 @@ impl World {
         (opened, row)
     }
 
-    /// What another request made of that row meanwhile.
+    /// The row after another request has written it.
     fn rewritten(&self, opened: &Opened, row: &Row, json: &str) -> Row {
         let (token, key, _) = opened.stored().unwrap();
         let rev = row.rev + 1;
@@ -120,7 +120,7 @@ fn ticket_of(action: CookieAction) -> String {
     value.split(';').next().unwrap().to_owned()
 }
 
-/// The dict that a write keeps, opened with what its cookie holds.
+/// The stored dict of a write, opened with the key in its cookie.
 fn kept(world: &World, write: Write) -> String {
     let (Change::Create { row, .. } | Change::Save { row, .. } | Change::Renew { row, .. }) =
         write.change.clone()

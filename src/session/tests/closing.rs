@@ -70,13 +70,13 @@ fn a_save_that_would_not_come_back_is_refused() {
         let broken = result.expect_err(&dict);
         assert!(!broken.reason.to_string().contains("xxx"), "{}", broken.reason);
     }
-    // The app's own claims, where nobody manages a lifetime.
+    // The app's own claims, if no lifetime is managed.
     let dict = format!("{{\"exp\":{},\"iat\":1,\"cr\":{{}},\"iss\":\"x\"}}", now + 5);
     let issued = issued(&nobody(), save(&dict), &policy(), NOW);
     assert_eq!(open_with(&policy(), &token_of(&issued)), Ok(dict));
 }
 
-/// NOW is a whole second; PyJWT compares whole seconds with a clock that knows fractions.
+/// NOW is a whole second; PyJWT compares whole seconds with a clock that has fractions.
 #[test]
 fn without_a_lifetime_what_pyjwt_would_not_accept_is_not_saved() {
     let now = NOW.as_secs();

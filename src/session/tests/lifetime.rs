@@ -14,7 +14,7 @@ fn a_ttl_bounds_the_token_and_hides_its_claims() {
     let later = NOW.plus(Duration::from_secs(3599));
     let opened = open_cookie(&policy, &token_of(&first), later);
     assert_eq!(opened.token().unwrap().dict().as_str(), "{\"n\":1}");
-    // A save goes on with the session: the id stays, the lifetime begins anew.
+    // A save continues the session: same id, new lifetime.
     let second = issued(&opened, save("{\"n\":2}"), &policy, later);
     assert!(payload_of(&second).contains(&format!(r#""start":{now},"ms":{}"#, later.as_millis())));
     let end = NOW.plus(Duration::from_secs(3600));
@@ -33,7 +33,7 @@ fn nothing_extends_a_session_past_its_absolute_end() {
     assert!(again.set_cookie.contains("; Max-Age=60; Expires="), "{}", again.set_cookie);
     let over = open_cookie(&policy, &token_of(&again), NOW.plus(second * 150));
     assert_eq!(over.outcome(), Outcome::Rejected(Rejection::Expired));
-    // A shorter absolute_ttl binds tokens that were issued before it was set.
+    // A shorter absolute_ttl also applies to tokens issued before it was set.
     let shorter = Policy { absolute_ttl: Some(second * 50), ..policy };
     assert_eq!(
         open_cookie(&shorter, &token_of(&first), NOW.plus(second * 50)).outcome().label(),
@@ -79,7 +79,7 @@ fn an_empty_dict_ends_a_login_and_nothing_of_it_passes_to_the_next() {
         assert!(next.set_cookie.contains("; Max-Age=3600"), "{}", next.set_cookie);
         assert_eq!(opened.token().unwrap().managed().unwrap().own_max_age, None);
     }
-    // A lifetime beside the empty dict is the next session's own.
+    // A lifetime sent with the empty dict belongs to the next session.
     let asked = issued(&opened, save_for("{}", Some(60)), &policy, NOW);
     assert!(asked.set_cookie.contains("; Max-Age=60"), "{}", asked.set_cookie);
 }
@@ -132,7 +132,7 @@ fn a_token_that_is_old_enough_or_not_ours_is_due_for_a_refresh() {
     assert_eq!((fresh.kind, fresh.session.clone()), (IssueKind::Refreshed, Some(id(1))));
     let again = open_cookie(&policy, &token_of(&fresh), at(109));
     assert_eq!(again.token().unwrap().dict().as_str(), "{\"n\":1}");
-    // One of microdot's: its own expiry is no part of the dict any more.
+    // A token of microdot: its own expiry is no longer part of the dict.
     let foreign = token(&format!("{{\"n\":1,\"exp\":{}}}", NOW.as_secs() + 5));
     let opened = open_cookie(&policy, &foreign, NOW);
     assert!(opened.is_due(&policy, NOW));

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 #[test]
 fn tokens_of_pyjwt_open() {
-    // {"alg":"HS256","typ":"JWT"}: its order of the header's members is another than ours.
+    // {"alg":"HS256","typ":"JWT"}: PyJWT writes the header's members in another order.
     assert_eq!(
         open_with(&policy(), &forge(r#"{"alg":"HS256","typ":"JWT"}"#, b"{\"n\":1}")),
         Ok("{\"n\":1}".into())
@@ -21,7 +21,7 @@ fn every_kind_of_bad_token_is_refused_under_its_label() {
         other.sign(format!("{header}.{payload}").as_bytes()).unwrap()
     );
     let last = |text: &str| {
-        // The same bytes with other trailing bits: the last of 43 characters carries four.
+        // The same bytes with other trailing bits: the last of 43 characters carries only four.
         let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let (rest, end) = text.split_at(text.len() - 1);
         let index = alphabet.iter().position(|&byte| byte == end.as_bytes()[0]).unwrap();

@@ -1,4 +1,4 @@
-//! Keys that seal: the same sessions, and nobody but the holder of the key can read them.
+//! Keys that seal: the same sessions, but only the holder of the key can read them.
 
 use super::*;
 use crate::keys::{Kind, Nonce};
@@ -40,7 +40,7 @@ fn verdict(token: &str, ring: &KeyRing) -> Result<(String, usize), &'static str>
         .map_err(|rejection| Outcome::Rejected(rejection).label())
 }
 
-/// The four parts behind the header, sealed under [`SEALING`] or another key.
+/// The four parts after the header, sealed with [`SEALING`] or another key.
 fn parts(header: &str, payload: &[u8], key: &Key) -> [String; 4] {
     let mut text = payload.to_vec();
     let tag = key.seal([7; 12], URL_SAFE_NO_PAD.encode(header).as_bytes(), &mut text).unwrap();
@@ -103,8 +103,8 @@ fn from_signed_to_sealed_and_back_nobody_is_logged_out() {
         KeyRing::new(sealing(), vec![signing()]),
         KeyRing::new(signing(), vec![sealing()]),
     ];
-    // A token of each step is good at the step before and at the one behind, which are in force at
-    // another sidecar.
+    // A token of each step is valid at the previous step and at the next one, because other
+    // sidecars may be there.
     let tokens: Vec<String> = rings.iter().map(|ring| seal(r#"{"n":1}"#, ring)).collect();
     for (step, token) in tokens.iter().enumerate().skip(1) {
         for ring in &rings[1..] {
@@ -163,7 +163,7 @@ fn every_kind_of_bad_seal_is_refused_under_its_label() {
         let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();
         URL_SAFE_NO_PAD.encode(&bytes[..bytes.len() - by])
     };
-    // The same 16 bytes: the last of 22 characters carries four bits that mean nothing.
+    // The same 16 bytes: the last of 22 characters has four unused bits.
     let loose = |tag: &str| {
         let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let (rest, end) = tag.split_at(tag.len() - 1);
@@ -241,11 +241,11 @@ fn every_kind_of_bad_seal_is_refused_under_its_label() {
     ] {
         assert_eq!(verdict(&token, &sealed_ring()), Err(expected), "{token}");
     }
-    // Members that mean nothing here are nothing against it.
+    // Unknown members are ignored.
     assert!(verdict(&with(r#""cty":"json","x":{"zip":1}"#), &sealed_ring()).is_ok());
 }
 
-/// The number of parts says what a token is, and its header cannot say otherwise.
+/// The number of parts decides the type of a token; its header cannot change it.
 #[test]
 fn a_signature_is_no_seal_and_a_seal_no_signature() {
     let ring = KeyRing::new(
@@ -279,7 +279,7 @@ fn without_randomness_nothing_is_sealed_and_no_nonce_is_used_twice() {
     assert_ne!(first, second);
     assert_eq!(once(), Err(jose::Unwritten::NoRandomness));
     let dict = Dict::parse(b"{}").unwrap();
-    // A source of ids alone has no nonce.
+    // A source with only ids has no nonces.
     let broken = encode(&dict, Issuer::new(&sealed_ring(), &policy(), NOW), || id(1)).unwrap_err();
     assert!(broken.reason.to_string().contains("random number generator"), "{}", broken.reason);
     let refused =
@@ -345,7 +345,7 @@ proptest! {
     }
 }
 
-/// Each place and each other character of base64url, the dot included.
+/// Each position with each other character of base64url and the dot.
 #[test]
 fn no_other_character_anywhere_opens() {
     let token = seal(r#"{"user":"ann","n":12}"#, &sealed_ring());
