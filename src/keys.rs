@@ -1,4 +1,5 @@
-//! The keys that tokens are signed and verified with, or sealed and opened. Pure: [`source`] does the reading.
+//! The keys that sign and verify tokens, or seal and open them. Pure, except for [`source`] and
+//! [`reload`], which read files.
 
 use std::sync::Arc;
 
@@ -18,18 +19,18 @@ pub use key::{Key, Kind, MANY_SEALS, NONCE_BYTES, Nonce};
 pub(crate) use key::{Signature, TAG_BYTES};
 pub use pem::PemError;
 
-/// The place of a key in the file, from 0.
+/// The position of a key in the configuration, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyIndex(pub usize);
 
-/// The signing key and those still accepted. A clone shares them.
+/// The signing key and the other accepted keys. Clones share them.
 #[derive(Clone, Debug)]
 pub struct KeyRing {
     keys: Arc<[Key]>,
 }
 
 impl KeyRing {
-    /// A ring of one signing key and others that only verify.
+    /// A ring of one signing key and other keys that only verify.
     #[must_use]
     pub fn new(signing: Key, others: Vec<Key>) -> Self {
         let mut keys = others;
@@ -43,12 +44,12 @@ impl KeyRing {
         &self.keys[0]
     }
 
-    /// Every key with its place, the signing one first.
+    /// Every key with its index, the signing key first.
     pub fn iter(&self) -> impl Iterator<Item = (KeyIndex, &Key)> {
         self.keys.iter().enumerate().map(|(index, key)| (KeyIndex(index), key))
     }
 
-    /// What metrics and logs call a key: its id, or its number in the file from 1.
+    /// The name of a key in metrics and logs: its id, or its number in the configuration from 1.
     #[must_use]
     pub fn label(&self, index: KeyIndex) -> String {
         let id = self.keys.get(index.0).and_then(|key| key.id().map(str::to_owned));

@@ -1,7 +1,7 @@
-//! The algorithms that keys can have, and what kind of key each takes.
+//! The algorithms of keys, and the type of key for each.
 
-/// The algorithms that keys can have: for signatures those of RFC 7518 section 3.1 and RFC 8037
-/// section 3.1, for seals one of RFC 7518 section 5.1.
+/// The algorithms of keys: signatures from RFC 7518 section 3.1 and RFC 8037 section 3.1, seals
+/// from RFC 7518 section 5.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Algorithm {
     /// HMAC with SHA-256
@@ -29,11 +29,11 @@ pub enum Algorithm {
     Es384,
     /// EdDSA on Ed25519
     EdDsa,
-    /// AES-256 in Galois/Counter Mode: seals
+    /// AES-256 in Galois/Counter Mode: seals.
     A256Gcm,
 }
 
-/// What kind of key an algorithm takes.
+/// The type of key that an algorithm uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// A secret.
@@ -44,12 +44,12 @@ pub enum Family {
     Ec,
     /// An Edwards-curve key pair.
     Ed,
-    /// A secret of one length, that seals.
+    /// A secret of a fixed length that seals.
     Aes,
 }
 
 impl Algorithm {
-    /// Every algorithm, in the order of the documentation.
+    /// Every algorithm, in the order of docs/configuration.md.
     pub const ALL: [Self; 13] = [
         Self::Hs256,
         Self::Hs384,
@@ -66,7 +66,7 @@ impl Algorithm {
         Self::A256Gcm,
     ];
 
-    /// The name as it stands in a token's header and in the configuration.
+    /// The name in a token's header and in the configuration.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
-    /// What kind of key it takes.
+    /// The type of key that it uses.
     #[must_use]
     pub const fn family(self) -> Family {
         match self {
@@ -106,21 +106,21 @@ impl Algorithm {
         }
     }
 
-    /// Whether its key is a secret, and no key pair.
+    /// Whether its key is a secret, not a key pair.
     #[must_use]
     pub const fn takes_a_secret(self) -> bool {
         matches!(self.family(), Family::Hmac | Family::Aes)
     }
 
-    /// Whether only the holder of the key can read its tokens; the others are signed, and anybody
-    /// can.
+    /// Whether it seals: only the holder of the key can read the token. Anyone can read a signed
+    /// one.
     #[must_use]
     pub const fn seals(self) -> bool {
         matches!(self.family(), Family::Aes)
     }
 
-    /// The least length of a secret in bytes: that of the hash (RFC 7518 section 3.2); of one that
-    /// seals the only length. 0 for an algorithm that takes a key pair.
+    /// The minimum length of a secret in bytes: that of the hash (RFC 7518 section 3.2). For an
+    /// algorithm that seals, the exact length; for a key pair, 0.
     #[must_use]
     pub const fn least_secret_bytes(self) -> usize {
         match self {
@@ -131,7 +131,7 @@ impl Algorithm {
         }
     }
 
-    /// None for one that makes no signatures.
+    /// None if it does not sign.
     pub(super) fn of_jsonwebtoken(self) -> Option<jsonwebtoken::Algorithm> {
         use jsonwebtoken::Algorithm as Theirs;
         Some(match self {

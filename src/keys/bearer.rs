@@ -1,22 +1,22 @@
-//! The secret that an operator shows to the admin listener. Only its hash is kept.
+//! The secret for access to the admin listener. Only its hash is kept.
 
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 
-/// What `Authorization: Bearer …` has to carry.
+/// The token expected in `Authorization: Bearer …`.
 #[derive(Clone, Copy)]
 pub struct Bearer([u8; 32]);
 
 impl Bearer {
-    /// How long it is at least, in bytes.
+    /// Its minimum length in bytes.
     pub const LEAST_BYTES: usize = 32;
 
-    /// From the secret as it is written.
+    /// Makes it from the secret.
     ///
     /// # Errors
-    /// Why it cannot be one.
+    /// Why the secret cannot be used.
     pub fn new(secret: &[u8]) -> Result<Self, BearerError> {
         let bytes = secret.len();
         if bytes == 0 {
@@ -25,15 +25,15 @@ impl Bearer {
         if bytes < Self::LEAST_BYTES {
             return Err(BearerError::Short { bytes });
         }
-        // A header could not carry anything else.
+        // No other characters fit in a header.
         if !secret.iter().all(u8::is_ascii_graphic) {
             return Err(BearerError::NotPrintable);
         }
         Ok(Self::hash(secret))
     }
 
-    /// Whether this is what was shown. How long that takes says nothing about the secret: hashes
-    /// of one length are compared, in constant time.
+    /// Whether `shown` is the secret. Compares hashes of equal length in constant time, so that the
+    /// time reveals nothing.
     #[must_use]
     pub fn is(&self, shown: &[u8]) -> bool {
         verify_slices_are_equal(&self.0, &Self::hash(shown).0).is_ok()
@@ -44,18 +44,18 @@ impl Bearer {
     }
 }
 
-/// Why a secret cannot be shown in a header: the end of a sentence about it. Says nothing of it but its
-/// length.
+/// Why a secret cannot be used; it completes a sentence about the secret. The message reveals only
+/// its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BearerError {
-    /// There is nothing.
+    /// It is empty.
     Empty,
     /// It is too short.
     Short {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
     },
-    /// It has something in it that no header carries.
+    /// It contains characters that a header cannot carry.
     NotPrintable,
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for BearerError {
 
 impl std::error::Error for BearerError {}
 
-/// Shows nothing of it.
+/// Does not print the hash.
 impl fmt::Debug for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Bearer")

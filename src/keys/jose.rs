@@ -1,10 +1,10 @@
-//! Compact tokens: JWS (RFC 7515 section 7.1), which are signed, and JWE (RFC 7516 section 7.1),
-//! which are sealed. The key decides the algorithm; what the token says about it must agree and
-//! has no other effect.
+//! Compact tokens: signed ones are JWS (RFC 7515 section 7.1), sealed ones are JWE (RFC 7516
+//! section 7.1). The key decides the algorithm; the token's header must agree and has no other
+//! effect.
 //!
-//! The splitting and the header are checked here because `jsonwebtoken` looks at neither `crit`
-//! nor `b64`, knows no JWE, and reads keys anew for each token; it reads them once here, and
-//! signatures are those of `aws-lc-rs`.
+//! Tokens are split and headers checked here because `jsonwebtoken` checks neither `crit` nor
+//! `b64`, does not support JWE, and parses keys again for each token. Signatures are made and
+//! verified by `aws-lc-rs`.
 
 use std::fmt;
 
@@ -21,12 +21,12 @@ pub use candidates::TokenFault;
 
 use candidates::{Candidates, Form};
 
-/// Why no token could be made.
+/// Why a token could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unwritten {
-    /// A seal needs a nonce that was never used before, and there are no random bytes for one.
+    /// A seal needs an unused nonce, but no random bytes are available.
     NoRandomness,
-    /// The crypto library failed, which it does for no secret.
+    /// The crypto library failed, which no secret causes.
     KeyFailed,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Display for Unwritten {
     }
 }
 
-/// Signs or seals a payload of either kind, as the key does. Only a seal takes a nonce.
+/// Signs or seals a payload, depending on the key. Only a seal uses a nonce.
 pub(crate) fn write(
     kind: Kind,
     payload: &str,

@@ -13,46 +13,46 @@ use super::pem::{self, PemError};
 use super::private_key::PrivateKey;
 use super::public_key::PublicKey;
 
-/// What a seal is made with besides the key, and must never be twice with the same key.
+/// The nonce of a seal. It must never be used twice with the same key.
 pub type Nonce = [u8; NONCE_BYTES];
 
-/// RFC 7518 section 5.3: 96 bits.
+/// 96 bits (RFC 7518 section 5.3).
 pub const NONCE_BYTES: usize = 12;
 
-/// RFC 7518 section 5.3: 128 bits.
+/// 128 bits (RFC 7518 section 5.3).
 pub(crate) const TAG_BYTES: usize = 16;
 
-/// From how many seals of one key on it should be replaced: half of what NIST SP 800-38D section
+/// The number of seals after which a key should be replaced: half of what NIST SP 800-38D section
 /// 8.3 allows with random nonces.
 pub const MANY_SEALS: u64 = 1 << 31;
 
-/// What a token stands for.
+/// The type of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A session: the dict is its payload.
     Session,
-    /// A ticket: the dict is in a store. Its header says that it must be understood, so that nobody
-    /// takes it for a session with nothing in it.
+    /// A ticket: the dict is in the store. Its header has a critical extension, so that other
+    /// readers do not take it for an empty session.
     Ticket,
 }
 
-/// What a ticket's header has that a session's has not: an extension that must be understood
-/// (RFC 7515 section 4.1.11) and is its first version.
+/// The header member that distinguishes tickets: an extension that must be understood (RFC 7515
+/// section 4.1.11), in its first version.
 pub(super) const CRITICAL: &str = r#"["cr"]"#;
 pub(super) const TICKET_VERSION: &str = "1";
 
 /// The bytes of a signature.
 pub(crate) struct Signature {
-    /// In place: one that is looked at for each request is worth no allocation.
+    /// In an array: each request verifies a signature, and this saves an allocation.
     bytes: [u8; LONGEST_SIGNATURE + 2],
     length: usize,
 }
 
-/// Bytes of the longest, that of RSA with 8192 bits; base64 asks for room in whole groups.
+/// The longest signature is RSA with 8192 bits; base64 decodes in groups of three bytes.
 const LONGEST_SIGNATURE: usize = 1024;
 
 impl Signature {
-    /// None where it is not canonical base64url, or too long for any key.
+    /// None if it is not canonical base64url, or too long for any key.
     pub(crate) fn parse(encoded: &str) -> Option<Self> {
         let mut bytes = [0; LONGEST_SIGNATURE + 2];
         let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
@@ -64,20 +64,20 @@ impl Signature {
     }
 }
 
-/// One key.
+/// A key.
 pub struct Key {
     id: Option<String>,
     algorithm: Algorithm,
     material: Material,
-    /// The first part of the tokens it signs, base64url-encoded.
+    /// The header of its tokens, base64url-encoded.
     header: String,
-    /// The same of tickets.
+    /// The same for tickets.
     ticket_header: String,
 }
 
-/// What signs and verifies.
+/// The key material.
 enum Material {
-    /// A secret, hashed once and not for each token.
+    /// A secret, hashed once instead of for each token.
     Hmac(Box<hmac::Key>),
     Pair {
         /// None for a key that only verifies.
@@ -89,7 +89,7 @@ enum Material {
 }
 
 impl Key {
-    /// A secret.
+    /// A key from a secret that signs.
     #[must_use]
     pub fn hmac(id: Option<String>, algorithm: Algorithm, secret: &[u8]) -> Self {
         let hash = match algorithm {
@@ -100,27 +100,26 @@ impl Key {
         Self::new(id, algorithm, Material::Hmac(Box::new(hmac::Key::new(hash, secret))))
     }
 
-    /// A secret that seals; None where it has another length than 32 bytes.
+    /// A key from a secret that seals; None if the secret does not have 32 bytes.
     #[must_use]
     pub fn sealing(id: Option<String>, secret: &[u8]) -> Option<Self> {
         let key = LessSafeKey::new(UnboundKey::new(&aead::AES_256_GCM, secret).ok()?);
         Some(Self::new(id, Algorithm::A256Gcm, Material::Aes(Box::new(key))))
     }
 
-    /// A key pair, from its private half in PEM (PKCS #8; of RSA also PKCS #1, of EC also
-    /// SEC 1).
+    /// A key pair, from its private key in PEM (PKCS #8; for RSA also PKCS #1, for EC also SEC 1).
     ///
     /// # Errors
-    /// Why the text holds no private key for the algorithm: the end of a sentence about it.
+    /// Why the text is not a private key for the algorithm; it completes a sentence about the text.
     pub fn private(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, PemError> {
         let (signing, verifying) = pem::private(pem, algorithm)?;
         Ok(Self::new(id, algorithm, Material::Pair { signing: Some(signing), verifying }))
     }
 
-    /// A key that only verifies, from PEM (SubjectPublicKeyInfo; of RSA also PKCS #1).
+    /// A key that only verifies, from PEM (SubjectPublicKeyInfo; for RSA also PKCS #1).
     ///
     /// # Errors
-    /// Why the text holds no public key for the algorithm: the end of a sentence about it.
+    /// Why the text is not a public key for the algorithm; it completes a sentence about the text.
     pub fn public(id: Option<String>, algorithm: Algorithm, pem: &[u8]) -> Result<Self, PemError> {
         let verifying = pem::public(pem, algorithm)?;
         Ok(Self::new(id, algorithm, Material::Pair { signing: None, verifying }))
@@ -138,30 +137,30 @@ impl Key {
         self.id.as_deref()
     }
 
-    /// The one algorithm it is used with; a token's header has no say in it.
+    /// The only algorithm that it is used with, whatever a token's header says.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// Whether it can make tokens: whether it is more than a public key.
+    /// Whether it can issue tokens; a public key cannot.
     #[must_use]
     pub fn can_sign(&self) -> bool {
         !matches!(self.material, Material::Pair { signing: None, .. })
     }
 
-    /// Whether making a token takes longer than another request should wait for it: more than 0.1 ms.
+    /// Whether issuing a token takes more than 0.1 ms, too long to block other requests.
     #[must_use]
     pub fn is_slow(&self) -> bool {
         self.algorithm.family() == Family::Rsa
     }
 
-    /// Whether the two are halves of one pair, or one secret: what one signs, the other verifies.
+    /// Whether the two are one key pair or the same secret: one verifies what the other signs.
     #[must_use]
     pub fn is_pair_of(&self, public: &Self) -> bool {
         let probe = b"cloakroom";
         if self.algorithm.seals() {
-            // Nobody ever sees this seal, so that its nonce counts as never used.
+            // This seal is never sent, so a fixed nonce is safe.
             let (nonce, mut text) = ([0; NONCE_BYTES], probe.to_vec());
             let tag = self.seal(nonce, b"", &mut text);
             return tag.is_some_and(|tag| public.open(nonce, b"", &tag, &mut text));
@@ -170,7 +169,7 @@ impl Key {
         Signature::parse(&signature).is_some_and(|parsed| public.verify(probe, &parsed))
     }
 
-    /// The first part of its tokens.
+    /// The header of its tokens.
     pub(crate) fn header_of(&self, kind: Kind) -> &str {
         match kind {
             Kind::Session => &self.header,
@@ -178,12 +177,12 @@ impl Key {
         }
     }
 
-    /// Of which of its tokens this is the first part; None where it is of none.
+    /// The type of its tokens with this header; None if it does not write this header.
     pub(crate) fn kind_of(&self, header: &str) -> Option<Kind> {
         [Kind::Session, Kind::Ticket].into_iter().find(|kind| self.header_of(*kind) == header)
     }
 
-    /// The signature of `message`, base64url-encoded; None if it cannot sign or the crypto
+    /// The signature of `message`, base64url-encoded; None if the key cannot sign or the crypto
     /// library fails.
     pub(crate) fn sign(&self, message: &[u8]) -> Option<String> {
         match &self.material {
@@ -193,7 +192,7 @@ impl Key {
         }
     }
 
-    /// Whether a signature is this key's for `message`.
+    /// Whether `signature` is valid for `message`.
     pub(crate) fn verify(&self, message: &[u8], signature: &Signature) -> bool {
         match &self.material {
             Material::Hmac(key) => hmac::verify(key, message, signature.bytes()).is_ok(),
@@ -202,8 +201,8 @@ impl Key {
         }
     }
 
-    /// Seals `text` where it lies and returns the tag, which covers `header` as well. None if it
-    /// cannot seal or the crypto library fails; the text is gone then.
+    /// Seals `text` in place and returns the tag, which also covers `header`. None if the key
+    /// cannot seal or the crypto library fails; the text is then lost.
     pub(crate) fn seal(
         &self,
         nonce: Nonce,
@@ -220,8 +219,8 @@ impl Key {
         Some(tag)
     }
 
-    /// Opens what [`Self::seal`] has sealed, where it lies. Whether it is this key's; else the text
-    /// is of no use any more.
+    /// Opens in place what [`Self::seal`] has sealed. Returns false if another key sealed it; the
+    /// text is then unusable.
     pub(crate) fn open(
         &self,
         nonce: Nonce,
@@ -235,7 +234,7 @@ impl Key {
     }
 }
 
-/// The first part of the tokens of a key, base64url-encoded.
+/// The header of a key's tokens, base64url-encoded.
 fn header(algorithm: Algorithm, id: Option<&str>, kind: Kind) -> String {
     let name = algorithm.name();
     let mut json = if algorithm.seals() {
@@ -256,7 +255,7 @@ fn header(algorithm: Algorithm, id: Option<&str>, kind: Kind) -> String {
     URL_SAFE_NO_PAD.encode(json)
 }
 
-/// Shows which key, never its bytes.
+/// Prints the id and algorithm, never the key.
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key")

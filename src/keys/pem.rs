@@ -1,5 +1,5 @@
-//! Key pairs in PEM (RFC 7468): which are taken for which algorithm, and one clear line for each
-//! that is not. Pure: the bytes come from elsewhere.
+//! Key pairs in PEM (RFC 7468): which keys each algorithm accepts, and a clear message for each one
+//! that is refused. Pure: the caller reads the files.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
@@ -21,7 +21,7 @@ mod roca;
 pub use error::PemError;
 use error::{LEAST_RSA_BITS, MOST_RSA_BITS};
 
-/// Both halves of the private key in `pem`.
+/// Both keys of the private key in `pem`.
 pub(super) fn private(
     pem: &[u8],
     algorithm: Algorithm,
@@ -32,7 +32,7 @@ pub(super) fn private(
         Label::Public => return Err(PemError::Public),
     };
     let unfit = || PemError::Unfit(algorithm);
-    // A key of another curve, or an RSA key that is too short, has no public half here.
+    // Fails for a key on another curve and for an RSA key that is too short.
     let theirs = algorithm.of_jsonwebtoken().ok_or_else(unfit)?;
     let jwk = Jwk::from_encoding_key(&signing, theirs).map_err(|_| unfit())?;
     check(&jwk, algorithm)?;
@@ -52,8 +52,8 @@ fn signing(pem: &[u8], algorithm: Algorithm) -> Result<EncodingKey, PemError> {
     .map_err(|_| PemError::Unfit(algorithm))
 }
 
-/// An EC key in its old form (SEC 1, RFC 5915), as `openssl ecparam -genkey` writes it:
-/// `jsonwebtoken` wants PKCS #8. None where it is no key of the algorithm's curve.
+/// An EC key in its old form (SEC 1, RFC 5915), as written by `openssl ecparam -genkey`;
+/// `jsonwebtoken` needs PKCS #8. None if the key is not on the algorithm's curve.
 fn signing_of_sec1(pem: &[u8], algorithm: Algorithm) -> Option<EncodingKey> {
     let curve = match algorithm {
         Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED_SIGNING,
@@ -87,14 +87,14 @@ pub(super) fn public(pem: &[u8], algorithm: Algorithm) -> Result<PublicKey, PemE
     PublicKey::new(algorithm, &jwk).ok_or_else(unfit)
 }
 
-/// The object identifiers (RFC 4055 section 3.1, RFC 5480 section 2.1.1).
+/// Object identifiers (RFC 4055 section 3.1, RFC 5480 section 2.1.1).
 const RSA_PSS: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a";
 const EC: &[u8] = b"\x2a\x86\x48\xce\x3d\x02\x01";
 const P_256: &[u8] = b"\x2a\x86\x48\xce\x3d\x03\x01\x07";
 const P_384: &[u8] = b"\x2b\x81\x04\x00\x22";
 
-/// Whether what a key says of itself goes with the algorithm. A point of secp256k1 is as long as
-/// one of P-256, and an RSA key that is marked for RSA-PSS is unreadable for no visible reason.
+/// Checks that the type in the key matches the algorithm. A point of secp256k1 is as long as one of
+/// P-256, and the library cannot read an RSA key marked for RSA-PSS.
 fn check_marks(pem: &[u8], algorithm: Algorithm) -> Result<(), PemError> {
     let der = pem::parse(pem).map_err(|_| PemError::Unfit(algorithm))?;
     let marks = der::marks(der.contents());
@@ -111,7 +111,7 @@ fn check_marks(pem: &[u8], algorithm: Algorithm) -> Result<(), PemError> {
     }
 }
 
-/// Whether a public key is one that the algorithm is used with.
+/// Checks that a public key can be used with the algorithm.
 fn check(jwk: &Jwk, algorithm: Algorithm) -> Result<(), PemError> {
     match (&jwk.algorithm, algorithm) {
         (AlgorithmParameters::RSA(rsa), _) => match bits(&rsa.n) {
@@ -139,7 +139,7 @@ fn is_roca(modulus: &str) -> bool {
     URL_SAFE_NO_PAD.decode(modulus).is_ok_and(|bytes| roca::is_weak(&bytes))
 }
 
-/// How long a number is, given as base64url of its bytes.
+/// The length in bits of a number in base64url.
 fn bits(number: &str) -> usize {
     let bytes = URL_SAFE_NO_PAD.decode(number).unwrap_or_default();
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
@@ -149,7 +149,7 @@ fn bits(number: &str) -> usize {
     }
 }
 
-/// What a PEM file says it holds.
+/// The type in the header of a PEM block.
 enum Label {
     Private,
     RsaPrivate,
@@ -163,7 +163,7 @@ impl Label {
         let labels: Vec<&str> = text
             .lines()
             .filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----"))
-            // Names the curve, which the key behind it does as well.
+            // Names the curve, which the key itself also does.
             .filter(|label| *label != "EC PARAMETERS")
             .collect();
         let [label] = labels[..] else {
@@ -185,7 +185,7 @@ impl Label {
     }
 }
 
-/// What stands above an EC key in its old form.
+/// The PEM label of an EC key in its old form.
 const SEC1: &str = "EC PRIVATE KEY";
 
 #[cfg(test)]
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
     use crate::keys::{Key, Signature};
 
-    /// What `openssl` writes.
+    /// The output of `openssl`.
     fn openssl(arguments: &str, input: &str) -> String {
         use std::io::Write as _;
         use std::process::Stdio;
@@ -260,10 +260,10 @@ mod tests {
         }
     }
 
-    /// A private key with an attribute in it (RFC 5208 section 5) that is an object identifier.
+    /// A private key with an attribute (RFC 5208 section 5) that is an object identifier.
     fn with_attribute(private: &str, identifier: &[u8]) -> String {
         let block = pem::parse(private).unwrap();
-        // A sequence whose length takes two bytes.
+        // A sequence with a length of two bytes.
         let (header, content) = block.contents().split_at(4);
         assert_eq!(header[..2], [0x30, 0x82]);
         assert_eq!(usize::from(u16::from_be_bytes([header[2], header[3]])), content.len());
@@ -293,7 +293,7 @@ mod tests {
         for pem in [&other, &public_of(&other)] {
             assert!(check_marks(pem.as_bytes(), Algorithm::Es256).is_err());
         }
-        // What is no key has no marks, and is refused elsewhere.
+        // Text that is not a key is refused elsewhere.
         let nonsense = pem::encode(&pem::Pem::new("PUBLIC KEY", vec![0x30, 0x84, 1]));
         assert_eq!(check_marks(nonsense.as_bytes(), Algorithm::Rs256), Ok(()));
     }

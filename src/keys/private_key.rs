@@ -1,4 +1,4 @@
-//! The private half of a key pair, parsed once: reading one takes longer than signing with it.
+//! A private key, parsed once, because parsing takes longer than signing.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
@@ -12,7 +12,7 @@ use jsonwebtoken::EncodingKey;
 
 use super::algorithm::Algorithm;
 
-/// What signs.
+/// A parsed private key.
 pub(super) enum PrivateKey {
     Rsa { pair: Box<RsaKeyPair>, encoding: &'static RsaSignatureEncoding },
     Ec(Box<EcdsaKeyPair>),
@@ -20,7 +20,7 @@ pub(super) enum PrivateKey {
 }
 
 impl PrivateKey {
-    /// From RSA's PKCS #1, or PKCS #8 of the others. None where it is no key of the algorithm.
+    /// From PKCS #1 for RSA, from PKCS #8 for the others. None if it does not fit the algorithm.
     pub(super) fn new(algorithm: Algorithm, key: &EncodingKey) -> Option<Self> {
         let der = key.as_bytes();
         let rsa = |encoding| {

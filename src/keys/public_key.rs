@@ -1,4 +1,4 @@
-//! The public half of a key pair, parsed once: tokens are verified for each request.
+//! A public key, parsed once, because tokens are verified for each request.
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
@@ -12,11 +12,11 @@ use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
 
 use super::algorithm::Algorithm;
 
-/// What verifies.
+/// A parsed public key.
 pub(super) struct PublicKey(ParsedPublicKey);
 
 impl PublicKey {
-    /// None where it is no key of the algorithm.
+    /// None if it does not fit the algorithm.
     pub(super) fn new(algorithm: Algorithm, jwk: &Jwk) -> Option<Self> {
         let decode = |text: &str| URL_SAFE_NO_PAD.decode(text).ok();
         let rsa = |parameters| match &jwk.algorithm {
@@ -28,7 +28,7 @@ impl PublicKey {
         };
         let ec = |curve: &'static dyn VerificationAlgorithm| match &jwk.algorithm {
             AlgorithmParameters::EllipticCurve(key) => {
-                // The point without compression (SEC 1 section 2.3.3).
+                // An uncompressed point (SEC 1 section 2.3.3).
                 let point = [vec![4], decode(&key.x)?, decode(&key.y)?].concat();
                 ParsedPublicKey::new(curve, point).ok()
             }
@@ -55,7 +55,7 @@ impl PublicKey {
         parsed.map(Self)
     }
 
-    /// Whether a signature is this key's for `message`.
+    /// Whether `signature` is valid for `message`.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         self.0.verify_sig(message, signature).is_ok()
     }

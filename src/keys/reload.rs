@@ -1,19 +1,19 @@
-//! Tells when files have changed: written in place, replaced by rename, or reached by a symlink
-//! that now leads elsewhere, as Kubernetes and Docker swap their secrets.
+//! Detects changed files: written in place, replaced by rename, or reached by a symlink that now
+//! points elsewhere, which is how Kubernetes and Docker replace secrets.
 //!
-//! By looking, not by being told: that works on every file system and through every mount.
+//! It polls, because that works on every file system and mount, unlike notifications.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-/// Files, and what they looked like when they were last looked at.
+/// Files, and their state at the last check.
 #[derive(Debug)]
 pub struct Watch {
     files: Vec<(PathBuf, Option<Look>)>,
 }
 
-/// What a change of a file's content or identity changes. None of this is None for a file that
-/// cannot be reached.
+/// What changes when a file's content or identity changes. A file that cannot be read has no
+/// `Look`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Look {
     device: u64,
@@ -24,7 +24,7 @@ struct Look {
 }
 
 impl Watch {
-    /// Looks at the files as they are now.
+    /// Records the current state of the files.
     #[must_use]
     pub fn new(files: Vec<PathBuf>) -> Self {
         let mut watch = Self { files: Vec::new() };
@@ -32,7 +32,7 @@ impl Watch {
         watch
     }
 
-    /// Looks at more files.
+    /// Adds files.
     pub fn add(&mut self, files: Vec<PathBuf>) {
         self.files.extend(files.into_iter().map(|file| {
             let look = Look::at(&file);
@@ -40,7 +40,7 @@ impl Watch {
         }));
     }
 
-    /// Whether a file has changed since the last look.
+    /// Whether a file has changed since the last check.
     pub fn has_changed(&mut self) -> bool {
         let mut any = false;
         for (file, last) in &mut self.files {
@@ -54,7 +54,7 @@ impl Watch {
 
 impl Look {
     fn at(file: &PathBuf) -> Option<Self> {
-        // Follows symlinks, all the way.
+        // Follows all symlinks.
         let metadata = std::fs::metadata(file).ok()?;
         Some(Self {
             device: metadata.dev(),
@@ -96,7 +96,7 @@ mod tests {
         seen("removed", true);
     }
 
-    /// `key -> ..data/key`, `..data -> ..1`: as a Secret volume of Kubernetes.
+    /// `key -> ..data/key`, `..data -> ..1`, as in a Secret volume of Kubernetes.
     #[test]
     fn the_swap_of_a_symlinked_folder_is_seen() {
         let folder = tempfile::tempdir().unwrap();

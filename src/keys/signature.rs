@@ -1,5 +1,5 @@
-//! Signatures of requests to the app (RFC 9421, HMAC-SHA256): whoever checks them needs no trust in the
-//! network between.
+//! Signatures of requests to the app (RFC 9421, HMAC-SHA256), for an app that does not trust the
+//! network to the sidecar.
 
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
@@ -11,25 +11,25 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::time::Timestamp;
 
-/// Says what is signed, and until when that counts.
+/// The field that says what is signed and how long the signature is valid.
 pub const INPUT: &str = "Signature-Input";
 
-/// The signature itself.
+/// The field with the signature.
 pub const SIGNATURE: &str = "Signature";
 
-/// The name of ours among those of a message.
+/// The label of our signature in both fields.
 const LABEL: &str = "cloakroom";
 
 /// `[headers.signature]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureSpec {
-    /// `headers.signature.secret_file`: shared with the app.
+    /// `headers.signature.secret_file`: the secret shared with the app.
     pub secret_file: PathBuf,
     /// `headers.signature.id`: the `keyid`.
     pub id: String,
-    /// `headers.signature.max_age`: how long a request is good for.
+    /// `headers.signature.max_age`: how long a signature is valid.
     pub max_age: Duration,
-    /// Where the file is named.
+    /// The line of the configuration that names the file.
     pub line: usize,
 }
 
@@ -40,7 +40,7 @@ pub struct Signer {
     max_age: Duration,
 }
 
-/// Says which key, never the key.
+/// Prints the id, never the key.
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signer({:?})", self.id)
@@ -50,21 +50,21 @@ impl fmt::Debug for Signer {
 /// The values of both fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signed {
-    /// Of `Signature-Input`.
+    /// `Signature-Input`
     pub input: String,
-    /// Of `Signature`.
+    /// `Signature`
     pub signature: String,
 }
 
 impl Signer {
-    /// By a secret.
+    /// Makes a signer from a secret.
     #[must_use]
     pub fn new(spec: &SignatureSpec, secret: &[u8]) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
         Self { key, id: spec.id.clone(), max_age: spec.max_age }
     }
 
-    /// Signs components: the name of each, in lower case, and its value, on one line.
+    /// Signs components: each has a name in lower case and a value on one line.
     #[must_use]
     pub fn sign<'a>(
         &self,
@@ -102,7 +102,7 @@ impl Signer {
 mod tests {
     use super::*;
 
-    /// The vector is Python's `hmac` of the signature base that section 2.5 describes.
+    /// The expected value comes from Python's `hmac` over the signature base of section 2.5.
     #[test]
     fn a_request_is_signed_as_rfc_9421_says() {
         let spec = SignatureSpec {

@@ -1,4 +1,4 @@
-//! Where keys come from: files, the environment, the configuration itself.
+//! The sources of keys: files, the environment, the configuration itself.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -28,13 +28,13 @@ pub struct KeySpec {
     pub id: Option<String>,
     /// `algorithm`
     pub algorithm: Algorithm,
-    /// Where the secret is.
+    /// The source of the secret or key pair.
     pub source: Source,
     /// `secret_encoding`
     pub encoding: SecretEncoding,
-    /// `allow_weak_secret`: take a secret shorter than the hash.
+    /// `allow_weak_secret`: accept a secret shorter than the hash.
     pub allow_weak_secret: bool,
-    /// The line of the configuration file on which its source is named, for messages.
+    /// The line of the configuration that names the source, for messages.
     pub line: usize,
 }
 
@@ -50,7 +50,7 @@ impl KeySpec {
     }
 }
 
-/// Where a key is.
+/// The source of a key.
 #[derive(Clone)]
 pub enum Source {
     /// `secret_file`
@@ -59,7 +59,7 @@ pub enum Source {
     Env(String),
     /// `secret`: in the configuration itself.
     Inline(Zeroizing<String>),
-    /// A key pair in PEM. Without its private half it only verifies.
+    /// A key pair in PEM. Without a private key it only verifies.
     Pair {
         /// `private_key_file`
         private: Option<PathBuf>,
@@ -68,19 +68,19 @@ pub enum Source {
     },
 }
 
-/// How a symmetric secret is written.
+/// The encoding of a symmetric secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SecretEncoding {
-    /// The bytes as they are.
+    /// The bytes unchanged.
     #[default]
     Utf8,
-    /// RFC 4648 sections 4 and 5, padded or not; white space does not count.
+    /// RFC 4648 sections 4 and 5, padded or not; white space is ignored.
     Base64,
-    /// Two digits a byte; white space does not count.
+    /// Two digits per byte; white space is ignored.
     Hex,
 }
 
-/// Says what kind of place it is. Not even the name of a file: a secret may stand there by mistake.
+/// Prints only the type of source. Even a file name could be a secret written there by mistake.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,7 +93,7 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    /// What is wrong with it, behind the key of the configuration and where that points.
+    /// An error that names the configuration key and its value.
     fn fails(&self, reason: SourceError) -> KeyError {
         match self {
             Self::File(path) => of_file("secret_file", path, reason),
@@ -113,8 +113,7 @@ fn of_file(key: &'static str, path: &Path, reason: SourceError) -> KeyError {
 /// Reads every key.
 ///
 /// # Errors
-/// Every fault of every key: a file that is missing or empty, a secret that is too short, two
-/// keys of one id.
+/// Every fault of every key: a missing or empty file, a secret that is too short, a duplicate id.
 pub fn load(specs: &[KeySpec], file: &Path) -> Result<KeyRing, Vec<Fault>> {
     load_with(specs, file, |name| std::env::var_os(name))
 }
@@ -182,10 +181,10 @@ fn read_key(
     }
 }
 
-/// The one HS256 key in a file outside any configuration, and what is to be said against it.
+/// Reads an HS256 key from a file without a configuration. Also returns a warning, if any.
 ///
 /// # Errors
-/// Why the file holds no secret.
+/// Why the file does not contain a secret.
 pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), KeyError> {
     let spec = KeySpec {
         id: None,
@@ -207,10 +206,10 @@ pub fn load_file(path: &Path) -> Result<(KeyRing, Option<String>), KeyError> {
     Ok((KeyRing::new(key, Vec::new()), warning))
 }
 
-/// Reads the secret that requests to the app are signed with.
+/// Reads the secret for the signatures of requests to the app.
 ///
 /// # Errors
-/// A file that is missing, or a secret that is too short.
+/// The file is missing, or the secret is too short.
 pub fn load_signer(spec: &SignatureSpec, file: &Path) -> Result<Signer, Vec<Fault>> {
     let secret = read_file(&spec.secret_file).and_then(|text| {
         if text.len() < Algorithm::Hs256.least_secret_bytes() {
@@ -225,17 +224,17 @@ pub fn load_signer(spec: &SignatureSpec, file: &Path) -> Result<Signer, Vec<Faul
     Ok(Signer::new(spec, &secret))
 }
 
-/// The secret that the admin listener asks for.
+/// Reads the secret of the admin listener.
 ///
 /// # Errors
-/// Why the file holds none.
+/// Why the file does not contain a secret.
 pub fn load_bearer(path: &Path) -> Result<Bearer, KeyError> {
     read_file(path)
         .and_then(|secret| Ok(Bearer::new(&secret)?))
         .map_err(|reason| of_file("admin.token_file", path, reason))
 }
 
-/// What an operator should know about that file.
+/// A warning about that file, if any.
 #[must_use]
 pub fn bearer_warning(path: &Path) -> Option<String> {
     is_world_readable(path).then(|| {
@@ -246,7 +245,7 @@ pub fn bearer_warning(path: &Path) -> Option<String> {
     })
 }
 
-/// What an operator should know about keys that are nevertheless used, one line each.
+/// Warnings about keys that are used nevertheless, one line each.
 #[must_use]
 pub fn warnings(specs: &[KeySpec]) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -284,7 +283,7 @@ fn name(index: usize, spec: &KeySpec) -> String {
     }
 }
 
-/// The secret as it is written, not yet decoded.
+/// The secret as written, before decoding.
 fn read(
     source: &Source,
     environment: impl Fn(&str) -> Option<OsString>,
@@ -296,13 +295,13 @@ fn read(
             None => Err(SourceError::NotSet),
         },
         Source::Inline(text) => Ok(Zeroizing::new(text.as_bytes().to_vec())),
-        // Read where its halves are.
+        // `load` reads the files of a pair.
         Source::Pair { .. } => Err(SourceError::Empty),
     }
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
-    // As large as it can become, so that growing leaves no copies behind.
+    // Reserve the maximum size: growing would leave copies of the secret in memory.
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_SECRET_FILE_BYTES + 64));
     let limit = u64::try_from(MAX_SECRET_FILE_BYTES + 1).unwrap_or(u64::MAX);
     File::open(path)
@@ -311,7 +310,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     if text.len() > MAX_SECRET_FILE_BYTES {
         return Err(SourceError::TooLarge);
     }
-    // Editors and `echo` end a file with a newline that nobody means to be part of the secret.
+    // Editors and `echo` add a newline that is not part of the secret.
     if text.last() == Some(&b'\n') {
         text.pop();
         if text.last() == Some(&b'\r') {
@@ -321,7 +320,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     Ok(text)
 }
 
-/// The key's bytes. No message says anything of them but how many they are.
+/// Decodes the secret. Messages reveal only its length.
 fn secret(spec: &KeySpec, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, SourceError> {
     let secret = match spec.encoding {
         SecretEncoding::Utf8 => Zeroizing::new(text.to_vec()),
@@ -342,7 +341,7 @@ fn secret(spec: &KeySpec, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, SourceError
     Ok(secret)
 }
 
-/// For a cipher no secret is long enough: it takes one length.
+/// The error for a cipher, which needs an exact length.
 fn not_of_length(secret: &[u8], spec: &KeySpec) -> SourceError {
     let needed = spec.algorithm.least_secret_bytes();
     let is_base64 = spec.encoding == SecretEncoding::Utf8

@@ -1,35 +1,34 @@
-//! The keys that a token is tried with: what its header says, and what of that counts.
+//! Selects the keys to try for a token from its header.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::keys::key::{CRITICAL, TICKET_VERSION};
 use crate::keys::{Algorithm, Key, KeyIndex, KeyRing, Kind};
-// A leaf of that room, which knows nothing of keys.
+// This module of `session` does not use keys.
 use crate::session::dict::{Dict, unescape};
 
-/// What is wrong with a token before anything of its payload is looked at.
+/// Why a token is not accepted, before its payload is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenFault {
-    /// No well-formed token.
+    /// It is not a well-formed token.
     Malformed,
-    /// No key has its algorithm, or its `kid` is nobody's and no key verifies it.
+    /// No key has its algorithm, or its `kid` is unknown and no key verifies it.
     UnknownKey,
-    /// The signature, or the seal, is not that of the key the token names.
+    /// The signature or seal does not match the key that the token names.
     BadSignature,
 }
 
-/// A payload whose signature or seal has been verified; nothing else has been looked at.
+/// A payload whose signature or seal is verified, but whose contents are not checked.
 pub(crate) struct Read {
     pub(crate) payload: Vec<u8>,
     pub(crate) kind: Kind,
     pub(crate) key: KeyIndex,
-    /// The first bytes of the signature, or the tag of the seal: they tell this token from every
-    /// other.
+    /// The first bytes of the signature, or the tag of the seal; used as an id of the token.
     pub(crate) mark: [u8; 16],
 }
 
-/// What the number of a token's parts says it is.
+/// The form of a token, by its number of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
     /// Three: JWS.
@@ -38,7 +37,7 @@ pub(super) enum Form {
     Sealed,
 }
 
-/// The keys that a token is tried with.
+/// The keys to try for a token.
 pub(super) struct Candidates {
     pub(super) kind: Kind,
     algorithm: Algorithm,
@@ -47,16 +46,16 @@ pub(super) struct Candidates {
 
 enum Kid {
     None,
-    /// This key's, and no other one is tried.
+    /// It names this key; only this key is tried.
     Of(KeyIndex),
-    /// No key's: each is tried.
+    /// It names an unknown key; every key is tried.
     Nobodys,
 }
 
 impl Candidates {
     pub(super) fn of(header: &str, form: Form, ring: &KeyRing) -> Result<Self, TokenFault> {
         let parsed;
-        // A header that is, byte for byte, what one of our keys writes needs no parsing.
+        // A header exactly as one of our keys writes it needs no parsing.
         let written = ring.iter().find_map(|(_, key)| Some((key, key.kind_of(header)?)));
         let (algorithm, kid, kind) = match written {
             Some((key, kind)) => (key.algorithm(), key.id(), kind),
@@ -67,7 +66,7 @@ impl Candidates {
                 (algorithm.ok_or(TokenFault::UnknownKey)?, parsed.kid.as_deref(), parsed.kind)
             }
         };
-        // No key signs in the one form and seals in the other.
+        // A key that seals does not sign, and the reverse.
         if algorithm.seals() != (form == Form::Sealed) {
             return Err(TokenFault::UnknownKey);
         }
@@ -99,17 +98,17 @@ impl Candidates {
     }
 }
 
-/// What counts of a JOSE header (RFC 7515 section 4, RFC 7516 section 4).
+/// The members of a JOSE header that matter (RFC 7515 section 4, RFC 7516 section 4).
 struct Header {
     algorithm: String,
-    /// `enc`, of a sealed token only.
+    /// `enc`, only in a sealed token.
     encryption: Option<String>,
     kid: Option<String>,
     kind: Kind,
 }
 
 impl Header {
-    /// Reads a header. This is the place that decides which members there may be.
+    /// Reads a header. This function decides which members are allowed.
     fn parse(encoded: &str, form: Form) -> Result<Self, TokenFault> {
         let json = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| TokenFault::Malformed)?;
         let json = Dict::from_vec(json).map_err(|_| TokenFault::Malformed)?;
@@ -126,13 +125,13 @@ impl Header {
                 (b"cr", _) => version = Some(value),
                 // RFC 7797.
                 (b"b64", _) => return Err(TokenFault::Malformed),
-                // Compressed text tells by its length what is in it, and a short one may be the
-                // beginning of gigabytes.
+                // The length of compressed text reveals its content, and a short text can expand to
+                // gigabytes.
                 (b"zip", Form::Sealed) => return Err(TokenFault::Malformed),
                 _ => {}
             }
         }
-        // Of the extensions that must be understood a ticket's is the only one (section 4.1.11).
+        // A ticket's extension is the only critical one that is understood (section 4.1.11).
         let kind = match (critical, version) {
             (None, _) => Kind::Session,
             (Some(CRITICAL), Some(TICKET_VERSION)) => Kind::Ticket,
@@ -149,7 +148,7 @@ impl Header {
         }
     }
 
-    /// Whether it is one of that algorithm.
+    /// Whether the header is for this algorithm.
     fn names(&self, known: Algorithm) -> bool {
         if known.seals() {
             self.algorithm == DIRECT && self.encryption.as_deref() == Some(known.name())
@@ -159,7 +158,7 @@ impl Header {
     }
 }
 
-/// The `alg` of a sealed token: the key itself seals, none is wrapped (RFC 7518 section 4.5).
+/// The `alg` of a sealed token: the key is used directly, not wrapped (RFC 7518 section 4.5).
 const DIRECT: &str = "dir";
 
 fn string(value: &str) -> Result<String, TokenFault> {

@@ -1,22 +1,22 @@
-//! As much of DER (X.690) as it takes to see what a key says that it is.
+//! A reader for the part of DER (X.690) that gives the type of a key.
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const OBJECT_IDENTIFIER: u8 = 0x06;
 
-/// What kind of key this is, and on which curve: the object identifiers in the AlgorithmIdentifier
-/// of a PrivateKeyInfo (RFC 5208 section 5) or a SubjectPublicKeyInfo (RFC 5280 section 4.1). None
-/// of anything else, such as a key of PKCS #1, which can only be of RSA.
+/// The type and curve of a key: the object identifiers in the AlgorithmIdentifier of a
+/// PrivateKeyInfo (RFC 5208 section 5) or a SubjectPublicKeyInfo (RFC 5280 section 4.1). None for
+/// other data, such as a key of PKCS #1, which is always RSA.
 pub(super) fn marks(der: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     let (key, []) = of_tag(SEQUENCE, der)? else { return None };
-    // A private key begins with its version.
+    // A private key starts with its version.
     let behind = of_tag(INTEGER, key).map_or(key, |(_, behind)| behind);
     let (identifier, _) = of_tag(SEQUENCE, behind)?;
     let (kind, parameters) = of_tag(OBJECT_IDENTIFIER, identifier)?;
     Some((kind, of_tag(OBJECT_IDENTIFIER, parameters).map(|(curve, _)| curve)))
 }
 
-/// The content of the value at the start, if it has this tag, and what follows it.
+/// If the first value has this tag: its content and the bytes after it.
 fn of_tag(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (found, rest) = der.split_first()?;
     if *found != tag {

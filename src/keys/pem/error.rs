@@ -1,4 +1,4 @@
-//! Why a text holds no key.
+//! Why a text is not a usable key.
 
 use std::fmt;
 
@@ -7,47 +7,47 @@ use crate::keys::algorithm::Algorithm;
 /// RFC 7518 section 3.3.
 pub(super) const LEAST_RSA_BITS: usize = 2048;
 
-/// What the crypto library verifies.
+/// The maximum of the crypto library.
 pub(super) const MOST_RSA_BITS: usize = 8192;
 
-/// Why PEM holds no key for an algorithm: the end of a sentence about the text.
+/// Why a PEM text is not a key for an algorithm; it completes a sentence about the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PemError {
-    /// It is no PEM.
+    /// It is not PEM.
     NoPem,
-    /// It has more than one key in it.
+    /// It contains more than one key.
     Several {
-        /// How many blocks it has.
+        /// The number of blocks.
         blocks: usize,
     },
-    /// A public key in the place of a private one.
+    /// A public key where a private key is expected.
     Public,
-    /// A private key in the place of a public one.
+    /// A private key where a public key is expected.
     Private,
-    /// A private key that takes a passphrase.
+    /// A private key that is protected by a passphrase.
     Encrypted,
     /// A certificate.
     Certificate,
-    /// A block of another kind.
+    /// A block of another type.
     Other {
-        /// What stands above it.
+        /// Its PEM label.
         label: String,
     },
     /// A key for another algorithm.
     Unfit(Algorithm),
-    /// An RSA key that no other algorithm than RSA-PSS may use, and that libraries do not read.
+    /// An RSA key restricted to RSA-PSS, which the library cannot read.
     MarkedForPss(Algorithm),
-    /// An RSA key that is not safe.
+    /// An RSA key that is too short to be safe.
     ShortRsa {
-        /// How long its modulus is.
+        /// The length of its modulus.
         bits: usize,
     },
-    /// An RSA key that the crypto library does not take.
+    /// An RSA key that is too long for the crypto library.
     LongRsa {
-        /// How long its modulus is.
+        /// The length of its modulus.
         bits: usize,
     },
-    /// An RSA key of a library that made weak ones.
+    /// An RSA key from a library that generated weak keys.
     Roca,
 }
 

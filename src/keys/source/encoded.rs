@@ -1,18 +1,18 @@
-//! Secrets that are written in base64 or hexadecimal. What is decoded leaves memory with its value.
+//! Decodes secrets from base64 or hexadecimal. Decoded bytes are erased from memory when dropped.
 
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-/// Either alphabet, padded or not. `base64` and `openssl rand -base64` break long lines, so white
-/// space does not count.
+/// Accepts both alphabets, padded or not. White space is ignored, because `base64` and `openssl
+/// rand -base64` break long lines.
 pub(super) fn decode_base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     const LENIENT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
     const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
     let text = without_white_space(text);
-    // Room for every byte from the start, so that growing leaves no copies behind.
+    // Reserve the full size: growing would leave copies of the secret in memory.
     let mut secret = Zeroizing::new(Vec::with_capacity(text.len()));
     STANDARD
         .decode_vec(&*text, &mut secret)

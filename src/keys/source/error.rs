@@ -1,4 +1,4 @@
-//! Why there is no key where one is configured.
+//! Why a configured key cannot be read.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -8,15 +8,15 @@ use crate::keys::bearer::BearerError;
 use crate::keys::{Algorithm, PemError};
 use crate::named_file::told;
 
-/// What a secret may take up, in any encoding: past it, the file is not what was meant.
+/// The maximum size of a secret file in any encoding; a larger one is not a key.
 pub(super) const MAX_SECRET_FILE_BYTES: usize = 16 * 1024;
 
-/// Why a source gives no key, and which: `secret_file /run/key: does not exist …`.
+/// Why a source gives no key, and which source: `secret_file /run/key: does not exist …`.
 #[derive(Debug)]
 pub enum KeyError {
-    /// A file that this key of the configuration, or this flag, names.
+    /// A file named by a configuration key or a flag.
     File {
-        /// What names it.
+        /// The configuration key or flag.
         key: &'static str,
         /// Its name.
         path: PathBuf,
@@ -32,16 +32,16 @@ pub enum KeyError {
     },
     /// A secret in the configuration itself.
     Inline(SourceError),
-    /// A key pair of which neither half is named.
+    /// A key pair without a private and a public file.
     NoHalf,
     /// `private_key_file` and `public_key_file` belong to different pairs.
     NotAPair,
 }
 
-/// What is wrong with what a source holds. Of a secret it says nothing but its length.
+/// Why the content of a source cannot be used. The message reveals only the length of a secret.
 #[derive(Debug)]
 pub enum SourceError {
-    /// There is no such variable.
+    /// The variable is not set.
     NotSet,
     /// The file cannot be read.
     Io(io::Error),
@@ -55,30 +55,30 @@ pub enum SourceError {
     Empty,
     /// It is too short for the algorithm.
     Short {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
-        /// What it is for.
+        /// The algorithm that it is for.
         algorithm: Algorithm,
     },
-    /// It is too short for signatures of requests.
+    /// It is too short to sign requests.
     ShortForRequests {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
     },
-    /// It has not the one length that a cipher takes.
+    /// It does not have the exact length that the cipher needs.
     OfOtherLength {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
-        /// What it is for.
+        /// The algorithm that it is for.
         algorithm: Algorithm,
-        /// Whether it is base64 of a secret of that length.
+        /// Whether it is a secret of the right length in base64.
         is_base64: bool,
     },
-    /// A public key where a key that signs is needed.
+    /// It is a public key, but this key must sign.
     CannotSign,
-    /// No key pair for the algorithm.
+    /// It is not a key pair for the algorithm.
     Pem(PemError),
-    /// No secret that a header can carry.
+    /// It is not a secret that a header can carry.
     Bearer(BearerError),
 }
 

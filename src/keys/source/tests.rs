@@ -33,7 +33,7 @@ fn messages(specs: &[KeySpec]) -> Vec<String> {
     faults.iter().map(ToString::to_string).collect()
 }
 
-/// The bytes that are taken from a file with this content.
+/// The bytes read from a file with this content.
 fn bytes_in(content: &[u8]) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), content).unwrap();
