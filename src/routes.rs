@@ -1,9 +1,10 @@
-//! Which policy a request falls under: the longest prefix of its path, on whole segments, that is for
-//! its method.
+//! Finds the policy of a request: the route with the longest path prefix, in whole segments, that
+//! covers its method.
 //!
-//! Servers disagree about what a path means: whether `;` ends a segment, `\` and `%2f` separate
-//! two, `..` is resolved before or after decoding. A prefix that guards one reading of a path and
-//! not the backend's guards nothing, so every reading counts and the strictest answer holds.
+//! Servers disagree about the meaning of a path: whether `;` ends a segment, whether `\` and `%2f`
+//! separate segments, whether `..` is resolved before or after decoding. A route would not protect
+//! the app if the app read the path differently. So every reading counts, and the strictest policy
+//! applies.
 
 use std::collections::BTreeSet;
 
@@ -30,32 +31,32 @@ pub use target::login_location;
 pub(crate) use target::path_of;
 use tree::{Node, Scoped};
 
-/// Every route; what none of them covers is [`SessionRule::Open`].
+/// All routes. [`SessionRule::Open`] applies to paths outside them.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Routes {
     root: Node,
-    /// The same in lower case, with all that become one.
+    /// The same tree in lower case, with equal paths joined.
     folded: Node,
-    /// Whether the two differ.
+    /// Whether the two trees differ.
     has_case: bool,
     has_methods: bool,
     has_demands: bool,
     has_backends: bool,
     has_silence: bool,
     has_guards: bool,
-    /// How strict the strictest is.
+    /// The strictest level of all routes.
     strictest: Level,
-    /// All that require a session, or ask for something else: what holds for a path that is too much trouble to read.
+    /// All routes with a requirement. They all apply to a path that cannot be read.
     required: Vec<Scoped>,
-    /// What the operator should know of them.
+    /// Warnings for the operator.
     notes: Vec<String>,
 }
 
 impl Routes {
-    /// Checks the paths and sorts them in.
+    /// Checks the paths and builds the tree.
     ///
     /// # Errors
-    /// The index of a route that cannot be, and what is wrong with it.
+    /// The index of each invalid route, and what is wrong with it.
     pub fn new(routes: Vec<Route>) -> Result<Self, Vec<(usize, RouteError)>> {
         let mut built = Self { notes: notes::of(&routes), ..Self::default() };
         let mut faults = Vec::new();
@@ -87,19 +88,18 @@ impl Routes {
         if faults.is_empty() { Ok(built) } else { Err(faults) }
     }
 
-    /// What holds for a method and a request target as it was sent (origin-form, absolute-form or
-    /// `*`).
+    /// The policy for a method and a request target as sent (origin-form, absolute-form or `*`).
     #[must_use]
     pub fn find(&self, method: &str, target: &[u8]) -> Found<'_> {
         let mut found = self.find_method(method, target);
-        // Some servers take methods in any case.
+        // Some servers ignore the case of methods.
         if self.has_methods && method.bytes().any(|byte| byte.is_ascii_lowercase()) {
             found.join(self.find_method(&method.to_ascii_uppercase(), target));
         }
         found
     }
 
-    /// Whether any of them says which app is meant.
+    /// Whether any route names a backend.
     pub(crate) fn name_backends(&self) -> bool {
         self.has_backends
     }
@@ -112,8 +112,8 @@ impl Routes {
         if is_plain(path) {
             return self.look_up_text(method, path);
         }
-        // uWSGI makes a NUL of a `%` that starts no escape and the two bytes behind it, whatever
-        // they are, and drops what is left of one at the end.
+        // uWSGI replaces an invalid escape, `%` and the two bytes after it, by a NUL, and drops an
+        // incomplete one at the end.
         if path.len() > MAX_READ_BYTES || has_stray_percent(path) {
             return self.unreadable(method, path);
         }
@@ -121,8 +121,8 @@ impl Routes {
         if is_plain(&sent) {
             return self.look_up_text(method, &sent);
         }
-        // The one reading that the documentation promises. Its app is the one to ask, and where it
-        // requires a session, its `login` is the one to use.
+        // The reading that is documented: it decides on the backend and, if it requires a session,
+        // on the `login` page.
         let decoded = decode(path, Keep::Nothing);
         let resolved = resolve_dots(&merge_slashes(&decoded));
         let mut found = self.look_up(method, &resolved);
@@ -132,7 +132,7 @@ impl Routes {
         found
     }
 
-    /// What the operator should know of routes that nevertheless work, one line each.
+    /// Warnings about valid routes, one line each.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut logins = BTreeSet::new();
@@ -149,8 +149,8 @@ impl Routes {
         behind_itself.chain(self.notes.iter().cloned()).collect()
     }
 
-    /// What holds for one reading of a path. Some frameworks do not tell cases apart: a route that
-    /// requires a session does not either.
+    /// The policy for one reading of a path. Some frameworks ignore case, so a route that requires
+    /// a session does too.
     fn look_up(&self, method: &str, path: &[u8]) -> Found<'_> {
         let mut found = Found::of(self.exact(method, path));
         self.meet_folded(method, path, &mut found);
@@ -161,7 +161,7 @@ impl Routes {
         if is_text(path) { self.look_up(method, path) } else { self.unreadable(method, path) }
     }
 
-    /// The longest prefix of one reading of a path.
+    /// The route with the longest prefix of one reading.
     fn exact(&self, method: &str, path: &[u8]) -> &RoutePolicy {
         self.root.find(method, segments(path)).unwrap_or(&NO_ROUTE)
     }
@@ -176,7 +176,7 @@ impl Routes {
         }
     }
 
-    /// What holds for a path that could mean anything: all that is required of such a method.
+    /// The policy for a path that cannot be read: all requirements for this method.
     fn unreadable(&self, method: &str, path: &[u8]) -> Found<'_> {
         let mut found = Found::of(if self.has_backends {
             self.exact(method, &resolve_dots(&merge_slashes(&decode(path, Keep::Nothing))))
@@ -194,7 +194,7 @@ impl Routes {
         }
     }
 
-    /// Whether no further reading can make it stricter.
+    /// Whether other readings cannot make it stricter.
     fn is_settled(&self, found: &Found<'_>) -> bool {
         found.level() >= self.strictest
             && !self.has_demands
@@ -202,11 +202,11 @@ impl Routes {
             && (found.is_logged() || !self.has_silence)
     }
 
-    /// Adds what holds for the readings and all that follow from them: each step that some server
-    /// takes, in any order, any number of times.
+    /// Adds the policies of the readings, and of all readings derived from them by any sequence of
+    /// [`STEPS`].
     ///
-    /// It ends, because each step makes a path shorter or a backslash a slash. How soon depends on
-    /// the client, so there is a limit; a path past it could mean anything.
+    /// It ends because each step shortens a path or turns a backslash into a slash. The client
+    /// decides how long that takes, so there is a limit; a path beyond it cannot be read.
     fn read_further<'a>(&'a self, method: &str, found: &mut Found<'a>, mut readings: Vec<Vec<u8>>) {
         let mut bytes: usize = readings.iter().map(Vec::len).sum();
         let mut next = 0;
@@ -237,8 +237,7 @@ impl Routes {
     }
 }
 
-/// Enough for any path that is not built to be hard to read; the work for one path stays under
-/// a millisecond.
+/// Enough for any path that is not made to be hard to read; one path takes less than a millisecond.
 const MAX_READINGS: usize = 64;
 const MAX_READ_BYTES: usize = 64 * 1024;
 

@@ -1,11 +1,11 @@
-//! Why a route cannot be.
+//! Why a route is invalid.
 
 use std::fmt;
 
-/// Why a route cannot be: what is wrong with its path, or that there is such a route already.
+/// Why a route is invalid: its path is wrong or a duplicate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteError {
-    /// Its `path`, as it is written.
+    /// Its `path`, as written.
     pub path: String,
     /// What is wrong.
     pub reason: RouteReason,
@@ -14,27 +14,27 @@ pub struct RouteError {
 /// What is wrong with a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteReason {
-    /// It does not begin with a slash.
+    /// It does not start with a slash.
     Relative,
     /// It has a query or a fragment.
     NotAPathOnly,
-    /// It has a `*`.
+    /// It contains `*`.
     Pattern,
-    /// It has something in it that servers read in different ways.
+    /// It contains characters that servers read differently.
     Disputed,
-    /// Two slashes follow each other.
+    /// It contains an empty segment.
     EmptySegment,
-    /// It has `.` or `..` in it.
+    /// It contains `.` or `..`.
     DotSegment,
-    /// It has control characters.
+    /// It contains control characters.
     ControlCharacter,
-    /// It has a delimiter that is escaped.
+    /// It contains an escaped delimiter.
     EscapedDelimiter,
-    /// It has a `%` that could be read as another thing once it is decoded.
+    /// It contains a `%` that is an escape again after decoding.
     Percent,
-    /// There is a route of this path already.
+    /// Another route has this path.
     Taken,
-    /// There is a route of this path for this method already.
+    /// Another route has this path for this method.
     TakenFor(String),
 }
 

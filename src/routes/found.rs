@@ -1,5 +1,4 @@
-//! What holds for a request: that of the strictest of its readings, and of all that require a
-//! session.
+//! The policy of a request: that of its strictest reading, with the requirements of all readings.
 
 use super::guard::{CrossSite, Guarded};
 use super::policy::{Level, RoutePolicy, SessionRule};
@@ -7,15 +6,15 @@ use crate::session::demand::Demand;
 use crate::session::dict::Dict;
 use crate::session::view::View;
 
-/// What the routes say of one request.
+/// The policy for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
-    /// That of the documented reading.
+    /// The route of the documented reading.
     policy: &'a RoutePolicy,
     level: Level,
     login: Option<&'a str>,
     demands: &'a [Demand],
-    /// Those of other readings.
+    /// The demands of other readings.
     further: Vec<&'a [Demand]>,
     log: bool,
     guard: Guarded,
@@ -37,14 +36,14 @@ impl<'a> Found<'a> {
         found
     }
 
-    /// Another reading falls under this.
+    /// Adds the policy of another reading.
     pub(super) fn take(&mut self, policy: &'a RoutePolicy) {
         self.log |= policy.log;
         self.guard.meet(&policy.guard);
         self.meet(&policy.session);
     }
 
-    /// What is strict in this holds as well.
+    /// Adds only the requirements of a policy.
     pub(super) fn meet_strict(&mut self, policy: &'a RoutePolicy) {
         self.guard.meet(&policy.guard);
         if policy.session.level() == Level::Required {
@@ -52,7 +51,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// This holds as well.
+    /// Adds a rule.
     fn meet(&mut self, rule: &'a SessionRule) {
         if let SessionRule::Required { login, demands } = rule {
             if self.level < Level::Required {
@@ -63,7 +62,7 @@ impl<'a> Found<'a> {
         self.level = self.level.max(rule.level());
     }
 
-    /// All that holds for another reading of the method holds as well.
+    /// Adds the policy for another reading of the method.
     pub(super) fn join(&mut self, other: Self) {
         self.log |= other.log;
         self.guard.join(other.guard);
@@ -89,57 +88,56 @@ impl<'a> Found<'a> {
         self.level
     }
 
-    /// Whether the sidecar has anything to say of sessions here.
+    /// Whether sessions are used here.
     #[must_use]
     pub fn has_session(&self) -> bool {
         self.level > Level::Off
     }
 
-    /// Whether no request without a session may go on.
+    /// Whether a session is required.
     #[must_use]
     pub fn is_required(&self) -> bool {
         self.level == Level::Required
     }
 
-    /// Where navigations without a session are sent.
+    /// Where navigations without a session are redirected.
     #[must_use]
     pub fn login(&self) -> Option<&'a str> {
         self.login
     }
 
-    /// Whether a session of this dict may go on: all that is demanded is met.
+    /// Whether a session with this dict meets all demands.
     #[must_use]
     pub fn admits(&self, dict: &Dict) -> bool {
         let further = self.further.iter().copied().flatten();
         self.demands.iter().chain(further).all(|demand| demand.is_met(dict))
     }
 
-    /// The app that the request goes to, as a number in [`crate::config::Config::backends`].
+    /// The backend of the request, as an index in [`crate::config::Config::backends`].
     #[must_use]
     pub fn backend(&self) -> usize {
         self.policy.backend.unwrap_or(0)
     }
 
-    /// Whether the request has an access line: unless each of its readings goes without.
+    /// Whether the request has an access line: unless every reading turns it off.
     #[must_use]
     pub fn is_logged(&self) -> bool {
         self.log
     }
 
-    /// Whether what other sites make browsers send is refused, where `default` holds unless a route
-    /// says otherwise.
+    /// Whether requests from other sites are refused. `default` applies if no route says otherwise.
     #[must_use]
     pub fn refuses_cross_site(&self, default: CrossSite) -> bool {
         self.guard.refuses_cross_site(default)
     }
 
-    /// What the app is shown of the dict, and may write; None: all.
+    /// Which keys of the dict the app can read and write; None: all.
     #[must_use]
     pub fn view(&self) -> Option<&View> {
         self.guard.view.as_ref()
     }
 
-    /// Everything that is demanded, for tests.
+    /// The combined rule, for tests.
     #[cfg(test)]
     pub(super) fn rule(&self) -> SessionRule {
         match self.level {

@@ -1,45 +1,45 @@
-//! What a route asks of requests beside a session. Of all readings of a path that a server is known to
-//! have, each counts, as for sessions: whatever one of them refuses or hides is refused and hidden.
+//! What a route requires besides a session. As for sessions, every reading of a path counts: what
+//! one of them refuses is refused, what one of them hides is hidden.
 
 use crate::session::view::View;
 
-/// What becomes of requests that a page of another site has made a browser send.
+/// What happens to requests that a page of another site makes a browser send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum CrossSite {
     /// They reach the app.
     #[default]
     Allow,
-    /// They get 403 where they may change something.
+    /// They get 403 if they can change data.
     Refuse,
 }
 
-/// What one route says.
+/// The guard of one route.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Guard {
-    /// `cross_site`, in the place of that of `[session]`.
+    /// `cross_site`; overrides that of `[session]`.
     pub cross_site: Option<CrossSite>,
-    /// `keys`: what the app is shown of the dict.
+    /// `keys`: which keys of the dict the app can see.
     pub view: Option<View>,
 }
 
 impl Guard {
-    /// Nothing.
+    /// No restrictions.
     pub const NONE: Self = Self { cross_site: None, view: None };
 }
 
-/// What all readings of a request say.
+/// The combined guards of all readings of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Guarded {
-    /// Whether one of them refuses what comes from another site.
+    /// Whether one of them refuses requests from other sites.
     refuses: bool,
-    /// Whether one of them leaves that to `[session]`.
+    /// Whether one of them has no `cross_site`, so that `[session]` decides.
     is_silent: bool,
-    /// What each of them shows of the dict; None where each shows all of it.
+    /// The keys that all of them show; None if they show everything.
     pub(super) view: Option<View>,
 }
 
 impl Guarded {
-    /// This holds as well.
+    /// Adds a guard.
     pub(super) fn meet(&mut self, guard: &Guard) {
         match guard.cross_site {
             Some(CrossSite::Refuse) => self.refuses = true,
@@ -49,7 +49,7 @@ impl Guarded {
         self.show(guard.view.as_ref());
     }
 
-    /// All that holds for another reading of the method holds as well.
+    /// Adds the guards for another reading of the method.
     pub(super) fn join(&mut self, other: Self) {
         self.refuses |= other.refuses;
         self.is_silent |= other.is_silent;

@@ -1,9 +1,9 @@
-//! What an operator should know of routes that nevertheless work.
+//! Warnings about valid routes.
 
 use super::policy::{Level, Methods, Route};
 use super::prefix::parse;
 
-/// What does not follow from one route alone, and may surprise.
+/// Surprising effects of combined routes.
 pub(super) fn of(routes: &[Route]) -> Vec<String> {
     let mut notes = Vec::new();
     let has = |route: &Route, method: &str| match &route.methods {

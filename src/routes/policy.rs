@@ -1,26 +1,26 @@
-//! What a route says of its requests.
+//! The policy of a route.
 
 use super::guard::Guard;
 use crate::session::demand::Demand;
 
-/// What holds for the requests of a route.
+/// Whether the requests of a route use a session.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum SessionRule {
-    /// `session = "off"`: the sidecar says nothing of sessions.
+    /// `session = "off"`: no sessions.
     Off,
-    /// The ordinary case: whoever comes gets a dict.
+    /// The default: the app always gets a dict.
     #[default]
     Open,
-    /// `require`: no request without a session reaches the backend.
+    /// `require`: requests without a session do not reach the app.
     Required {
-        /// `login`: where navigations are sent instead of a 401.
+        /// `login`: where navigations are redirected, instead of a 401.
         login: Option<String>,
-        /// The values that the session must have: each of these is to be met.
+        /// The required values; the session must meet every demand.
         demands: Vec<Demand>,
     },
 }
 
-/// How strict a rule is; of two that are required both hold.
+/// How strict a rule is. Two required rules are combined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Level {
     Off,
@@ -46,31 +46,31 @@ impl SessionRule {
     }
 }
 
-/// Which methods a route is for.
+/// The methods of a route.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Methods {
-    /// All that no other route of the same path names.
+    /// All methods that no other route of the same path names.
     #[default]
     All,
-    /// `methods`: these.
+    /// `methods`: only these.
     Only(Vec<String>),
 }
 
-/// What a route says of its requests.
+/// The policy of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoutePolicy {
-    /// Who may come.
+    /// Whether a session is used or required.
     pub session: SessionRule,
-    /// Which app they go to, as a number in [`crate::config::Config::backends`]. None: the first,
-    /// as nothing else was said.
+    /// The backend, as an index in [`crate::config::Config::backends`]. None: the first one, as the
+    /// default.
     pub backend: Option<usize>,
-    /// `log`: whether they have access lines.
+    /// `log`: whether its requests have access lines.
     pub log: bool,
-    /// What is asked of them beside a session.
+    /// The requirements besides a session.
     pub guard: Guard,
 }
 
-/// What holds where there is no route.
+/// The policy of paths without a route.
 pub(super) static NO_ROUTE: RoutePolicy =
     RoutePolicy { session: SessionRule::Open, backend: None, log: true, guard: Guard::NONE };
 
@@ -83,10 +83,10 @@ impl Default for RoutePolicy {
 /// One `[[routes]]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Route {
-    /// `path`: a prefix on whole segments.
+    /// `path`: a prefix in whole segments.
     pub path: String,
-    /// Which requests below it are meant.
+    /// The methods that it covers.
     pub methods: Methods,
-    /// What holds for them.
+    /// The policy of its requests.
     pub policy: RoutePolicy,
 }

@@ -1,4 +1,4 @@
-//! The `path` of a route: only what all servers read alike.
+//! Parses the `path` of a route; accepts only paths that all servers read the same way.
 
 use super::error::RouteReason;
 use super::reading::{Keep, decode, escaped_byte};
@@ -37,13 +37,13 @@ fn parse_segment(segment: &str) -> Result<Box<[u8]>, RouteReason> {
         bytes if bytes.iter().any(|byte| b"/\\;?#".contains(byte)) => {
             Err(RouteReason::EscapedDelimiter)
         }
-        // Either it was no escape to begin with, or one within another.
+        // Either an invalid escape, or an escaped escape.
         bytes if is_ambiguous(segment.as_bytes(), bytes) => Err(RouteReason::Percent),
         _ => Ok(decoded.into_boxed_slice()),
     }
 }
 
-/// Whether a segment has a `%` that is no escape, or one more escape once it is decoded.
+/// Whether a segment has a `%` that is not an escape, or is an escape again after decoding.
 fn is_ambiguous(segment: &[u8], decoded: &[u8]) -> bool {
     let malformed =
         (0..segment.len()).any(|at| segment[at] == b'%' && escaped_byte(&segment[at..]).is_none());

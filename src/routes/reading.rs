@@ -1,6 +1,6 @@
-//! What servers make of a path before they look at it: each step that some of them take.
+//! The steps by which servers change a path before they route it.
 
-/// Whether all servers read a path alike: segments between single slashes, none of them special.
+/// Whether all servers read a path the same way: single slashes, no special segments.
 pub(super) fn is_plain(path: &[u8]) -> bool {
     let mut previous = if path.starts_with(b"/") { 0 } else { b'/' };
     path.iter().all(|&byte| {
@@ -13,13 +13,13 @@ pub(super) fn is_plain(path: &[u8]) -> bool {
     }) && behind_script(path).is_none()
 }
 
-/// Whether frameworks agree on what a decoded path says: some match the end of a line for that of
-/// the path, and drop bytes that are no UTF-8.
+/// Whether frameworks read a decoded path the same way: some ignore a newline at the end, some drop
+/// invalid UTF-8.
 pub(super) fn is_text(path: &[u8]) -> bool {
     str::from_utf8(path).is_ok() && !path.iter().any(u8::is_ascii_control)
 }
 
-/// Whether a path, or a route, may be another one for those who do not tell cases apart.
+/// Whether lower-casing changes a path or a route.
 pub(super) fn has_case(path: &[u8]) -> bool {
     path.iter().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii())
 }
@@ -34,7 +34,7 @@ pub(super) fn fold_case(segment: &[u8]) -> Vec<u8> {
 
 const SCRIPTS: [&[u8]; 8] = [b".php", b".cgi", b".pl", b".py", b".rb", b".asp", b".aspx", b".jsp"];
 
-/// What a front controller takes for the path: what stands behind the segment that names it.
+/// The path that a front controller reads: the part after the segment with the script's name.
 fn behind_script(path: &[u8]) -> Option<&[u8]> {
     memchr::memchr(b'.', path)?;
     let is_script = |segment: &[u8]| {
@@ -63,8 +63,7 @@ pub(super) fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 pub(super) type Step = fn(&[u8]) -> Vec<u8>;
 
-/// What servers do to a path before they look at it. Each returns it as it is where there is
-/// nothing to do.
+/// The steps by which servers change a path. Each returns the path unchanged if it does not apply.
 pub(super) const STEPS: [Step; 9] = [
     |path| decode(path, Keep::Nothing),
     |path| decode(path, Keep::Slashes),
@@ -77,18 +76,18 @@ pub(super) const STEPS: [Step; 9] = [
     cut_tail,
 ];
 
-/// Which escapes to leave as they are.
+/// Which escapes are not decoded.
 #[derive(Clone, Copy)]
 pub(super) enum Keep {
     Nothing,
     /// Those that would separate segments.
     Slashes,
-    /// Those that a URL could do without: what remains is the path as sent, but for the spaces
-    /// and letters that cannot be sent in any other way.
+    /// Those of characters that need no escape: decodes only spaces and letters that cannot be sent
+    /// unescaped.
     Needless,
 }
 
-/// A path with `%XX` decoded; what is no escape stays literally.
+/// Decodes `%XX`; invalid escapes stay.
 pub(super) fn decode(path: &[u8], keep: Keep) -> Vec<u8> {
     let keeps = |byte: u8| match keep {
         Keep::Nothing => false,
@@ -112,7 +111,7 @@ pub(super) fn decode(path: &[u8], keep: Keep) -> Vec<u8> {
     decoded
 }
 
-/// Whether there is a `%` that starts no escape.
+/// Whether there is a `%` that is not an escape.
 pub(super) fn has_stray_percent(path: &[u8]) -> bool {
     memchr::memchr_iter(b'%', path).any(|at| escaped_byte(&path[at..]).is_none())
 }
@@ -125,7 +124,7 @@ pub(super) fn escaped_byte(text: &[u8]) -> Option<u8> {
     Some(digit(*high)? << 4 | digit(*low)?)
 }
 
-/// Windows servers, and browsers.
+/// As Windows servers and browsers do.
 pub(super) fn backslashes_to_slashes(path: &[u8]) -> Vec<u8> {
     path.iter().map(|&byte| if byte == b'\\' { b'/' } else { byte }).collect()
 }
@@ -136,7 +135,7 @@ pub(super) fn merge_slashes(path: &[u8]) -> Vec<u8> {
     merged
 }
 
-/// RFC 3986 section 5.2.4; empty segments are segments.
+/// RFC 3986 section 5.2.4; empty segments count.
 pub(super) fn resolve_dots(path: &[u8]) -> Vec<u8> {
     let mut kept: Vec<&[u8]> = Vec::new();
     for segment in segments(path) {
@@ -156,8 +155,8 @@ pub(super) fn strip_parameters(path: &[u8]) -> Vec<u8> {
     join(segments(path).map(|segment| up_to(segment, b";")))
 }
 
-/// Parsers of URLs read `//host/admin` as the path `/admin` on a host; those of browsers and Node
-/// skip any number of slashes before it, and take backslashes for slashes.
+/// URL parsers read `//host/admin` as the path `/admin` on a host; those of browsers and Node
+/// ignore the number of slashes before the host, and treat backslashes as slashes.
 pub(super) fn strip_authority(path: &[u8]) -> Vec<u8> {
     let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
     let slashes = path.iter().take_while(|byte| is_slash(byte)).count();
@@ -169,7 +168,7 @@ pub(super) fn strip_authority(path: &[u8]) -> Vec<u8> {
     rest[end..].to_vec()
 }
 
-/// Parsers of URLs look for query and fragment in what others have decoded; C ends at a NUL.
+/// URL parsers find a query and fragment in decoded text too; C ends a string at a NUL.
 fn cut_tail(path: &[u8]) -> Vec<u8> {
     up_to(path, b"?#\0").to_vec()
 }

@@ -1,15 +1,15 @@
-//! Request targets (RFC 9112 section 3.2): the path in them, and the way back to them.
+//! Request targets (RFC 9112 section 3.2): their path, and redirects back to them.
 
 use super::reading::{Keep, decode};
 
-/// The path of a request target as it was sent, without its query.
+/// The path of a request target as sent, without its query.
 pub(crate) fn path_of(target: &[u8]) -> &[u8] {
     let target = origin_form(target);
     target.split(|&byte| byte == b'?').next().unwrap_or_default()
 }
 
-/// The `Location` that sends a navigation to the login page, and from there back to `target`; to
-/// `/` where an app or a browser might read `target` as another site.
+/// The `Location` of the login page with `target` to return to; with `/` instead if an app or a
+/// browser could read `target` as another site.
 #[must_use]
 pub fn login_location(login: &str, target: &[u8]) -> String {
     let (login, fragment) = match login.split_once('#') {
@@ -18,8 +18,8 @@ pub fn login_location(login: &str, target: &[u8]) -> String {
     };
     let separator = if login.contains('?') { '&' } else { '?' };
     let mut location = format!("{login}{separator}next=%2F");
-    // What stands at the start is one slash, however it was written: `//evil.example` is another
-    // site, and browsers read `/\` the same and skip white space in between.
+    // Reduce all slashes at the start to one: `//evil.example` is another site, browsers treat `/\`
+    // like `//`, and they skip white space in between.
     let back = trim_slashes(origin_form(target));
     let back = if may_lead_elsewhere(path_of(back)) { b"" } else { back };
     for &byte in back {
@@ -40,7 +40,7 @@ pub fn login_location(login: &str, target: &[u8]) -> String {
 
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
-/// A request target without scheme and authority; with its query.
+/// A request target without scheme and authority, with its query.
 fn origin_form(target: &[u8]) -> &[u8] {
     if target.starts_with(b"/") {
         return target;
@@ -50,7 +50,7 @@ fn origin_form(target: &[u8]) -> &[u8] {
     };
     match &target[colon..] {
         [b':', b'/', b'/', rest @ ..] => {
-            // A backslash ends the authority as well, for those who take it for a slash.
+            // For parsers that treat a backslash as a slash, it also ends the authority.
             let end = rest.iter().position(|byte| b"/\\?#".contains(byte));
             end.map_or(b"/", |end| &rest[end..])
         }
@@ -58,15 +58,15 @@ fn origin_form(target: &[u8]) -> &[u8] {
     }
 }
 
-/// How often a path is decoded: by the app, once too often, and by a server behind it.
+/// How often a path may be decoded: by the app, once too often, and by a server behind it.
 const MOST_DECODINGS: usize = 3;
 
-/// Whether a path behind its first slash can become one of two slashes, which is another site: once
-/// dot segments are resolved, as in `/.//evil.example`, or once control characters have been taken
-/// out, as browsers do.
+/// Whether a reader could turn a path into one with two slashes at the start, which is another
+/// site: by resolving dot segments, as in `/.//evil.example`, or by removing control characters, as
+/// browsers do.
 fn may_lead_elsewhere(path: &[u8]) -> bool {
-    // What one reader decodes another one does not: a dot segment of one reading and an empty
-    // segment of another are enough.
+    // Readers decode a path differently often, so a dot segment in one reading and an empty segment
+    // in another are enough.
     let (mut dots, mut empty) = (false, false);
     let mut text = [b"/", path].concat();
     for _ in 0..=MOST_DECODINGS {
@@ -91,7 +91,7 @@ fn may_lead_elsewhere(path: &[u8]) -> bool {
         }
         text = decoded;
     }
-    // Nobody encodes that often in good faith.
+    // A path that is encoded so often is an attack.
     true
 }
 

@@ -31,7 +31,7 @@ fn routes(table: &[(&str, SessionRule)]) -> Routes {
     Routes::new(table.collect()).unwrap()
 }
 
-/// A public site with static files, an area for users and one public page in it.
+/// A public site with static files, an area for users and one public page in that area.
 fn site() -> Routes {
     routes(&[
         ("/static/", SessionRule::Off),
@@ -175,7 +175,7 @@ fn the_login_location_leads_back() {
         ("/login", b"/a//b", "/login?next=%2Fa%2F%2Fb"),
         ("/login", b"/a/./?next=/.//b%09", "/login?next=%2Fa%2F.%2F%3Fnext%3D%2F.%2F%2Fb%2509"),
         ("/login", b"/caf%c3%a9", "/login?next=%2Fcaf%25c3%25a9"),
-        // Another site once resolved, or once decoded more often than it should be.
+        // Becomes another site when resolved, or when decoded once too often.
         ("/login", b"/.//evil.example", "/login?next=%2F"),
         ("/login", b"/.\\/evil.example", "/login?next=%2F"),
         ("/login", b"/a/..//evil.example?b", "/login?next=%2F"),
@@ -196,7 +196,7 @@ fn the_login_location_leads_back() {
     }
 }
 
-/// How some servers read a path, each in its own words.
+/// How some servers read a path, implemented independently.
 pub(super) fn as_servers_read_it(path: &[u8]) -> Vec<Vec<u8>> {
     let nginx = resolve_dots(&merge_slashes(&decode(path, Keep::Nothing)));
     let tomcat = resolve_dots(&merge_slashes(&decode(&strip_parameters(path), Keep::Slashes)));
@@ -207,7 +207,7 @@ pub(super) fn as_servers_read_it(path: &[u8]) -> Vec<Vec<u8>> {
     let node = strip_authority(path);
     let php = strip_script(&nginx);
     let express = nginx.to_ascii_lowercase();
-    // The end of a line for that of the path; and bytes that are no UTF-8 dropped.
+    // Ignores a newline at the end, and drops invalid UTF-8.
     let starlette = nginx.strip_suffix(b"\n").unwrap_or(&nginx).to_vec();
     let bottle = String::from_utf8_lossy(&nginx).replace('\u{fffd}', "").into_bytes();
     let mut readings = vec![path.to_vec(), nginx, tomcat, windows, twice, late, node, php];
@@ -215,7 +215,7 @@ pub(super) fn as_servers_read_it(path: &[u8]) -> Vec<Vec<u8>> {
     readings
 }
 
-/// The two bytes behind a `%` are an escape, whatever they are, slashes too.
+/// Treats the two bytes after a `%` as an escape, even slashes.
 fn as_uwsgi_reads_it(path: &[u8]) -> Vec<u8> {
     let mut decoded: Vec<Vec<u8>> = vec![Vec::new()];
     let mut rest = path.split(|&byte| byte == b'#').next().unwrap();
@@ -298,7 +298,7 @@ proptest! {
         let location = login_location("/login", target.as_bytes());
         let next = location.strip_prefix("/login?next=").unwrap();
         let mut text = next.as_bytes().to_vec();
-        // As apps unquote it: once as they should, and once more.
+        // Apps decode once; faulty ones twice.
         for _ in 0..2 {
             text = decode(&text, Keep::Nothing);
             let path = text.split(|byte| *byte == b'?').next().unwrap();

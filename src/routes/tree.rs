@@ -1,4 +1,4 @@
-//! Routes by their segments.
+//! A tree of routes by segment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,22 +6,22 @@ use super::error::RouteReason;
 use super::policy::{Methods, RoutePolicy, SessionRule};
 use super::reading::fold_case;
 
-/// A segment, the routes that end with it, and what lies below it.
+/// A segment, the routes that end with it, and its children.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Node {
-    /// One element for each path; in lower case, several may become one.
+    /// One element for each path; several in the lower-case tree if paths differ only in case.
     stops: Vec<Stop>,
     children: BTreeMap<Box<[u8]>, Node>,
 }
 
-/// The routes of one path, by their methods.
+/// The routes of one path, by method.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 struct Stop {
     path: Vec<Box<[u8]>>,
     routes: Vec<Scoped>,
 }
 
-/// What holds for some methods, or for all.
+/// A policy for some methods, or for all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Scoped {
     pub(super) methods: Methods,
@@ -29,7 +29,7 @@ pub(super) struct Scoped {
 }
 
 impl Node {
-    /// Sorts a route in. The error is what the path is already.
+    /// Inserts a route. The error says that it is a duplicate.
     pub(super) fn insert(
         &mut self,
         segments: Vec<Box<[u8]>>,
@@ -47,7 +47,7 @@ impl Node {
         }
     }
 
-    /// The same in lower case.
+    /// Inserts all routes into the lower-case tree.
     pub(super) fn fold_into(&self, folded: &mut Self) {
         folded.stops.extend(self.stops.iter().cloned());
         for (segment, child) in &self.children {
@@ -59,7 +59,7 @@ impl Node {
         self.children.is_empty()
     }
 
-    /// What the longest prefix says that is for the method. Not for the tree in lower case.
+    /// The policy of the longest prefix for the method. Not for the lower-case tree.
     pub(super) fn find<'a, 'p>(
         &'a self,
         method: &str,
@@ -68,8 +68,8 @@ impl Node {
         self.trail(segments).filter_map(|node| node.stops.first()?.policy(method)).last()
     }
 
-    /// The same in the tree in lower case, for each spelling of the prefix: a route stands in for
-    /// those above it only if it is spelled as they are.
+    /// The same for the lower-case tree, with one result for each spelling of the prefix: a route
+    /// replaces a shorter one only if both have the same spelling.
     pub(super) fn find_each<'a, 'p>(
         &'a self,
         method: &str,
@@ -85,7 +85,7 @@ impl Node {
         found.into_iter().map(|(_, policy)| policy)
     }
 
-    /// The nodes of a path, as far as there are any.
+    /// The nodes along a path, as far as they exist.
     fn trail<'a, 'p>(
         &'a self,
         segments: impl Iterator<Item = &'p [u8]>,
@@ -129,7 +129,7 @@ impl Stop {
         Ok(())
     }
 
-    /// The route that names the method, or else the one that names none.
+    /// The route that names the method, or else the one without methods.
     fn policy(&self, method: &str) -> Option<&RoutePolicy> {
         let named = self.routes.iter().find(|scoped| scoped.names(method));
         let found = named.or_else(|| self.routes.iter().find(|it| it.methods == Methods::All));
@@ -145,7 +145,7 @@ impl Scoped {
         }
     }
 
-    /// Whether there are requests of this method that it is for.
+    /// Whether it covers this method.
     pub(super) fn is_for(&self, method: &str) -> bool {
         self.methods == Methods::All || self.names(method)
     }

@@ -1,4 +1,4 @@
-//! One path, and what servers read in it.
+//! One path, and how servers read it.
 
 use super::*;
 
@@ -30,11 +30,11 @@ fn escapes_are_decoded_and_slashes_merged_and_dots_resolved() {
 #[test]
 fn where_raw_and_resolved_path_differ_the_stricter_holds() {
     let site = site();
-    // Raw: admin; resolved: somewhere else.
+    // As sent: admin. Resolved: another route.
     let admin = ["/admin/../static/x", "/admin/../x", "/admin/%2e%2e/x", "/admin/.."];
     assert_all(&site, &required("/login"), &admin);
     assert_all(&site, &required("/login"), &["/admin/help/../../admin/x", "/admin/x/../help"]);
-    // Raw: open; resolved: off. Raw: off; resolved: open.
+    // As sent: open, resolved: off; and the reverse.
     assert_all(
         &site,
         &SessionRule::Open,
@@ -60,21 +60,21 @@ fn every_reading_of_a_server_counts() {
         "/static/..\\admin",
         "/static%5c..%5cadmin",
         "\\admin",
-        // Escaped slashes, taken as slashes or not.
+        // Escaped slashes, which some servers treat as slashes.
         "/%2fadmin",
         "/admin%2fx",
         "/static%2f..%2fadmin",
         "/static/..%2fadmin",
         "/x%2fy/%2e%2e/admin",
         "/admin/x%2f..%2f..%2f..%2fstatic",
-        // Twice decoded, and more often.
+        // Encoded twice and more.
         "/%2561dmin",
         "/static/%252e%252e/admin",
         "/static/%252e%252e%252fadmin",
         "/static/%25252e%25252e%25252fadmin",
         "/static/..%253b/admin",
         "/static/..%255cadmin",
-        // URL parsers, and C.
+        // URL parsers, and strings in C.
         "//host/admin",
         "/\\host/admin",
         "/admin#x",
@@ -82,11 +82,11 @@ fn every_reading_of_a_server_counts() {
         "/admin%3fx",
         "/admin%00x",
         "/static/../admin%00.css",
-        // A host behind any number of slashes.
+        // A host after any number of slashes.
         "///x/admin",
         "/\\/x/admin",
         "/\\\\x\\admin",
-        // Control bytes, and what is no UTF-8.
+        // Control characters and invalid UTF-8.
         "/admin%0a",
         "/static/x%0d",
         "/static/%250a",
@@ -97,7 +97,7 @@ fn every_reading_of_a_server_counts() {
         "/index.php/admin",
         "/static/Index.PHP/admin/x",
         "/a.cgi/b.aspx/admin",
-        // Cases.
+        // Upper case.
         "/ADMIN",
         "/Admin/x",
         "/%41dmin",
@@ -124,7 +124,7 @@ fn a_path_with_a_stray_percent_falls_under_the_strictest_route() {
         "/static/%%61",
     ];
     assert_all(&site(), &required("/login"), &targets);
-    // Behind a decoding nobody has read it like that, and such a path is an ordinary one.
+    // Valid after decoding, so these are normal paths.
     assert_all(&site(), &SessionRule::Off, &["/static/100%25", "/static/x?100%"]);
     assert_all(&site(), &SessionRule::Open, &["/admin%25"]);
     assert_eq!(site().rule(b"/admin/\xff%ff"), required("/login"));
@@ -149,7 +149,7 @@ fn a_path_past_the_limits_falls_under_the_strictest_route() {
         );
         assert!(matches!(site().rule(target.as_bytes()), SessionRule::Required { .. }));
     }
-    // What a long address in another script looks like is not past them.
+    // A long URL in another script stays below the limits.
     let long = format!("/static/{}?q", "%E4%BD%A0".repeat(2000));
     assert_all(&site(), &SessionRule::Off, &[&long]);
 }

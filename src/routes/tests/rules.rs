@@ -1,4 +1,4 @@
-//! Methods, demands, backends and silence: what a route says beside whether there is a session.
+//! Methods, demands, backends and access lines: what a route decides besides the session.
 
 use super::*;
 use crate::session::demand::{Demand, Scalar};
@@ -73,7 +73,7 @@ fn of_one_path_the_route_that_names_the_method_counts() {
             ("HEAD", "/a", SessionRule::Off),
             ("POST", "/a", SessionRule::Open),
             ("PUT", "/a", required("/login")),
-            // Also in a case that is nobody's.
+            // Also if the method has another case.
             ("GET", "/A", SessionRule::Open),
             ("PUT", "/A", required("/login")),
         ],
@@ -104,7 +104,7 @@ fn a_method_in_another_case_is_read_in_both_ways() {
             ("post", "/guarded", required("/login")),
             ("Post", "/GUARDED/x", required("/login")),
             ("get", "/guarded", SessionRule::Open),
-            // As it is sent it falls under no route.
+            // No route covers it as sent.
             ("get", "/free", SessionRule::Open),
         ],
     );
@@ -147,14 +147,14 @@ fn of_two_that_demand_both_hold() {
         &[
             ("GET", "/admin/x", demands(&["admin"])),
             ("GET", "/Admin/x", demands(&["admin"])),
-            // The documented reading first: its login is the one to use.
+            // The documented reading comes first: its login is used.
             ("GET", "/user/../admin", demands(&["admin"])),
             ("GET", "/admin/../user", with_login(&["admin"])),
             ("GET", "/static/..;/admin", demands(&["admin"])),
             ("GET", "/static/x", SessionRule::Off),
             ("GET", "/admin/../owner", demands(&["owner", "admin"])),
             ("GET", "/owner%2f..%2fadmin", demands(&["admin", "owner"])),
-            // What could mean anything.
+            // A path that cannot be read.
             ("GET", "/static/%ff", {
                 SessionRule::Required { login: None, demands: vec![role("admin"), role("owner")] }
             }),
@@ -250,7 +250,7 @@ fn what_may_surprise_is_told() {
     assert_eq!(below(route("/news", SessionRule::Off)).len(), 0);
 }
 
-/// Guards of several kinds, beside each other and within.
+/// Guards of several types, side by side and nested.
 fn guarded() -> Routes {
     built(vec![
         silent(route("/static/", SessionRule::Off)),
@@ -263,7 +263,7 @@ fn guarded() -> Routes {
 }
 
 proptest! {
-    /// Whatever server stands behind, and whichever case of the method it goes by.
+    /// For every server and every case of the method.
     #[test]
     fn no_reading_of_path_and_method_escapes_a_stricter_route(
         path in odd_path(),
