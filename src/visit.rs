@@ -1,7 +1,9 @@
-//! One request's stay: all that is decided on a request and on the app's answer, whoever carries them.
+//! One request from arrival to answer: every decision about the request and the app's answer, for
+//! any carrier.
 //!
-//! The rules know heads as names and values ([`Fields`]), and neither sockets nor a proxy framework:
-//! a carrier brings a request, sends on what it is told to, and does the same with the answer.
+//! The rules see heads as names and values ([`Fields`]), without sockets or a proxy framework. A
+//! carrier brings the request, forwards what the rules tell it to, and does the same with the
+//! answer.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,38 +48,38 @@ use open::Open;
 use refreshing::Refreshing;
 use request_id::RequestId;
 
-/// What one request needs from its first byte to the last of its answer.
+/// The state of one request until the end of its answer.
 pub(crate) struct Visit {
-    /// Configuration and keys as they were when the request began: a reload does not touch it. What
-    /// is issued at its end goes by those in force then.
+    /// Configuration and keys at the start of the request, unaffected by a reload. What is issued
+    /// at the end uses the current ones.
     pub(crate) state: Arc<State>,
     pub(crate) begun: Instant,
-    /// The request's name in logs: `X-Request-Id`.
+    /// The request's id: `X-Request-Id`.
     pub(crate) id: Option<RequestId>,
-    /// The trace that begins here, where the request is part of none.
+    /// The trace that starts here, if the request did not bring one.
     pub(crate) trace: Option<trace::Trace>,
-    /// What the app is told about where the request comes from.
+    /// What the app is told about the client.
     pub(crate) forwarding: Option<Forwarding>,
-    /// What the app is shown of the dict, where that is not all.
+    /// The part of the dict that the app can see, if not all.
     pub(crate) view: Option<View>,
-    /// The session, opened; None before that, and where a route has none.
+    /// The opened session; None before that, and on routes without sessions.
     pub(crate) session: Option<Opened>,
-    /// Which app it goes to: see [`crate::state::Apps`].
+    /// The app that it goes to: see [`crate::state::Apps`].
     pub(crate) backend: usize,
     /// Whether it has an access line.
     pub(crate) is_logged: bool,
-    /// When the request was handed to the app.
+    /// When the request was sent to the app.
     pub(crate) handed_on: Option<Instant>,
     /// How long the app took to answer.
     pub(crate) backend_took: Option<Duration>,
-    /// What became of the session, for the access line.
+    /// What happened to the session, for the access line.
     pub(crate) action: Option<Action>,
-    /// This answer refreshes a session, and is on its way.
+    /// Set while this answer, which refreshes a session, is being sent.
     pub(crate) refreshing: Option<Refreshing>,
-    /// The sessions this answer writes, where refreshes of them were on their way before it: they
-    /// leave first.
+    /// Sessions that this answer writes and that earlier answers are still refreshing; those
+    /// answers must be sent first.
     pub(crate) follows: Vec<SessionId>,
-    /// The answer, from its head to its end, where it ends with its session.
+    /// The answer while it is sent, if it must end with its session.
     open: Option<Open>,
     _in_flight: InFlight,
 }
@@ -105,7 +107,7 @@ impl Visit {
         }
     }
 
-    /// The request's name, as it stands in logs.
+    /// The request's id, as in logs.
     pub(crate) fn id(&self) -> &str {
         self.id.as_ref().map_or("-", RequestId::as_str)
     }
@@ -115,7 +117,7 @@ impl Visit {
     }
 }
 
-/// Counts a request as under way for as long as it lives.
+/// Counts a request as in flight until it is dropped.
 struct InFlight(Arc<Shared>);
 
 impl Drop for InFlight {

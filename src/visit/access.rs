@@ -1,5 +1,5 @@
-//! What is written down about a request when it is over: metrics and log lines. Paths without
-//! their query; no cookie, token or dict.
+//! Metrics and log lines of a finished request. Paths have no query; cookies, tokens and dicts are
+//! never logged.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,23 +15,23 @@ use crate::session::VerifiedToken;
 use crate::session::subject;
 use crate::state::Shared;
 
-/// The status that stands for a client that went away before there was an answer, as in nginx.
+/// The status if the client closed the connection before there was an answer, as in nginx.
 const CLIENT_CLOSED: u16 = 499;
 
 /// How a request ended.
 pub(crate) struct Ended<'a> {
-    /// The status of the answer; None where there was none.
+    /// The status of the answer; None if there was none.
     pub(crate) status: Option<u16>,
-    /// How long the answer's body was, in bytes.
+    /// The length of the answer's body in bytes.
     pub(crate) bytes: u64,
-    /// Who connected; None is a unix socket.
+    /// The peer's address; None for a unix socket.
     pub(crate) peer: Option<IpAddr>,
-    /// The trace that the request was sent as a part of, where that is still known.
+    /// The trace id that the app was sent, if still known.
     pub(crate) trace_id: Option<&'a str>,
 }
 
 impl Ended<'_> {
-    /// Counts and logs a request that is over.
+    /// Counts and logs a finished request.
     pub(crate) fn report(
         &self,
         shared: &Shared,
@@ -49,7 +49,7 @@ impl Ended<'_> {
         }
         let apps = &visit.state.apps;
         let app = apps.are_several().then(|| apps.get(visit.backend));
-        // A request that was refused before its fields were looked at has only its peer.
+        // If the fields of the request were not read, only the peer is known.
         let client = visit.forwarding.as_ref().map_or(self.peer, |forwarding| forwarding.client);
         let policy = &visit.state.config.session;
         let path = policy.subject.as_ref().filter(|_| visit.state.config.log.user);
@@ -75,15 +75,15 @@ impl Ended<'_> {
     }
 }
 
-/// A request that was refused before it was one.
+/// A request that was refused while it was read.
 pub(crate) struct Refusal<'a> {
-    /// What it is told.
+    /// The answer.
     pub(crate) reply: Reply,
-    /// As much of its first line as there is.
+    /// The part of its first line that was received.
     pub(crate) method: &'a [u8],
     pub(crate) target: &'a [u8],
     pub(crate) version: Version,
-    /// Who connected; None is a unix socket.
+    /// The peer's address; None for a unix socket.
     pub(crate) peer: Option<IpAddr>,
     pub(crate) took: Duration,
 }
@@ -96,7 +96,7 @@ impl Refusal<'_> {
         self.reply.to_http1(id.as_str())
     }
 
-    /// Counts and logs it where somebody else has answered it, or has not.
+    /// Counts and logs it without making an answer.
     pub(crate) fn report_unanswered(&self, shared: &Shared) {
         self.note(shared, request_id::fresh().as_str(), 0);
     }
@@ -134,7 +134,7 @@ const fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// The path as it was sent, without the query.
+/// The path as sent, without the query.
 pub(crate) fn path(request: &impl RequestHead) -> String {
     String::from_utf8_lossy(crate::routes::path_of(request.target())).into_owned()
 }

@@ -1,10 +1,10 @@
-//! What shared caches are told (RFC 9111) about answers that depend on or change the session.
+//! Cache headers (RFC 9111) of answers that depend on the session or change it.
 
 use super::list;
 
-/// The `Cache-Control` of an answer that sets or deletes the cookie, given the fields it came
-/// with: None where they already forbid a shared cache to keep it, else `private` and all that
-/// stood there but `public` and `s-maxage`.
+/// The `Cache-Control` of an answer that sets or deletes the cookie, given the received fields.
+/// None if these already forbid shared caching; else `private` with the other directives, without
+/// `public` and `s-maxage`.
 pub(crate) fn private<'a, I>(fields: impl Fn() -> I) -> Option<Vec<u8>>
 where
     I: Iterator<Item = &'a [u8]>,
@@ -27,9 +27,9 @@ where
     Some(value)
 }
 
-/// The `Vary` of an answer: None where it stays as it is. Members that name a field of the
-/// sidecar's own are right towards a cache between it and the app; outside, the fields come from
-/// the cookie. With `add`, on routes with sessions, `Cookie` is there in any case.
+/// The `Vary` of an answer; None to leave it unchanged. Members that name a field of the sidecar
+/// are replaced by `Cookie`: the app sees those fields, but the client sends a cookie. With `add`,
+/// on routes with sessions, `Cookie` is always included.
 pub(crate) fn vary<'a, I>(
     fields: impl Fn() -> I,
     is_own: impl Fn(&[u8]) -> bool,
@@ -50,8 +50,8 @@ where
     Some(all.join(&b", "[..]))
 }
 
-/// Whether a field of that name, in lower case, says to a shared cache what `Cache-Control` does
-/// not: `Surrogate-Control`, and the targeted ones of RFC 9213, which CDNs name after themselves.
+/// Whether a field of that name, in lower case, can override `Cache-Control` for a shared cache:
+/// `Surrogate-Control` and the targeted fields of RFC 9213, which CDNs name after themselves.
 pub(crate) fn is_targeted(name: &[u8]) -> bool {
     matches!(name, b"surrogate-control" | b"cdn-cache-control")
         || name.ends_with(b"-cdn-cache-control")

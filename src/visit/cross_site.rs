@@ -1,5 +1,5 @@
-//! Requests that a page of another site has made a browser send (CSRF): told by what browsers say of
-//! them.
+//! Detects requests that a page of another site makes a browser send (CSRF), by the headers that
+//! browsers add.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,16 +11,16 @@ use super::forwarded::Scheme;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Where a page comes from, as browsers write it: `https://pay.example`.
+/// The origin of a page, as browsers write it: `https://pay.example`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     scheme: String,
     host: String,
-    /// None: a scheme without a port of its own, and none given.
+    /// None if no port is given and the scheme has no default port.
     port: Option<u16>,
 }
 
-/// A text that is no origin. Says what was expected.
+/// The text is not an origin. The message says what was expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoOrigin;
 
@@ -56,7 +56,7 @@ fn parse(text: &str) -> Option<Origin> {
     Some(Origin { scheme, host, port })
 }
 
-/// The port that is meant where none is written.
+/// The default port of a scheme.
 fn own_port(scheme: &str) -> Option<u16> {
     match scheme {
         "http" | "ws" => Some(80),
@@ -68,7 +68,7 @@ fn own_port(scheme: &str) -> Option<u16> {
 /// Host, in lower case, and port.
 fn split_port(authority: &str, own_port: Option<u16>) -> Option<(String, Option<u16>)> {
     let (host, port) = match authority.rsplit_once(':') {
-        // The last colon of `[::1]` is not before a port.
+        // The last colon in `[::1]` does not start a port.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     };
@@ -85,8 +85,8 @@ fn split_port(authority: &str, own_port: Option<u16>) -> Option<(String, Option<
     Some((host.to_ascii_lowercase(), port))
 }
 
-/// Whether a browser says of a request that may change something that a page of another origin has
-/// made it, and none of `trusted`. What is sent by no browser has neither field, and passes.
+/// Whether a browser says that a page of another origin, not in `trusted`, made this request, if
+/// the request can change data. Clients other than browsers send neither field, and pass.
 pub(crate) fn is_cross_site(
     request: &impl RequestHead,
     scheme: Scheme,
@@ -111,7 +111,7 @@ fn judge<'a>(
     let mut sites = sites.map(<[u8]>::trim_ascii).peekable();
     let origin = origins.next();
     let says_origin = origin.is_some();
-    // A browser sends one; of several, or of `null`, none is anybody's word.
+    // A browser sends one origin; several of them, or `null`, are not trusted.
     let origin = match (origin, origins.next()) {
         (Some(origin), None) => str::from_utf8(origin.trim_ascii()).ok().and_then(parse),
         _ => None,
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a request is refused that has these values, over https at `shop.example`.
+    /// Whether a request with these values over https to `shop.example` is refused.
     fn refused(sites: &[&str], origins: &[&str], host: &str, scheme: Scheme) -> bool {
         let trusted = ["https://pay.example".parse().unwrap(), "app://Phone".parse().unwrap()];
         let sites = sites.iter().map(|site| site.as_bytes());
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn what_browsers_say_of_a_request_decides() {
         for (sites, origins, expected) in [
-            // No browser.
+            // Not a browser.
             (&[][..], &[][..], false),
             // Fetch Metadata.
             (&["same-origin"], &[], false),
@@ -169,7 +169,7 @@ mod tests {
             (&["cross-site"], &["http://pay.example"], true),
             (&["cross-site"], &["https://pay.example:8443"], true),
             (&["cross-site"], &["https://pay.example", "https://pay.example"], true),
-            // Origin alone.
+            // Only Origin.
             (&[], &["https://shop.example"], false),
             (&[], &["https://SHOP.example:443"], false),
             (&[], &["https://shop.example:8443"], true),

@@ -1,5 +1,5 @@
-//! What an answer has done to a session: it is counted, remembered, and handed to whoever writes the
-//! answer's head.
+//! What an answer has done to a session: counts it, remembers it and returns it to the writer of
+//! the answer's head.
 
 use std::sync::Arc;
 
@@ -14,20 +14,20 @@ use crate::session::{CookieAction, IssueKind, Opened, VerifiedToken};
 use crate::state::{Shared, State};
 use crate::time::Timestamp;
 
-/// Why an answer of the app's is not passed on.
+/// Why an answer of the app is not forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AnswerFault {
-    /// Its length is said twice.
+    /// It has more than one `Content-Length`.
     LengthTwice,
-    /// It switches protocols, and nobody asked it to.
+    /// It switches protocols, but the request did not ask for it.
     UnaskedSwitch,
-    /// What it asks for could not be saved.
+    /// The save that it asks for failed.
     BadSave,
-    /// The store did not carry out what it asks for.
+    /// The store is unavailable.
     StoreAway,
-    /// Others have written the session meanwhile, or ended it.
+    /// Another request has changed or ended the session meanwhile.
     Conflict,
-    /// It has more fields than a head can have.
+    /// Its head is full.
     HeadFull,
 }
 
@@ -37,7 +37,7 @@ impl From<HeadFull> for AnswerFault {
     }
 }
 
-/// What was done, and the field that does it.
+/// What was done, and the header field to set.
 #[derive(Default)]
 pub(super) struct Done {
     pub(super) action: Option<Action>,
@@ -46,12 +46,12 @@ pub(super) struct Done {
     pub(super) follows: Vec<SessionId>,
 }
 
-/// Counts and remembers what is about to be sent, at the moment that stands in it: signing takes a
-/// while, and a token must not look older than its own writing.
+/// Counts and remembers a cookie that is about to be sent. `now` is the time of issue in its token:
+/// signing takes time, and the token must not look older than the write that made it.
 ///
-/// A refresh names the token that it replaces, and nothing is sent if its session was written since:
-/// looking at the record and writing to it is one step, so that no refresh follows a delete. One that
-/// went before and has not left yet is waited for.
+/// A refresh names the token that it replaces, and is skipped if its session was written since
+/// then. Check and note happen under one lock, so that no refresh is sent after a delete. An
+/// earlier refresh that is still being sent is waited for.
 pub(super) fn carry_out(
     shared: &Arc<Shared>,
     state: &State,
@@ -78,8 +78,8 @@ pub(super) fn carry_out(
             (action, issued.session, issued.set_cookie)
         }
     };
-    // Whether tokens are refreshed or not: after a reload they may be. The token that came and the
-    // one that goes can have different ids, where the one that came was not ours.
+    // Remember every write, even if refreshes are off: a reload may turn them on. The old and the
+    // new token have different ids if the sidecar did not issue the old one.
     let came = opened.token().map(VerifiedToken::id).filter(|came| session.as_ref() != Some(*came));
     let mut recent = shared.recent.lock();
     if replaces.is_some_and(|token| recent.is_newer(token.id(), token.issued(), now)) {
@@ -110,13 +110,13 @@ pub(super) fn carry_out(
     Done { action: Some(action), set_cookie: Some(set_cookie), refreshing, follows }
 }
 
-/// A refresh that a newer write has overtaken.
+/// Skips a refresh because the session was written after it started.
 pub(super) fn skipped(shared: &Shared) -> Done {
     shared.metrics.session_written(Action::RefreshSkipped);
     Done { action: Some(Action::RefreshSkipped), ..Done::default() }
 }
 
-/// A save that cannot be carried out: what the client is told.
+/// Handles a save that failed, and gives the client's answer.
 pub(super) fn bad_save(
     shared: &Shared,
     config: &Config,

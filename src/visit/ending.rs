@@ -1,5 +1,4 @@
-//! The end of an answer whose session is over before it: counted and logged when its carrier is
-//! stopped where it stands.
+//! Ends an answer early because its session has ended, with metrics and an access line.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use super::{Visit, rechecking};
 use crate::state::Shared;
 
 impl Visit {
-    /// Has the answer end with its session. `peer` is who has connected.
+    /// Makes the answer end with its session. `peer` is the connected address.
     pub(super) fn watch(
         &mut self,
         shared: &Arc<Shared>,
@@ -33,14 +32,14 @@ impl Visit {
         });
     }
 
-    /// Counts what of the answer's body has come by.
+    /// Counts the bytes of the answer's body.
     pub(crate) fn passed_on(&mut self, bytes: usize) {
         if let Some(open) = &mut self.open {
             open.bytes += bytes as u64;
         }
     }
 
-    /// The answer is over, and has its access line from the carrier.
+    /// The answer is complete, and its carrier has logged it.
     pub(crate) fn has_ended(&mut self) {
         self.open = None;
     }

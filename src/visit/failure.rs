@@ -1,5 +1,5 @@
-//! Why a client does not get the app's answer, and what it gets instead: one table, for every
-//! carrier.
+//! Why a client does not get the app's answer, and what it gets instead: one table for all
+//! carriers.
 
 use super::fields::RequestHead;
 use super::reply::Reply;
@@ -8,10 +8,10 @@ use super::{Visit, access, request_id};
 use crate::metrics::BackendError;
 use crate::state::Shared;
 
-/// Why there is no answer of the app's to pass on.
+/// Why no answer of the app is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// There is one, which is not passed on.
+    /// The app's answer is refused.
     Answer(AnswerFault),
     /// The app could not be reached, or did not answer.
     Backend(BackendError),
@@ -19,11 +19,11 @@ pub(crate) enum Failure {
     Refused(u16),
     /// The request's body is malformed.
     Malformed,
-    /// The client took too long over its body, or over the answer.
+    /// The client was too slow to send its body or to read the answer.
     ClientLate,
-    /// The client went away.
+    /// The client closed the connection.
     ClientGone,
-    /// Something that should not happen.
+    /// An internal error.
     Internal,
 }
 
@@ -34,7 +34,7 @@ impl From<BackendError> for Failure {
 }
 
 impl Failure {
-    /// What the client is told; None where nobody is left to be told.
+    /// The answer for the client; None if the client is gone.
     pub(crate) fn reply(self) -> Option<Reply> {
         let (status, text) = match self {
             Self::Answer(AnswerFault::BadSave) => (502, "The session could not be saved."),
@@ -64,7 +64,7 @@ impl Failure {
         Some(Reply::new(status, text))
     }
 
-    /// Whether it was the app's fault, and how.
+    /// The failure of the app, if it was one.
     pub(crate) fn backend(self) -> Option<BackendError> {
         match self {
             Self::Backend(kind) => Some(kind),
@@ -75,14 +75,14 @@ impl Failure {
         }
     }
 
-    /// Whether it was logged where it was found out.
+    /// Whether it has already been logged.
     fn is_told(self) -> bool {
         use AnswerFault::{BadSave, Conflict, StoreAway};
         matches!(self, Self::Answer(BadSave | StoreAway | Conflict))
     }
 
-    /// Counts and logs it. `cause` is the carrier's own word for it, `attempts` how often it has
-    /// tried to reach the app.
+    /// Counts and logs it. `cause` is the carrier's description, `attempts` the number of tries to
+    /// reach the app.
     pub(crate) fn report(
         self,
         shared: &Shared,
@@ -102,7 +102,7 @@ impl Failure {
                     "the backend failed"
                 );
             }
-            // What could not be saved has been told where it was found out.
+            // Already logged.
             None if self.is_told() => {}
             None if self == Self::ClientGone => {
                 log::debug!(cause, path = path.as_str(); "the client closed the connection");

@@ -1,40 +1,40 @@
-//! The fields of a head, in whatever form a carrier keeps them.
+//! The fields of a head, independent of the carrier's representation.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 /// A head whose fields can be read and changed.
 ///
-/// Names to look up are in lower case, as [`HeaderName`] has them; those to write are in the case in
+/// Names for look-ups are in lower case, like [`HeaderName`]; names to write are in the case in
 /// which they are sent.
 pub trait Fields {
-    /// The name of each field, in lower case; of one that is repeated, once or more.
+    /// The name of each field, in lower case; a repeated one may appear several times.
     fn names(&self) -> impl Iterator<Item = &[u8]>;
 
     /// Each field, its name in lower case.
     fn each(&self) -> impl Iterator<Item = (&[u8], &[u8])>;
 
-    /// The values of the fields of that name, in their order.
+    /// The values of the fields with that name, in order.
     fn all<'a>(
         &'a self,
         name: &HeaderName,
     ) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a, Self>;
 
-    /// Removes all fields of that name, and says how many they were.
+    /// Removes all fields with that name and returns how many there were.
     fn remove(&mut self, name: &[u8]) -> usize;
 
-    /// Puts one field in the place of all of that name.
+    /// Replaces all fields with that name by one.
     fn set(&mut self, name: Bytes, value: HeaderValue) -> Result<(), HeadFull>;
 
-    /// Adds a field, whether there is one of that name or not.
+    /// Adds a field, even if others have that name.
     fn append(&mut self, name: Bytes, value: HeaderValue) -> Result<(), HeadFull>;
 
-    /// Whether there is a field of that name.
+    /// Whether there is a field with that name.
     fn has(&self, name: &HeaderName) -> bool {
         self.first(name).is_some()
     }
 
-    /// The value of the first field of that name.
+    /// The value of the first field with that name.
     fn first(&self, name: &HeaderName) -> Option<&[u8]> {
         self.all(name).next()
     }
@@ -53,7 +53,7 @@ pub(crate) trait RequestHead: Fields {
     /// The scheme of an absolute target, or `:scheme`.
     fn scheme(&self) -> Option<&str>;
 
-    /// The target as it was sent: path and query, or `*`.
+    /// The target as sent: path and query, or `*`.
     fn target(&self) -> &[u8];
 
     /// The authority of an absolute target, or `:authority`.

@@ -1,6 +1,7 @@
-//! `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded`: what is believed and what is passed on.
+//! `X-Forwarded-For`, `-Proto`, `-Host` and `Forwarded`: what is trusted and what is sent to the
+//! app.
 //!
-//! Pure. The proxy strips every spelling of them before it sets them.
+//! Pure. The caller removes every spelling of them before it sets them.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -30,10 +31,10 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Reads CIDRs, single addresses, and the word `unix` for all who come by a unix socket.
+    /// Reads CIDRs, single addresses, and the word `unix` for all unix sockets.
     ///
     /// # Errors
-    /// The index of an entry that is no CIDR, and what is wrong with it.
+    /// The index of each invalid entry, and what is wrong with it.
     pub fn new(entries: &[String]) -> Result<Self, Vec<(usize, NoNetwork)>> {
         let mut trusted = Self::default();
         let mut faults = Vec::new();
@@ -49,7 +50,7 @@ impl TrustedProxies {
         if faults.is_empty() { Ok(trusted) } else { Err(faults) }
     }
 
-    /// Whether what this peer says about its client is believed; None is a unix socket.
+    /// Whether this peer's information about the client is trusted; None is a unix socket.
     #[must_use]
     pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
         match peer {
@@ -62,7 +63,7 @@ impl TrustedProxies {
     }
 }
 
-/// An entry that is no network, and no word either. Says what was expected.
+/// An entry that is neither a network nor a known word. The message says what was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoNetwork(pub String);
 
@@ -75,8 +76,8 @@ impl fmt::Display for NoNetwork {
 
 impl std::error::Error for NoNetwork {}
 
-/// An address or a network. One of IPv4 addresses written as IPv6 becomes what it is, since peers
-/// are compared in that form.
+/// Parses an address or a network. IPv4 addresses written as IPv6 are converted, because peers are
+/// compared in that form.
 fn parse(entry: &str) -> Option<IpNet> {
     let net = entry.parse().ok().or_else(|| entry.parse::<IpAddr>().ok().map(IpNet::from))?;
     match (net.addr().to_canonical(), net) {
@@ -87,25 +88,25 @@ fn parse(entry: &str) -> Option<IpNet> {
     }
 }
 
-/// What the backend is told about the client; a field that is None is not sent.
+/// What the app is told about the client; None means that the field is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forwarding {
-    /// `X-Forwarded-For`: the addresses that the request has come from, the client's first.
+    /// `X-Forwarded-For`: the addresses that the request passed through, the client's first.
     pub for_: Option<HeaderValue>,
     /// `X-Forwarded-Proto`
     pub proto: HeaderValue,
     /// `X-Forwarded-Host`
     pub host: Option<HeaderValue>,
-    /// `Forwarded` (RFC 7239), where a trusted proxy uses it.
+    /// `Forwarded` (RFC 7239), if a trusted proxy uses it.
     pub forwarded: Option<HeaderValue>,
-    /// How the client reached the first proxy that is trusted, or us.
+    /// How the client reached the first trusted proxy, or the sidecar.
     pub scheme: Scheme,
-    /// The client: the nearest address that is no trusted proxy's. None is a unix socket.
+    /// The client: the nearest address that is not a trusted proxy. None is a unix socket.
     pub client: Option<IpAddr>,
 }
 
 impl Forwarding {
-    /// The fields to set, once those received are gone.
+    /// The fields to set after those received are removed.
     pub fn fields(&self) -> impl Iterator<Item = (&'static str, &HeaderValue)> {
         [
             ("X-Forwarded-For", self.for_.as_ref()),
@@ -118,9 +119,9 @@ impl Forwarding {
     }
 }
 
-/// What to tell the backend about a request that came from `peer` (None: by a unix socket).
+/// What to tell the app about a request from `peer` (None: a unix socket).
 ///
-/// `host` is the one that the client asked for: `Host`, or `:authority`.
+/// `host` is the host that the client asked for: `Host` or `:authority`.
 #[must_use]
 pub fn forward(
     trusted: &TrustedProxies,
@@ -135,8 +136,8 @@ pub fn forward(
     let received_one = |name| {
         if believed { only_value(received?, &name) } else { None }
     };
-    // A proxy uses one or the other: beside X-Forwarded, which it has set, a Forwarded is the
-    // client's.
+    // A proxy uses only one of the two: if it has set X-Forwarded, then Forwarded comes from the
+    // client.
     let uses_x = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST]
         .iter()
         .any(|name| received.is_some_and(|received| received.has(name)));
@@ -216,9 +217,9 @@ pub fn forward(
     }
 }
 
-/// Who a request comes from, given the addresses that proxies have noted, the last first: each is
-/// the word of the one behind it, and so believed only where that one is trusted. What hides an
-/// address ends what is known.
+/// The client's address, given the addresses that proxies have added, the last one first. Each was
+/// added by the one before it in this order, so the search stops at the first that is not trusted.
+/// An obfuscated address ends it too.
 fn nearest_stranger(
     trusted: &TrustedProxies,
     peer: Option<IpAddr>,
@@ -235,19 +236,19 @@ fn nearest_stranger(
     known
 }
 
-/// Whether servers may read `name` as one of these fields: CGI, WSGI and others fold
-/// `X_Forwarded_For` and `x.forwarded.for` into it.
+/// Whether servers may treat `name` as one of these fields: CGI, WSGI and others map
+/// `X_Forwarded_For` and `x.forwarded.for` to it.
 #[must_use]
 pub fn is_alias(name: &[u8]) -> bool {
-    // Most names are none of these, and their first letter says so.
+    // Most names differ in the first letter.
     matches!(name.first(), Some(b'x' | b'X' | b'f' | b'F'))
         && [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST, FORWARDED]
             .iter()
             .any(|field| folds_to(name, field.as_str()))
 }
 
-/// What else frameworks take for the word of a proxy in front: who the client is, how it came, what
-/// it asked for.
+/// Other fields by which frameworks believe a proxy: the client's address, its scheme, the
+/// requested URL.
 const BY_PROXIES: [&str; 8] = [
     "x-real-ip",
     "x-client-ip",
@@ -259,23 +260,23 @@ const BY_PROXIES: [&str; 8] = [
     "x-forwarded",
 ];
 
-/// Whether servers may read `name` as something that only a proxy in front can say.
+/// Whether servers may treat `name` as a field that only a proxy may set.
 #[must_use]
 pub fn is_hearsay(name: &[u8]) -> bool {
-    // Most names are neither, and their first letter says so.
+    // Most names differ in the first letter.
     matches!(name.first(), Some(b'x' | b'X' | b't' | b'T'))
         && (starts_with_folded(name, "x-forwarded-")
             || BY_PROXIES.iter().any(|field| folds_to(name, field)))
 }
 
-/// Whether CGI makes of `name` the variable that clients of HTTP take their own proxy from
-/// (httpoxy): nobody sends it in good faith.
+/// Whether CGI maps `name` to the environment variable in which HTTP clients look for their proxy
+/// (httpoxy). No honest client sends it.
 #[must_use]
 pub fn is_httpoxy(name: &[u8]) -> bool {
     folds_to(name, "proxy")
 }
 
-/// The value of a field that must not be repeated: of two, neither is to be believed.
+/// The value of a field that must not be repeated; None if it is.
 fn only_value<'a>(fields: &'a impl Fields, name: &HeaderName) -> Option<&'a [u8]> {
     let mut values = fields.all(name);
     match (values.next(), values.next()) {
@@ -284,7 +285,7 @@ fn only_value<'a>(fields: &'a impl Fields, name: &HeaderName) -> Option<&'a [u8]
     }
 }
 
-/// By hand: each request has one, and `to_string` takes ten times as long.
+/// Written by hand: each request needs it, and `to_string` takes ten times as long.
 fn decimal(address: Ipv4Addr, text: &mut [u8; 15]) -> &[u8] {
     let mut length = 0;
     let mut push = |byte| {
@@ -306,7 +307,7 @@ fn decimal(address: Ipv4Addr, text: &mut [u8; 15]) -> &[u8] {
     &text[..length]
 }
 
-/// Whether a text can be host and port (RFC 3986 section 3.2.2); a list of several cannot.
+/// Whether a text can be a host and port (RFC 3986 section 3.2.2), not a list.
 fn is_host(text: &[u8]) -> bool {
     let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte);
     !text.is_empty() && text.iter().all(fits)

@@ -1,6 +1,6 @@
-//! Field values that are lists.
+//! Field values that are lists (RFC 9110).
 
-/// The members of a list, trimmed and without empty ones; a separator within quotes parts nothing
+/// The members of a list, trimmed and without empty ones. A separator within quotes does not count
 /// (RFC 9110 sections 5.6.1 and 5.6.4).
 pub(super) fn members(field: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut quoted = false;

@@ -1,4 +1,4 @@
-//! An answer that is under way and ends with its session.
+//! An answer in progress that must end with its session.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use http::{Method, Version};
 
 use crate::state::{End, Entry, Shared};
 
-/// What is to be said of it: where its session is over, the carrier is stopped where it stands.
+/// What its access line needs if the session ends and the carrier is stopped.
 pub(super) struct Open {
     pub(super) _entry: Entry,
     pub(super) end: Arc<End>,

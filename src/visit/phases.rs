@@ -1,4 +1,5 @@
-//! The rules in their order: as a request arrives, as it goes to the app, and as the answer leaves.
+//! The order of the rules: when a request arrives, when it goes to the app, and when its answer
+//! leaves.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::response::{self, AnswerFault};
 use super::{Visit, refreshing, refused, request};
 use crate::state::Shared;
 
-/// Who has connected, and how.
+/// The connected peer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     /// None is a unix socket.
@@ -20,31 +21,31 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// As it stands in logs.
+    /// The address as in logs.
     pub(crate) fn canonical(&self) -> Option<IpAddr> {
         self.address.map(|address| address.to_canonical())
     }
 }
 
-/// A request that goes no further.
+/// A request that is answered without the app.
 pub(crate) struct Refused {
     pub(crate) reply: Reply,
-    /// Nothing more is read from this client.
+    /// Whether to close the connection after the answer.
     pub(crate) is_last: bool,
 }
 
-/// What happens to a request before it goes to the app: what it may not say is taken out, and its
-/// session opened.
+/// Handles a request before it goes to the app: removes the fields that a client must not send, and
+/// opens the session.
 pub(crate) async fn arrive(
     shared: &Shared,
     request: &mut impl RequestHead,
     peer: Peer,
     visit: &mut Visit,
 ) -> Result<(), Refused> {
-    // First, before any answer of our own: whatever speaks in the sidecar's name goes.
+    // Remove forged fields first, even before an error answer.
     let odd = request::strip(shared, request, peer.address, peer.scheme, visit);
     if let Some(reply) = refused::reply(request, &visit.state.config.limits).or(odd) {
-        // Where its body ends is anybody's guess.
+        // The end of its body is unknown.
         return Err(Refused { reply, is_last: true });
     }
     if shared.drain.is_late() {
@@ -56,8 +57,8 @@ pub(crate) async fn arrive(
     }
 }
 
-/// Writes into the head that the app gets what it is told. Again for each attempt: what is signed
-/// must be fresh.
+/// Writes the sidecar's fields into the head for the app. Repeated for each attempt, because a
+/// signature must be fresh.
 pub(crate) fn tell(
     shared: &Shared,
     upstream: &mut impl RequestHead,
@@ -70,13 +71,13 @@ pub(crate) fn tell(
     Ok(())
 }
 
-/// Whether this is only a 1xx before the answer, of which there may be several. 101 is final.
+/// Whether this is an interim answer (1xx), of which there may be several. 101 is final.
 pub(crate) fn is_interim(response: &impl ResponseHead) -> bool {
     (100..200).contains(&response.status()) && response.status() != 101
 }
 
-/// What happens to the final head of an answer before it goes to the client. `may_switch`: the
-/// request has asked for another protocol.
+/// Handles the final head of an answer before it goes to the client. `may_switch`: the request
+/// asked for another protocol.
 pub(crate) async fn leave(
     shared: &Arc<Shared>,
     request: &impl RequestHead,

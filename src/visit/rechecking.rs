@@ -1,4 +1,4 @@
-//! Looks at answers that are still open: where their session is over, they end.
+//! Checks answers in progress again, and ends those whose session has ended.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,11 +10,11 @@ use crate::session::{self, VerifiedToken};
 use crate::state::{End, Entry, Shared, Watched};
 use crate::store::operation::Loaded;
 
-/// How often it is looked whether there is something to look at, where nothing is.
+/// The longest pause between checks.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// Has an answer looked at again, for as long as what is returned lives; None where there is no
-/// session to be over.
+/// Registers an answer for checks until the result is dropped; None if it has no session or checks
+/// are off.
 pub(crate) fn watch(shared: &Shared, visit: &Visit) -> Option<(Entry, Arc<End>)> {
     let every = visit.state.config.recheck?;
     let token = visit.opened()?.token()?;
@@ -24,11 +24,11 @@ pub(crate) fn watch(shared: &Shared, visit: &Visit) -> Option<(Entry, Arc<End>)>
     Some((shared.open_answers.add(watched, Instant::now() + every), end))
 }
 
-/// Looks for ever.
+/// Runs the checks forever.
 pub(crate) async fn keep_looking(shared: Arc<Shared>) {
     loop {
         let now = Instant::now();
-        // Where it is off now, those that began before are looked at no more.
+        // If a reload turned the checks off, earlier answers are no longer checked either.
         let every = shared.state.load().config.recheck;
         let mut pause = every.unwrap_or(IDLE).min(IDLE);
         if let Some(every) = every {
@@ -47,12 +47,12 @@ pub(crate) async fn keep_looking(shared: Arc<Shared>) {
     }
 }
 
-/// Whether a session has expired, was revoked or has gone. That the store cannot be asked is no end.
+/// Whether a session has ended. An unavailable store does not end it.
 async fn is_over(shared: &Shared, watched: &Watched) -> bool {
     let (state, now) = (shared.state.load_full(), clock::now());
     match session::open_token(&watched.token, &state.keys, &state.config.session, now) {
         Ok(_) => {}
-        // The store knows until when it is good by now: a refresh elsewhere has made another ticket.
+        // The store has the current expiry: another request may have refreshed the ticket.
         Err(Rejection::Expired) if watched.stored.is_some() => {}
         Err(_) => return true,
     }

@@ -1,5 +1,5 @@
-//! Refreshed answers on their way out. A write of the same session waits until they have left, so
-//! that the cookie that comes last is the one that was decided on last.
+//! Answers with a refreshed cookie that are being sent. A later write of the same session waits for
+//! them, so that its cookie reaches the client last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,22 +9,22 @@ use crate::session::lifetime::SessionId;
 use crate::session::recent::PATIENCE;
 use crate::state::Shared;
 
-/// How long a head of HTTP/2 may take from the stream into the socket, which is another task's work.
+/// How long another task may take to write a head of HTTP/2 to the socket.
 const QUEUED: Duration = Duration::from_millis(10);
 
-/// A refreshed answer whose head may not have left yet. It has when this is dropped.
+/// An answer with a refreshed cookie. Its head counts as sent when this is dropped.
 pub(crate) struct Refreshing {
     shared: Arc<Shared>,
     sessions: Vec<SessionId>,
 }
 
 impl Refreshing {
-    /// For sessions that have been marked as being refreshed.
+    /// For sessions already marked as being refreshed.
     pub(crate) fn new(shared: &Arc<Shared>, sessions: Vec<SessionId>) -> Self {
         Self { shared: Arc::clone(shared), sessions }
     }
 
-    /// Says that the whole answer has been written.
+    /// The whole answer was written.
     pub(crate) fn written(self, is_http2: bool) {
         if is_http2 {
             tokio::spawn(async move {
@@ -46,14 +46,14 @@ impl Drop for Refreshing {
     }
 }
 
-/// Waits until no answer that refreshes one of these sessions is on its way, or for as long as such
-/// an answer can be expected to take: one that goes on and on was begun before.
+/// Waits until no answer that refreshes one of these sessions is being sent, but at most
+/// [`PATIENCE`]: after that, only the body of such an answer is left.
 pub(crate) async fn have_left(shared: &Shared, sessions: &[SessionId]) {
     let leave = async {
         loop {
             let left = shared.refresh_left.notified();
             tokio::pin!(left);
-            // From here on it is told of; whoever left before is not counted any more.
+            // Register before the check, so that no notification is missed.
             left.as_mut().enable();
             if !is_one_on_its_way(shared, sessions) {
                 return;
@@ -61,7 +61,7 @@ pub(crate) async fn have_left(shared: &Shared, sessions: &[SessionId]) {
             left.await;
         }
     };
-    // Whether it came to that or not, the write is carried out.
+    // After the time-out the write continues as well.
     let _ = tokio::time::timeout(PATIENCE, leave).await;
 }
 

@@ -1,5 +1,5 @@
-//! Requests that never reach a backend: those that two readers could read in two ways, and the
-//! methods that would show the session to whoever asks.
+//! Requests that never reach the app: those that two readers could understand differently, and the
+//! methods that would reveal the session.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Authority;
@@ -10,13 +10,13 @@ use super::reply::Reply;
 use crate::config::Limits;
 use crate::session::cookie::is_token_byte;
 
-/// The answer to a request that is refused; None for one that may go on.
+/// The answer to a request that is refused; None if it may go on.
 ///
-/// The form of a head of HTTP/1 has been looked at as it arrived, with its limits and the framing of
-/// its body; of HTTP/2 the crate `h2` and pingora have refused what is no request.
+/// `server::head` has already checked the form of an HTTP/1 head, its limits and the framing of its
+/// body. For HTTP/2, `h2` and pingora have refused invalid requests.
 pub(crate) fn reply(request: &impl RequestHead, limits: &Limits) -> Option<Reply> {
-    // TRACE would send the session header back to the client; CONNECT is no request to an app.
-    // Some servers take methods in any case, and IIS has a TRACE of its own.
+    // TRACE would echo the session header to the client; CONNECT is not a request to an app. Some
+    // servers ignore the case of methods, and IIS has its own name for TRACE.
     let method = request.method().as_str();
     if ["TRACE", "CONNECT", "TRACK"].iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
         return Some(Reply::METHOD_NOT_ALLOWED);
@@ -41,8 +41,8 @@ pub(crate) fn reply(request: &impl RequestHead, limits: &Limits) -> Option<Reply
     (!is_clear).then_some(Reply::BAD_REQUEST)
 }
 
-/// Whether there are more fields than `limits.header_fields` allows, or longer ones than
-/// `limits.head_bytes` does. All cookies are one field, with a limit of their own.
+/// Whether the head exceeds `limits.header_fields`, `limits.head_bytes` or `limits.cookie_bytes`.
+/// All cookies count as one field.
 fn is_too_long(head: &impl Fields, limits: &Limits) -> bool {
     let (mut fields, mut bytes, mut crumbs, mut cookies) = (0, 0, 0, 0);
     for (name, value) in head.each() {
@@ -60,8 +60,8 @@ fn is_too_long(head: &impl Fields, limits: &Limits) -> bool {
         || cookies > limits.cookie_bytes
 }
 
-/// Takes out an `Upgrade` that is to be ignored (RFC 9110 section 7.8): pingora would take it for one
-/// without the word of `Connection`, and make a tunnel of what the client thinks is a request.
+/// Removes an `Upgrade` that must be ignored (RFC 9110 section 7.8). pingora would accept it
+/// without `Connection` and make a tunnel, while the client sends a normal request.
 pub(crate) fn ignore_upgrade(request: &mut impl RequestHead) {
     if !request.has(&UPGRADE) {
         return;
@@ -73,14 +73,14 @@ pub(crate) fn ignore_upgrade(request: &mut impl RequestHead) {
     }
 }
 
-/// What `Connection` names (RFC 9110 section 7.6.1).
+/// The options in `Connection` (RFC 9110 section 7.6.1).
 fn options(head: &impl Fields) -> impl Iterator<Item = &[u8]> {
     let options = head.all(&CONNECTION).flat_map(|value| value.split(|&byte| byte == b','));
     options.map(<[u8]>::trim_ascii).filter(|option| !option.is_empty())
 }
 
-/// Whether `Connection` names nothing but fields that may be dropped: pingora would refuse all
-/// others, but only once the backend is there.
+/// Whether `Connection` names only fields that may be dropped. pingora would refuse others, but
+/// only after connecting to the app.
 fn nominates_only_fields(head: &impl Fields) -> bool {
     let mut options = options(head);
     let is_harmless = |option: &[u8]| {
@@ -93,25 +93,25 @@ fn nominates_only_fields(head: &impl Fields) -> bool {
     options.by_ref().take(MOST_NOMINATIONS).all(is_harmless) && options.next().is_none()
 }
 
-/// The most that pingora takes.
+/// pingora's limit.
 const MOST_NOMINATIONS: usize = 9;
 
-/// Whether a request of HTTP/2 is one of HTTP, with a path that can stand in a request line (RFC
-/// 9113 section 8.3.1).
+/// Whether an HTTP/2 request has an http scheme and a path that fits in a request line (RFC 9113
+/// section 8.3.1).
 fn is_of_http(request: &impl RequestHead) -> bool {
     let is_http =
         |scheme: &str| ["http", "https"].iter().any(|http| scheme.eq_ignore_ascii_case(http));
     request.scheme().is_none_or(is_http) && has_plain_path(request)
 }
 
-/// Whether a path of HTTP/2 can stand in a request line (RFC 9113 section 8.3.1).
+/// Whether an HTTP/2 path fits in a request line (RFC 9113 section 8.3.1).
 fn has_plain_path(request: &impl RequestHead) -> bool {
     let path = request.target();
     path.starts_with(b"/") || (path == b"*" && *request.method() == Method::OPTIONS)
 }
 
-/// Whether the host is one, with a port or without (RFC 9112 section 3.2); a field of nothing says
-/// that there is none. It reaches the backend as it is.
+/// Whether the host is valid, with or without a port (RFC 9112 section 3.2). It may be empty, which
+/// means no host. It is sent to the app unchanged.
 fn has_plain_host(request: &impl RequestHead) -> bool {
     let authority = request.authority().map(str::as_bytes);
     request.all(&HOST).chain(authority).all(|host| host.is_empty() || is_plain_host(host))
@@ -121,7 +121,7 @@ fn is_plain_host(host: &[u8]) -> bool {
     if is_ordinary_host(host) {
         return true;
     }
-    // A name may have a comma in it; two fields that somebody has joined do.
+    // A name may contain a comma, but so do two fields joined into one.
     !host.contains(&b',')
         && Authority::try_from(host).is_ok_and(|parsed| {
             let port = parsed.port().map_or(0, |port| 1 + port.as_str().len());
@@ -129,7 +129,7 @@ fn is_plain_host(host: &[u8]) -> bool {
         })
 }
 
-/// Whether it is one at first sight, as nearly all are: parsing takes an allocation.
+/// Accepts nearly all hosts without parsing, which would allocate.
 fn is_ordinary_host(host: &[u8]) -> bool {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let name = host.iter().take_while(|byte| is_name(byte)).count();
@@ -143,21 +143,21 @@ fn is_ordinary_host(host: &[u8]) -> bool {
 }
 
 fn announced_body(head: &impl Fields) -> Option<usize> {
-    // Digits that do not fit are more than any limit.
+    // A number of digits that does not fit is above any limit.
     let length = str::from_utf8(head.first(&CONTENT_LENGTH)?).ok()?;
     Some(length.parse().unwrap_or(usize::MAX))
 }
 
-/// Whether nothing more may be read from the connection behind this request.
+/// Whether the connection must be closed after this request.
 ///
-/// pingora takes a line feed within a chunk extension for a part of it; who takes it for the end
-/// of the line, as proxies in front may, finds the body's end elsewhere and a request in it.
+/// pingora accepts a line feed within a chunk extension. For a proxy in front that takes it as the
+/// end of the line, the body ends elsewhere, and the rest is another request.
 pub(crate) fn is_last_of_connection(request: &impl Fields) -> bool {
     request.has(&TRANSFER_ENCODING)
 }
 
-/// Whether the length of a body of HTTP/2 is said once and plainly, if at all (RFC 9112 section 6.3).
-/// Stricter than it has to be: not every backend treats `5, 5` or `+5` as pingora does.
+/// Whether an HTTP/2 request has at most one, plain `Content-Length` (RFC 9112 section 6.3).
+/// Stricter than necessary, because not every app reads `5, 5` or `+5` as pingora does.
 fn has_plain_length(head: &impl Fields) -> bool {
     let mut lengths = head.all(&CONTENT_LENGTH);
     lengths.next().is_none_or(|length| {

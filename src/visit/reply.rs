@@ -1,4 +1,4 @@
-//! The answers that the sidecar makes itself. None of them ever sets or deletes the cookie.
+//! The answers that the sidecar makes itself. They never set or delete the cookie.
 
 use http::StatusCode;
 use http::header::ACCEPT;
@@ -11,7 +11,7 @@ use super::request_id;
 pub(crate) struct Reply {
     pub(crate) status: u16,
     text: &'static str,
-    /// Where a 303 leads.
+    /// The target of a 303.
     location: Option<String>,
 }
 
@@ -32,7 +32,7 @@ impl Reply {
         Self { status, text, location: None }
     }
 
-    /// For a request that is refused as soon as that much of it is known.
+    /// For a request that is refused while it is being read.
     pub(crate) const fn refusing(status: u16) -> Self {
         let text = match status {
             408 => "The request did not arrive in time.",
@@ -53,7 +53,7 @@ impl Reply {
         let Self { status, text, .. } = self;
         match form {
             Form::Text => format!("{status} {text}\nrequest {id}\n"),
-            // Neither the words nor an id have anything to escape in them.
+            // Neither the text nor the id needs escaping.
             Form::Json | Form::Problem => format!(
                 "{{\"status\":{status},\"title\":\"{}\",\"detail\":\"{text}\",\
                  \"request_id\":\"{id}\"}}\n",
@@ -67,7 +67,7 @@ impl Reply {
         status.and_then(|status| status.canonical_reason()).unwrap_or_default()
     }
 
-    /// The whole answer, for a connection that ends with it.
+    /// The whole answer, for a connection that is closed after it.
     pub(crate) fn to_http1(&self, id: &str) -> Vec<u8> {
         let (status, reason) = (self.status, self.reason());
         let body = self.body(Form::Text, id);
@@ -90,7 +90,7 @@ impl Reply {
             (request_id::NAME, id.to_owned()),
         ];
         match self.status {
-            // RFC 9110 section 15.5.2 wants a challenge.
+            // RFC 9110 section 15.5.2 requires a challenge.
             401 => fields.push(("WWW-Authenticate", "Cookie realm=\"session\"".to_owned())),
             405 => fields.push(("Allow", ALLOWED.to_owned())),
             503 => fields.push(("Retry-After", "1".to_owned())),
@@ -103,22 +103,22 @@ impl Reply {
     }
 }
 
-/// The methods that are passed on.
+/// The methods that are forwarded.
 const ALLOWED: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH";
 
-/// How an answer says what is wrong.
+/// The format of an error answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// In a sentence.
+    /// Plain text.
     Text,
-    /// As a JSON object, with the members of RFC 9457.
+    /// A JSON object with the members of RFC 9457.
     Json,
-    /// The same under the name that RFC 9457 has for it.
+    /// The same, with the media type of RFC 9457.
     Problem,
 }
 
 impl Form {
-    /// Text, unless the client takes JSON and no HTML: programs do, browsers do not.
+    /// Text, unless the client accepts JSON but not HTML, as programs do and browsers do not.
     pub(crate) fn wanted(head: &impl Fields) -> Self {
         let mut form = Self::Text;
         for accept in head.all(&ACCEPT) {
@@ -150,7 +150,7 @@ impl Form {
     }
 }
 
-/// The media types that a value of `Accept` names (RFC 9110 section 12.5.1), weights aside.
+/// The media types in a value of `Accept` (RFC 9110 section 12.5.1), without weights.
 fn media_types(accept: &[u8]) -> impl Iterator<Item = &[u8]> {
     let ranges = accept.split(|&byte| byte == b',');
     ranges.map(|range| range.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii())

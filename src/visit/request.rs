@@ -1,4 +1,4 @@
-//! The way in: what a client may not say goes, the session is opened, the backend is told.
+//! Requests: removes forged fields, opens the session and tells the app about both.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -28,11 +28,11 @@ mod names;
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
-/// Takes out, on every route, whatever speaks in the name of the sidecar: fields that the backend
-/// might read as one of its own, whether a client made them up or a proxy in front set them. Those
-/// of the latter that are believed are what the backend will be told, under a name of the request.
+/// Removes every field that the app could take for one of the sidecar, on every route, whether a
+/// client forged it or a proxy set it. Trusted information of a proxy and the request id are kept
+/// in `visit`, and sent to the app later.
 ///
-/// Returns the answer to a request with a name in it that must not reach a backend.
+/// Returns an answer if a name must not reach the app.
 pub(crate) fn strip(
     shared: &Shared,
     request: &mut impl RequestHead,
@@ -41,7 +41,7 @@ pub(crate) fn strip(
     visit: &mut Visit,
 ) -> Option<Reply> {
     let config = &visit.state.config;
-    // Most requests have nothing of the kind, and one look at each name is enough.
+    // Most requests have no such field, so each name is checked only once.
     let (mut spoofed, mut ids, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
     let (mut hearsay, mut odd, mut is_refused) = (Vec::new(), Vec::new(), false);
     for name in request.names() {
@@ -57,7 +57,7 @@ pub(crate) fn strip(
                 OddNames::Pass => {}
             }
         }
-        // It may be both, where it is configured to be.
+        // A name can be in both groups, depending on the configuration.
         if request_id::is_alias(name) {
             ids.push(name.to_owned());
         } else if forwarded::is_alias(name) {
@@ -94,18 +94,18 @@ pub(crate) fn strip(
     is_refused.then_some(Reply::BAD_REQUEST)
 }
 
-/// Whether a server may read `name` as one of those that carry the sidecar's signature.
+/// Whether a server may treat `name` as a field of the sidecar's signature.
 fn is_signature(name: &[u8]) -> bool {
     folds_to(name, "signature") || folds_to(name, "signature-input")
 }
 
-/// Removes the fields of such names, and says how many they were.
+/// Removes the fields with these names and returns how many there were.
 fn remove(request: &mut impl Fields, names: &[Vec<u8>]) -> usize {
     names.iter().map(|name| request.remove(name)).sum()
 }
 
-/// Cuts the session cookie out of the request and opens the session. Returns the answer to a
-/// request that may not go on without one.
+/// Cuts the session cookie out of the request and opens the session. Returns an answer if the route
+/// requires a session and there is none.
 pub(crate) async fn open_session(
     shared: &Shared,
     request: &mut impl RequestHead,
@@ -125,10 +125,10 @@ pub(crate) async fn open_session(
         }
     }
     let fields = || request.all(&COOKIE);
-    // The cookie has all of the dict in it.
+    // With a view, the cookie is never forwarded: it has the whole dict.
     let forward = config.forward_cookie && visit.view.is_none();
     let found = cookie::find(fields, config.session.names(), forward);
-    // The answer to it is the same for all: a cookie, where there is one, says nothing.
+    // Answers to a preflight do not depend on the session, so cookies are ignored.
     let is_preflight = is_preflight(request);
     let mut opened = None;
     if route.has_session() {
@@ -143,7 +143,7 @@ pub(crate) async fn open_session(
             request.remove(COOKIE.as_str().as_bytes());
         }
         Rest::Replaced(value) => {
-            // Bytes of the client's own fields, which were a field value before.
+            // These bytes come from the client's own field values.
             let set = HeaderValue::from_maybe_shared(Bytes::from(value))
                 .is_ok_and(|value| request.set(Bytes::from_static(b"Cookie"), value).is_ok());
             if !set {
@@ -173,7 +173,7 @@ pub(crate) async fn open_session(
         }
         None if reply.is_none() && route.is_required() && !is_preflight => {
             reply = Some(match opened.outcome() {
-                // Not known is not logged out.
+                // The session is unknown; the user is not logged out.
                 Outcome::Unavailable => Reply::STORE_AWAY,
                 _ => refuse(request, route.login()),
             });
@@ -184,7 +184,7 @@ pub(crate) async fn open_session(
     reply
 }
 
-/// 401, or the way to the log-in page for somebody who is looking at pages.
+/// 401, or a redirect to the log-in page if a browser asks for a page.
 fn refuse(request: &impl RequestHead, login: Option<&str>) -> Reply {
     match login {
         Some(login) if is_navigation(request) => {
@@ -194,8 +194,8 @@ fn refuse(request: &impl RequestHead, login: Option<&str>) -> Reply {
     }
 }
 
-/// Whether a browser asks for a page (Fetch Metadata, `Sec-Fetch-Mode`), or, where the field is
-/// missing, somebody who takes HTML.
+/// Whether a browser asks for a page (`Sec-Fetch-Mode` of Fetch Metadata) or, without that field,
+/// whether the client accepts HTML.
 fn is_navigation(request: &impl RequestHead) -> bool {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return false;
@@ -210,7 +210,7 @@ fn is_navigation(request: &impl RequestHead) -> bool {
     }
 }
 
-/// Whether a value of `Accept` names HTML, with a weight above 0 (RFC 9110 section 12.4.2).
+/// Whether a value of `Accept` has HTML with a weight above 0 (RFC 9110 section 12.4.2).
 fn takes_html(accept: &[u8]) -> bool {
     accept.split(|&byte| byte == b',').any(|range| {
         let mut parts = range.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
@@ -226,15 +226,15 @@ fn is_weight_of_zero(parameter: &[u8]) -> bool {
     }
 }
 
-/// Whether a browser asks what another site may do (CORS). It does so without cookies, whoever its
-/// user is, and goes no further unless the app answers.
+/// Whether it is a CORS preflight. Browsers send it without cookies, and the real request only
+/// after the app has answered.
 fn is_preflight(request: &impl RequestHead) -> bool {
     *request.method() == Method::OPTIONS
         && request.has(&ORIGIN)
         && request.has(&ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Tells the backend what the request is called, and where it comes from.
+/// Adds the request id and the forwarding fields.
 pub(crate) fn insert_forwarded(upstream: &mut impl Fields, visit: &Visit) -> Result<(), HeadFull> {
     if let Some(id) = &visit.id {
         upstream.set(Bytes::from_static(request_id::NAME.as_bytes()), id.to_value())?;
@@ -250,7 +250,7 @@ pub(crate) fn insert_forwarded(upstream: &mut impl Fields, visit: &Visit) -> Res
     Ok(())
 }
 
-/// Tells the backend who it is talking to.
+/// Adds the session header, the status and the claims.
 pub(crate) fn insert_session(
     shared: &Shared,
     upstream: &mut impl Fields,
@@ -281,8 +281,7 @@ pub(crate) fn insert_session(
     Ok(())
 }
 
-/// Signs what the app is told, where that is configured: the request's method and target, who it is
-/// from, and the claims.
+/// Signs the request if configured: its method, target, session and claims.
 pub(crate) fn insert_signature(
     upstream: &mut impl RequestHead,
     visit: &Visit,
@@ -301,13 +300,13 @@ pub(crate) fn insert_signature(
     upstream.set(Bytes::from_static(signature::SIGNATURE.as_bytes()), value(signed.signature)?)
 }
 
-/// A text as a value, without a copy.
+/// Converts a text to a value without a copy.
 fn value(text: String) -> Result<HeaderValue, HeadFull> {
-    // What is written here is printable ASCII.
+    // The text is printable ASCII.
     HeaderValue::from_maybe_shared(Bytes::from(text)).map_err(|_| HeadFull)
 }
 
-/// Single values for headers that the app already reads.
+/// Adds the claims headers.
 fn insert_claims(
     shared: &Shared,
     upstream: &mut impl Fields,
@@ -320,7 +319,7 @@ fn insert_claims(
             ClaimValue::Absent => {}
             ClaimValue::Unfit => {
                 shared.metrics.claim_headers_skipped.inc();
-                // The value is part of the session: it is not logged.
+                // Do not log the value, which is part of the session.
                 log::warn!(
                     header = claim.field.as_str(), request_id = id;
                     "claim header dropped: a header cannot carry its value unchanged"

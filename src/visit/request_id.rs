@@ -1,5 +1,5 @@
-//! `X-Request-Id`: one name for a request in the logs of the sidecar, of the app, and in what its
-//! user sees.
+//! `X-Request-Id`: the id of a request in the logs of the sidecar and the app, and in error
+//! answers.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,12 +13,12 @@ use crate::session::header::folds_to;
 pub(crate) const NAME: &str = "X-Request-Id";
 const LOWER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What a request is called: a word of ASCII by construction.
+/// The id of a request, always ASCII.
 #[derive(Clone, Debug)]
 pub(crate) enum RequestId {
-    /// By its client.
+    /// Sent by the client.
     Taken(HeaderValue),
-    /// By us, in hexadecimal digits.
+    /// Made by the sidecar: hexadecimal digits.
     Fresh([u8; 32]),
 }
 
@@ -31,26 +31,25 @@ impl RequestId {
         str::from_utf8(id).unwrap_or("-")
     }
 
-    /// As the value of the field.
+    /// The id as a field value.
     pub(super) fn to_value(&self) -> HeaderValue {
         match self {
             Self::Taken(id) => id.clone(),
-            // Digits are a value.
+            // Digits are a valid value.
             Self::Fresh(id) => HeaderValue::from_bytes(id).unwrap_or(HeaderValue::from_static("-")),
         }
     }
 }
 
-/// Whether a server may read `name` as that.
+/// Whether a server may treat `name` as `X-Request-Id`.
 pub(super) fn is_alias(name: &[u8]) -> bool {
     folds_to(name, "x-request-id")
 }
 
-/// The longest that is taken from a client.
+/// The maximum length of a client's id.
 const LONGEST: usize = 128;
 
-/// The client's own, where it is one word that cannot be mistaken for anything else in a log; or a
-/// fresh one.
+/// The client's id if it is one word that is safe in a log, otherwise a new one.
 pub(super) fn take_or_make(head: &impl Fields) -> RequestId {
     let mut sent = head.all(&LOWER);
     match (sent.next(), sent.next()) {
@@ -66,14 +65,14 @@ fn is_one(id: &str) -> bool {
     (1..=LONGEST).contains(&id.len()) && id.bytes().all(fits)
 }
 
-/// One that no other request of any sidecar has: what is random is drawn once, since a request must
-/// not wait for it.
+/// A new id, unique across sidecars. The random part is drawn once, because a request must not wait
+/// for it.
 pub(crate) fn fresh() -> RequestId {
     static PROCESS: OnceLock<u64> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let process = PROCESS.get_or_init(|| {
         let mut bytes = [0; 8];
-        // It does not fail once the system's generator has been seeded.
+        // Cannot fail after the system's generator has been seeded.
         let _ = getrandom::fill(&mut bytes);
         u64::from_ne_bytes(bytes)
     });
@@ -84,7 +83,7 @@ pub(crate) fn fresh() -> RequestId {
     RequestId::Fresh(id)
 }
 
-/// By hand: each request gets one, and `format!` takes five times as long.
+/// Written by hand: each request needs it, and `format!` takes five times as long.
 fn write_hex(digits: &mut [u8], number: u64) {
     for (nibble, digit) in digits.iter_mut().rev().enumerate() {
         *digit = b"0123456789abcdef"[(number >> (4 * nibble) & 0xF) as usize];

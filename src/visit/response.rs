@@ -1,4 +1,4 @@
-//! The way out: what the backend says of the session is carried out and goes no further.
+//! Answers: carries out and removes the app's control headers.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Once};
@@ -27,8 +27,8 @@ use crate::time::Timestamp;
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const SET_COOKIE_AS_SENT: Bytes = Bytes::from_static(b"Set-Cookie");
 
-/// Refuses an answer whose length is said twice, even if it is said alike: who is in front may read
-/// one of them (RFC 9112 section 6.3).
+/// Refuses an answer with more than one `Content-Length`, even equal ones: a proxy in front may use
+/// another one (RFC 9112 section 6.3).
 pub(crate) fn check_framing(response: &impl Fields) -> Result<(), AnswerFault> {
     let is_said_twice = |name: &HeaderName| {
         let mut fields = response.all(name);
@@ -41,8 +41,8 @@ pub(crate) fn check_framing(response: &impl Fields) -> Result<(), AnswerFault> {
     Ok(())
 }
 
-/// Refuses a switch of protocols that nobody has asked for (RFC 9110 section 15.2.2): what comes
-/// behind it is no HTTP.
+/// Refuses a switch of protocols that the request did not ask for (RFC 9110 section 15.2.2): the
+/// bytes after it are not HTTP.
 pub(crate) fn check_switch(
     response: &impl ResponseHead,
     was_asked_for: bool,
@@ -63,7 +63,7 @@ pub(crate) fn strip(
     drop_foreign_cookie(shared, response, config)
 }
 
-/// Removes the sidecar's fields: from a head, or from what comes behind a body.
+/// Removes the sidecar's fields from a head or from trailers.
 pub(crate) fn strip_own(fields: &mut impl Fields, config: &Config) {
     let own = own_names(fields, config);
     remove(fields, &own);
@@ -79,8 +79,8 @@ fn own_names(fields: &impl Fields, config: &Config) -> Vec<Vec<u8>> {
     fields.names().filter(|name| config.headers.is_own(name)).map(<[u8]>::to_vec).collect()
 }
 
-/// A backend that sets a cookie of the session's name would undo what the sidecar keeps there: a
-/// write that is rejected.
+/// Drops a cookie of the app that has the session cookie's name: it would overwrite the session.
+/// Counts as a rejected write.
 fn drop_foreign_cookie(
     shared: &Shared,
     response: &mut impl Fields,
@@ -106,7 +106,7 @@ fn drop_foreign_cookie(
     Ok(())
 }
 
-/// Carries out what the final head of an answer asks for, and strips it.
+/// Carries out what the final head of an answer asks for, and removes the control headers.
 pub(crate) async fn close_session(
     shared: &Arc<Shared>,
     request: &impl RequestHead,
@@ -116,7 +116,7 @@ pub(crate) async fn close_session(
     let state = Arc::clone(&visit.state);
     let config = &state.config;
     let own = own_names(response, config);
-    // Most answers say nothing of the session.
+    // Most answers have no control headers.
     let directive = match own.is_empty() {
         true => Directive::Keep,
         false => read(response, config, visit),
@@ -155,7 +155,7 @@ pub(crate) async fn close_session(
     }
 }
 
-/// What an answer with that status does to the session.
+/// What an answer with this status does to the session.
 async fn decide(
     shared: &Arc<Shared>,
     request: &impl RequestHead,
@@ -166,12 +166,12 @@ async fn decide(
 ) -> Result<Done, AnswerFault> {
     let config = &visit.state.config;
     let now = clock::now();
-    // What is issued is issued by the keys and revocations in force now.
+    // Use the current keys and revocations, not those from the start of the request.
     let current = shared.state.load_full();
     let changed =
         (!Arc::ptr_eq(&current, &visit.state)).then_some((&current.keys, &current.config.session));
     let still_good = opened.check_again(changed, &config.session, now);
-    // The cookie is the one that the request came with, and the dict is where it was.
+    // Keep the cookie's attributes and the store from the start of the request.
     let policy = match changed {
         None => Cow::Borrowed(&config.session),
         Some((_, current)) => Cow::Owned(Policy {
@@ -238,8 +238,8 @@ async fn decide(
     }
 }
 
-/// What is asked for, as far as it can be without a store: says once that a user's other sessions
-/// are not known.
+/// Reduces a directive to what is possible without a store. Logs once that the user's other
+/// sessions are unknown.
 fn without_a_store(directive: Directive, policy: &Policy) -> Directive {
     static TOLD: Once = Once::new();
     let is_of_user = match &directive {
@@ -259,7 +259,7 @@ fn without_a_store(directive: Directive, policy: &Policy) -> Directive {
     }
 }
 
-/// Says that the answer depends on the cookie, if `add`, and names no field that is the sidecar's.
+/// Adds `Cookie` to `Vary` if `add`, and removes the sidecar's own fields from it.
 fn vary_by_cookie(
     response: &mut impl Fields,
     config: &Config,
@@ -278,7 +278,7 @@ fn vary_by_cookie(
     }
 }
 
-/// The value of a field, made of parts of other values or of printable ASCII.
+/// A field value made from parts of other values or from printable ASCII.
 fn value(bytes: impl Into<Bytes>) -> Result<HeaderValue, HeadFull> {
     HeaderValue::from_maybe_shared(bytes.into()).map_err(|_| HeadFull)
 }
@@ -312,7 +312,7 @@ fn read(response: &impl Fields, config: &Config, visit: &Visit) -> Directive {
     directive
 }
 
-/// Renews a token that is due, unless a newer write of the same session would be undone.
+/// Refreshes a token if it is due, unless this would undo a newer write of the session.
 async fn refresh(
     shared: &Arc<Shared>,
     state: &State,
@@ -326,9 +326,10 @@ async fn refresh(
     }
     let refresh = || session::refresh(opened, issuer, System);
     match signing(shared, issuer.keys, refresh).await {
-        // Signing takes a while: whether the session was written is asked for once more.
+        // Signing takes time: `carry_out` checks again whether the session was written.
         Ok(action) => carry_out(shared, state, opened, action, now, opened.token()),
-        // Nobody asked for it: the answer passes, and the old token is good as long as it is.
+        // The app did not ask for it: the answer passes, and the old token stays valid until its
+        // end.
         Err(broken) => {
             log::warn!(reason:% = broken.reason, bytes = broken.bytes; "the session could not be refreshed");
             Done::default()
@@ -336,16 +337,16 @@ async fn refresh(
     }
 }
 
-/// Whether the session was written since the token that came was issued, or may have been.
+/// Whether the session was, or may have been, written after the token was issued.
 fn is_overtaken(shared: &Shared, opened: &Opened, begun: Instant, now: Timestamp) -> bool {
-    // What was written since a request of more than a minute began is not remembered any more.
+    // For a request older than this, writes may already be forgotten.
     begun.elapsed() > REMEMBERED
         || opened
             .token()
             .is_some_and(|token| shared.recent.lock().is_newer(token.id(), token.issued(), now))
 }
 
-/// Sets the cookie, and keeps shared caches from handing it to others.
+/// Sets the cookie, and prevents shared caching of the answer.
 fn set(response: &mut impl Fields, set_cookie: String) -> Result<(), AnswerFault> {
     response.append(SET_COOKIE_AS_SENT, value(set_cookie)?)?;
     if let Some(private) = caching::private(|| response.all(&CACHE_CONTROL)) {
@@ -357,8 +358,8 @@ fn set(response: &mut impl Fields, set_cookie: String) -> Result<(), AnswerFault
     Ok(())
 }
 
-/// Whether a browser fetches a part of a page (Fetch Metadata, `Sec-Fetch-Dest`): such answers
-/// come late and out of order, and say nothing of somebody using the app.
+/// Whether a browser fetches a part of a page (`Sec-Fetch-Dest` of Fetch Metadata). Such answers
+/// come late and out of order, and do not show that the user is active.
 fn is_sub_resource(request: &impl RequestHead) -> bool {
     request.first(&SEC_FETCH_DEST).is_some_and(|dest| {
         !matches!(dest, b"document" | b"empty" | b"iframe" | b"frame" | b"fencedframe")

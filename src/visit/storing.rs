@@ -1,5 +1,5 @@
-//! What a visit asks of the store, and what is made of its answers. No log-out is claimed that did
-//! not happen, and no outage is taken for one.
+//! Reads and writes sessions in the store for a visit. A failed log-out is never reported as done,
+//! and an outage never as a log-out.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::store::record::{SessionKey, SubjectHash};
 /// Loads the dict that a session awaits.
 ///
 /// # Errors
-/// The request is to be refused: nothing is known of its session.
+/// The state of the session is unknown; the request must be refused.
 pub(super) async fn load(
     shared: &Shared,
     opened: &mut Opened,
@@ -47,19 +47,19 @@ pub(super) async fn load(
     Ok(())
 }
 
-/// What became of what an answer asked for.
+/// The result of what an answer asked for.
 enum End {
-    /// It is carried out.
+    /// It was carried out.
     Done(CookieAction, Option<Settled>),
-    /// Others had written the session.
+    /// Other requests have written the session.
     Refused,
-    /// The session had ended.
+    /// The session has ended.
     Ended,
     /// The store did not carry it out.
     Away(Outage),
 }
 
-/// Carries out what an answer asks for, in the store and then in the cookie.
+/// Carries out what an answer asks for, first in the store, then in the cookie.
 pub(super) async fn close(
     shared: &Arc<Shared>,
     state: &State,
@@ -73,7 +73,7 @@ pub(super) async fn close(
     let planned =
         signing(shared, issuer.keys, || stored::plan(opened, directive, issuer, &mut fresh)).await;
     let end = match planned {
-        // Nothing is known of the session: nothing can be put on top of it, and nothing ended.
+        // The state of the session is unknown: it can be neither changed nor ended.
         Ok(_) if opened.outcome() == Outcome::Unavailable => Ok(End::Away(Outage::Connect)),
         Ok(Plan::Cookie(action)) => Ok(End::Done(action, None)),
         Ok(Plan::Write(write)) => apply(shared, opened, issuer, *write).await,
@@ -130,7 +130,7 @@ pub(super) async fn close(
     }
 }
 
-/// Extends a session that is due; what the store does not carry out changes nothing.
+/// Extends a session that is due. If the store fails, nothing changes.
 pub(super) async fn refresh(
     shared: &Arc<Shared>,
     state: &State,
@@ -160,7 +160,7 @@ pub(super) async fn refresh(
     }
 }
 
-/// Has the store carry out a write, on top of what others have written where it comes to that.
+/// Applies a write to the store, and again on top of other writes if there is a conflict.
 async fn apply(
     shared: &Shared,
     opened: &Opened,
@@ -196,7 +196,7 @@ async fn end(shared: &Shared, store: &Store, change: Change) -> Result<(), Outag
     shared.counted(store.apply(change, clock::now()).await).map(|_| ())
 }
 
-/// Which sessions an answer ends, where a log in the store says so to all sidecars.
+/// Which sessions an answer ends, for a store that holds revocations.
 #[derive(Clone, Copy)]
 pub(super) enum Ends {
     None,
@@ -215,10 +215,10 @@ impl Ends {
         }
     }
 
-    /// Writes into the log that they have ended. `action` is what the client is to get afterwards.
+    /// Writes the revocations. `action` is what the client gets afterwards.
     ///
     /// # Errors
-    /// The store did not take it: no log-out is claimed that did not happen.
+    /// The store failed: the log-out must not be reported as done.
     pub(super) async fn write(
         self,
         shared: &Shared,
@@ -266,7 +266,7 @@ impl Ends {
 /// Random bytes for one write.
 fn fresh() -> Result<Randomness, Broken> {
     let mut bytes = [0; 72];
-    // Two records sealed with one nonce would open each other.
+    // A nonce used twice would break the encryption of both records.
     getrandom::fill(&mut bytes)
         .map_err(|error| Broken { reason: BrokenReason::NoRandomness(error), bytes: 0 })?;
     let mut id = [0; 16];

@@ -1,12 +1,11 @@
-//! `traceparent` (W3C Trace Context): what a request is part of, for whoever follows it through more
-//! than one service.
+//! `traceparent` (W3C Trace Context): the trace of a request through several services.
 
 use http::{HeaderName, HeaderValue};
 
 use super::fields::Fields;
 
 pub(super) const NAME: &str = "traceparent";
-/// What only means something beside the `traceparent` that it came with.
+/// Only valid together with the `traceparent` that it was sent with.
 pub(super) const STATE: &str = "tracestate";
 const FIELD: HeaderName = HeaderName::from_static(NAME);
 
@@ -15,16 +14,16 @@ const LENGTH: usize = 55;
 const ID: std::ops::Range<usize> = 3..35;
 const PARENT: std::ops::Range<usize> = 36..52;
 
-/// One that the sidecar has made.
+/// A trace id made by the sidecar.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trace([u8; LENGTH]);
 
 impl Trace {
-    /// A trace that begins here. None where the system gives no random bytes.
+    /// Starts a trace. None if no random bytes are available.
     pub(super) fn begin() -> Option<Self> {
         let mut random = [0; 24];
         getrandom::fill(&mut random).ok()?;
-        // Sampled: with the flag at 0, tracing in the app would leave this request out.
+        // The flag "sampled" is 1: with 0, the app would not trace this request.
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-01";
         for (at, byte) in (ID.step_by(2).chain(PARENT.step_by(2))).zip(random) {
             text[at] = digit(byte >> 4);
@@ -34,7 +33,7 @@ impl Trace {
     }
 
     pub(super) fn to_value(self) -> HeaderValue {
-        // Digits and dashes are a value.
+        // Digits and dashes are a valid value.
         HeaderValue::from_bytes(&self.0).unwrap_or(HeaderValue::from_static("-"))
     }
 
@@ -47,8 +46,8 @@ const fn digit(nibble: u8) -> u8 {
     if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
 }
 
-/// The id of the trace that a request is part of: of one `traceparent` that is well-formed. A later
-/// version may have more behind a fourth dash.
+/// The trace id of a request, from a single, well-formed `traceparent`. A later version may have
+/// more text after a fourth dash.
 pub(crate) fn id_in(head: &impl Fields) -> Option<&str> {
     let mut sent = head.all(&FIELD);
     let (text, None) = (sent.next()?, sent.next()) else { return None };

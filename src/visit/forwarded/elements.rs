@@ -1,4 +1,4 @@
-//! `Forwarded` (RFC 7239): what a proxy in front has written there, and what is added to it.
+//! Reads and extends `Forwarded` (RFC 7239).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,7 +6,7 @@ use super::scheme::Scheme;
 use crate::session::cookie::is_token_byte;
 use crate::visit::list;
 
-/// What one proxy says of the request that it got.
+/// One proxy's information about the request that it received.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Element {
     pub(super) for_: Option<String>,
@@ -14,8 +14,8 @@ pub(super) struct Element {
     pub(super) host: Option<String>,
 }
 
-/// Reads the values of a message's fields, that of the proxy next to the client first. None where
-/// they are not what the RFC says: then nothing in them is to be believed.
+/// Reads the values of the fields; the proxy nearest to the client comes first. None if they do not
+/// follow the RFC; then none of them is trusted.
 pub(super) fn read<'a>(values: impl Iterator<Item = &'a [u8]>) -> Option<Vec<Element>> {
     values.flat_map(|value| list::members(value, b',')).map(element).collect()
 }
@@ -52,7 +52,7 @@ fn unquoted(value: &[u8]) -> Option<String> {
             }
             text
         }
-        // Addresses should be quoted, and are not always.
+        // Addresses should be quoted, but not all proxies do so.
         token if token.iter().all(|&byte| is_token_byte(byte) || b":[]".contains(&byte)) => {
             token.to_vec()
         }
@@ -63,19 +63,19 @@ fn unquoted(value: &[u8]) -> Option<String> {
 }
 
 impl Element {
-    /// The client as `X-Forwarded-For` has it: an address without a port and without brackets; what
-    /// hides it as it stands.
+    /// The client in the form of `X-Forwarded-For`: an address without port and brackets; an
+    /// obfuscated one unchanged.
     pub(super) fn client(&self) -> Option<String> {
         let node = self.for_.as_deref()?;
         match address(node) {
             Some(address) => Some(address.to_string()),
-            // "unknown", or a name of the proxy's own.
+            // "unknown", or an obfuscated name.
             None => Some(node.to_owned()).filter(|node| !node.contains(',')),
         }
     }
 }
 
-/// The address of a node, which may have a port and, of IPv6, brackets.
+/// The address of a node, which may have a port and, for IPv6, brackets.
 pub(super) fn address(node: &str) -> Option<IpAddr> {
     let bare = node.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(node);
     let with_port = || node.parse::<SocketAddr>().ok().map(|address| address.ip());
@@ -83,7 +83,7 @@ pub(super) fn address(node: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// What we say of a request that came from `peer`; None is a unix socket.
+/// Our own element for a request from `peer`; None is a unix socket.
 pub(super) fn own(peer: Option<IpAddr>, scheme: Scheme, host: Option<&[u8]>) -> Vec<u8> {
     let node = match peer {
         Some(IpAddr::V4(address)) => address.to_string(),
@@ -92,7 +92,7 @@ pub(super) fn own(peer: Option<IpAddr>, scheme: Scheme, host: Option<&[u8]>) -> 
     };
     let mut text = format!("for={node};proto={}", scheme.name()).into_bytes();
     if let Some(host) = host {
-        // A host has no quotes in it.
+        // A host never contains quotes.
         text.extend_from_slice(b";host=\"");
         text.extend_from_slice(host);
         text.push(b'"');

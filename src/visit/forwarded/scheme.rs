@@ -1,16 +1,16 @@
-//! Whether a client came in the clear or over TLS.
+//! Whether a client uses TLS.
 
-/// How the client reached us.
+/// The scheme of the client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// In the clear.
+    /// Not encrypted.
     Http,
     /// Over TLS.
     Https,
 }
 
 impl Scheme {
-    /// The scheme as it stands in a URL.
+    /// The scheme as in a URL.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

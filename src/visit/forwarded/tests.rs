@@ -16,7 +16,7 @@ fn forward(
     host: Option<&[u8]>,
     received: &HeaderMap,
 ) -> Forwarding {
-    // What is no value does not get as far.
+    // An invalid value is refused earlier.
     let host = host.and_then(|host| HeaderValue::from_bytes(host).ok());
     super::forward(trusted, peer, scheme, host, Some(received))
 }
@@ -38,7 +38,7 @@ fn fields(list: Fields<'_>) -> HeaderMap {
         .collect()
 }
 
-/// For, Proto and Host as text; "-" where the field is not sent.
+/// For, Proto and Host as text; "-" if the field is not sent.
 fn summary(forwarding: &Forwarding) -> [String; 3] {
     let text = |value: Option<&HeaderValue>| match value {
         Some(value) => value.to_str().unwrap().to_owned(),
@@ -48,7 +48,7 @@ fn summary(forwarding: &Forwarding) -> [String; 3] {
     [text(for_.as_ref()), text(Some(proto)), text(host.as_ref())]
 }
 
-/// The client as the access log names it.
+/// The client as in the access log.
 #[test]
 fn the_client_is_the_nearest_address_that_is_no_trusted_proxys() {
     let trusted = trusted(&["10.0.0.0/8", "2001:db8::/32"]);
@@ -74,7 +74,7 @@ fn the_client_is_the_nearest_address_that_is_no_trusted_proxys() {
         ("10.0.0.2", &[(FORWARDED, "for=6.6.6.6, proto=https")], "10.0.0.2"),
         ("10.0.0.2", &[(FORWARDED, "for=\"6.6.6.6")], "10.0.0.2"),
         ("10.0.0.2", &[(FORWARDED, "for=6.6.6.6"), (X_FORWARDED_FOR, "7.7.7.7")], "7.7.7.7"),
-        // Nobody's word is taken.
+        // The peer is not trusted.
         ("9.9.9.9", &[(X_FORWARDED_FOR, "6.6.6.6")], "9.9.9.9"),
         ("9.9.9.9", &[(FORWARDED, "for=6.6.6.6")], "9.9.9.9"),
         ("::ffff:9.9.9.9", &[], "9.9.9.9"),
@@ -200,7 +200,7 @@ fn forwarded_of_a_trusted_proxy_is_believed_and_added_to() {
          for=10.0.0.2;proto=http;host=\"app.example\""
     );
     let ours = ["10.0.0.2", "http", "app.example"];
-    // Neither a stranger's, nor what is not in its form.
+    // Fields of an untrusted peer, and malformed ones, are ignored.
     let stranger = told(&sent, &[]);
     assert_eq!((summary(&stranger), stranger.forwarded), (ours.map(String::from), None));
     let broken = fields(&[(FORWARDED, "for=1.1.1.1;proto=gopher")]);

@@ -1,9 +1,9 @@
-//! Names of request fields that servers may read as others: CGI, WSGI and their like make `_` of
-//! every `-`, some of other characters as well, and then cannot tell the two names apart.
+//! Names of request fields that servers may confuse with others: CGI, WSGI and similar interfaces
+//! replace every `-`, and some other characters too, by `_`, and so map different names to one.
 
 use crate::session::header::folds_to;
 
-/// The fields that say where a request ends and what becomes of its connection.
+/// The fields that control the end of a request and its connection.
 const FRAMING: [&str; 10] = [
     "transfer-encoding",
     "content-length",
@@ -17,7 +17,7 @@ const FRAMING: [&str; 10] = [
     "proxy-connection",
 ];
 
-/// Which bytes are letters, digits or hyphens: each byte of each name is looked up here.
+/// Which bytes are letters, digits or hyphens; used for each byte of each name.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte: u8 = 0;
@@ -28,13 +28,13 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-/// Whether a name has anything in it but letters, digits and hyphens.
+/// Whether a name contains anything except letters, digits and hyphens.
 pub(super) fn is_odd(name: &[u8]) -> bool {
     !name.iter().all(|&byte| PLAIN[usize::from(byte)])
 }
 
-/// Whether a server may read a name as one of framing or connection. Who does sees another body
-/// than we do, and in what is left of it a request that nobody has looked at.
+/// Whether a server may treat a name as a framing or connection field. It would then see another
+/// end of the body, and in the rest a request that nobody has checked.
 pub(super) fn is_framing(name: &[u8]) -> bool {
     FRAMING.iter().any(|field| folds_to(name, field))
 }
