@@ -1,10 +1,10 @@
-//! The one place that reads the clock. Everything else takes a [`Timestamp`].
+//! The only code that reads the clock. Everything else takes a [`Timestamp`].
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::time::Timestamp;
 
-/// What time it is now.
+/// The current time.
 #[must_use]
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

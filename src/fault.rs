@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! An error in a configuration, with its position.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 /// One fault: `cloakroom.toml:12: cookie.same_site = "none" needs cookie.secure = true`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The file, or the flag of the command line that overrides it.
+    /// The file, or the command-line flag that overrides it.
     pub file: PathBuf,
-    /// The line, from 1; 0 for a flag, which has none.
+    /// The line, from 1; 0 for a flag.
     pub line: usize,
-    /// What is wrong: the key, the value, what was expected, what to do.
+    /// The message: the key, the value, what was expected, what to do.
     pub message: String,
 }
 
@@ -20,7 +20,7 @@ impl Fault {
         Self { file: file.to_owned(), line, message: message.into() }
     }
 
-    /// A fault of a command line flag: `--listen "8080": expected …`.
+    /// A fault of a command-line flag: `--listen "8080": expected …`.
     pub fn of_flag(flag: &str, message: impl Into<String>) -> Self {
         Self::new(Path::new(flag), 0, message)
     }

@@ -1,8 +1,8 @@
-//! Text into HTML.
+//! Escapes text for HTML.
 
 use std::fmt;
 
-/// Text that stands for itself, in content and in quoted attributes.
+/// Displays text escaped for content and quoted attributes.
 pub(crate) struct Text<T>(pub(crate) T);
 
 impl<T: fmt::Display> fmt::Display for Text<T> {

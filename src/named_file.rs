@@ -1,11 +1,11 @@
-//! Files that the configuration names. Who pastes a secret or a PEM where the name of its file
-//! belongs must not find it in the log: what may be no name is not shown.
+//! Messages about files named in the configuration. A user may paste a secret or a PEM in place of
+//! a file name; it must not appear in the log, so text that may not be a name is not shown.
 
 use std::fmt;
 use std::path::{Component, Path};
 
-/// What is wrong with a file that `key` names: `key path: reason`. Where the file is not there and
-/// its name may be a secret, that is said in the place of both.
+/// The message for a file that `key` names: `key path: reason`. If the file does not exist and its
+/// name may be a secret, neither the path nor the reason is shown.
 pub(crate) fn told(key: &str, path: &Path, reason: impl fmt::Display) -> String {
     if may_be_shown(path) {
         format!("{key} {}: {reason}", path.display())
@@ -14,11 +14,11 @@ pub(crate) fn told(key: &str, path: &Path, reason: impl fmt::Display) -> String 
     }
 }
 
-/// What is said in the place of a name.
+/// The message in place of a name.
 pub(crate) const NOT_SHOWN: &str = "file not found; its name is not shown because it may be the secret itself: put the secret into a file and name that file here";
 
-/// Whether a path can stand in a message: one that leads to something, or one into a directory
-/// whose missing parts are words. Base64 has slashes, so that a slash alone says little.
+/// Whether a path may appear in a message: it exists, or its missing parts are words in an existing
+/// directory. A slash alone proves nothing, because base64 has slashes.
 pub(crate) fn may_be_shown(path: &Path) -> bool {
     if path.symlink_metadata().is_ok() {
         return true;
@@ -33,8 +33,8 @@ pub(crate) fn may_be_shown(path: &Path) -> bool {
     })
 }
 
-/// Whether a name is made of words and numbers, as `session_key-2026-11-23.pem` is. Of random
-/// characters next to none is.
+/// Whether a name consists of words and numbers, like `session_key-2026-11-23.pem`. Random
+/// characters almost never do.
 fn is_of_words(name: &str) -> bool {
     name.split(['-', '_', '.']).all(|part| {
         let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -50,7 +50,7 @@ fn is_of_words(name: &str) -> bool {
     })
 }
 
-/// A date with its time is 14 digits long.
+/// A date with time has 14 digits.
 const LONGEST_NUMBER: usize = 14;
 const LONGEST_WORD: usize = 20;
 const LONGEST_ENDING: usize = 4;
@@ -117,7 +117,7 @@ mod tests {
             let upper = hex.to_uppercase();
             let base64 = [engines::STANDARD, engines::STANDARD_NO_PAD, engines::URL_SAFE]
                 .map(|engine| engine.encode(&bytes));
-            // Of the simplest bytes proptest begins with, all zero, the hex is a number.
+            // proptest starts with all zeros, whose hex is a number.
             for secret in base64.iter().chain([&hex, &upper]) {
                 let path = format!("{front}{secret}");
                 prop_assert!(!may_be_shown(Path::new(&path)), "{}", path);

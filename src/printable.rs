@@ -1,8 +1,7 @@
-//! Characters that a terminal or a reader of logs would act on instead of showing them.
+//! Characters that a terminal or log viewer would interpret instead of showing them.
 
-/// Whether a character is to be escaped wherever text of a stranger is shown: control characters,
-/// the C1 ones included, what parts lines and paragraphs, what turns the direction of writing, and
-/// the byte order mark.
+/// Whether a character must be escaped in untrusted text: control characters including C1, line and
+/// paragraph separators, marks that change the writing direction, and the byte order mark.
 pub(crate) fn is_unprintable(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -16,27 +15,27 @@ pub(crate) fn is_unprintable(character: char) -> bool {
         )
 }
 
-/// Whether a text is printable ASCII and nothing else, as nearly all is that stands in a log: one
-/// pass over its bytes, instead of one over its characters.
+/// Whether a text is only printable ASCII, like most log text. Fast: tests bytes, not characters.
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     text.iter().all(|byte| (b' '..=b'~').contains(byte))
 }
 
-/// JSON with such characters as `\uXXXX`: they stand in strings only, where that means the same.
+/// Escapes these characters in JSON as `\uXXXX`. They occur only in strings, where this is
+/// equivalent.
 pub(crate) fn push_json_escaped(text: &mut String, json: &str) {
     use std::fmt::Write as _;
     if is_plain(json.as_bytes()) {
         return text.push_str(json);
     }
     let mut rest = json;
-    // JSON has no control characters but DEL and those of C1.
+    // Valid JSON can only contain DEL and C1 control characters.
     while let Some(at) = rest.find(is_unprintable) {
         let (before, from) = rest.split_at(at);
         text.push_str(before);
         let mut characters = from.chars();
         let mut units = [0; 2];
         for unit in characters.next().unwrap_or_default().encode_utf16(&mut units) {
-            // Writing to a String does not fail.
+            // Writing to a String cannot fail.
             let _ = write!(text, "\\u{unit:04x}");
         }
         rest = characters.as_str();
@@ -44,7 +43,7 @@ pub(crate) fn push_json_escaped(text: &mut String, json: &str) {
     text.push_str(rest);
 }
 
-/// Text with such characters as Rust writes them: `\u{202e}`.
+/// Escapes these characters as Rust does: `\u{202e}`.
 pub(crate) fn push_escaped(text: &mut String, shown: &str) {
     if is_plain(shown.as_bytes()) {
         return text.push_str(shown);

@@ -1,4 +1,4 @@
-//! The proxy: pingora's phases in the order of their calls, a few lines each.
+//! The proxy: pingora's callbacks in the order of their calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,23 +24,23 @@ use context::Context;
 pub(crate) use failure::{cause, of as failure_of};
 use send::send;
 
-/// How often a request is tried at most: each address of the backend, or a fresh connection after
-/// one that had gone stale.
+/// How often a request is tried at most: for each address of the backend, and again if a reused
+/// connection was stale.
 pub(crate) const MAX_ATTEMPTS: usize = 4;
 
-/// pingora's view of the sidecar.
+/// The sidecar as a pingora service.
 pub(crate) struct Proxy(pub(crate) Arc<Shared>);
 
 #[async_trait]
 impl ProxyHttp for Proxy {
-    /// Boxed: pingora moves it, and what it is part of, from one future into the next.
+    /// Boxed, because pingora moves it between futures.
     type CTX = Box<Context>;
 
     fn new_ctx(&self) -> Box<Context> {
         Box::new(Context::new(&self.0))
     }
 
-    /// None: pingora's own compression module would see heads before they are stripped.
+    /// No modules: pingora's compression would see heads before they are stripped.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(
@@ -48,19 +48,19 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
-        // Of clients that wish to keep the connection; pingora sets no limit of its own.
+        // pingora has no limit of its own for keep-alive connections.
         if session.get_keepalive().is_some() {
             session.set_keepalive(Some(ctx.state.config.timeouts.keep_alive.as_secs().max(1)));
         } else {
-            // Who asks for nothing more may close that half and wait for the answer (RFC 9112
-            // section 9.6). Of all others it means that they are gone.
+            // A client that sends no more requests may close its half and wait for the answer (RFC
+            // 9112 section 9.6). Any other client that closes is gone.
             session.set_abort_on_close(false);
         }
         session.set_read_timeout(Some(ctx.state.config.timeouts.body));
         session.set_write_timeout(Some(ctx.state.config.timeouts.body));
-        // Without, what comes early of the next request ends this one; `logging` takes it back.
+        // Otherwise bytes of the next request would abort this one. `logging` turns it off again.
         session.set_pipelining_enabled(true);
-        // Such a client would take a 1xx for the answer (RFC 9110 section 15.2).
+        // An HTTP/1.0 client would take a 1xx for the final answer (RFC 9110 section 15.2).
         if session.req_header().version == http::Version::HTTP_10 {
             session.set_ignore_info_resp(true);
         }
@@ -89,8 +89,8 @@ impl ProxyHttp for Proxy {
         end: bool,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
-        // An empty piece, written as a chunk, would be a last chunk before the last chunk: the app
-        // would read the second one as the start of the next request.
+        // pingora would write an empty piece as a last chunk, followed by another last chunk, which
+        // the app would read as the start of the next request.
         if end && body.as_ref().is_some_and(bytes::Bytes::is_empty) {
             *body = None;
         }
@@ -108,7 +108,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         ctx: &mut Box<Context>,
     ) -> Result<Box<HttpPeer>> {
-        // Decided once: a retry never goes to another app.
+        // Fixed, so that a retry does not go to another app.
         let app = ctx.state.apps.get(ctx.backend);
         let peer = app.upstream.peer(ctx.attempts, session.is_upgrade_req()).await;
         ctx.attempts += 1;
@@ -122,7 +122,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Box<Context>,
         mut e: Box<Error>,
     ) -> Box<Error> {
-        // Nothing has been sent: another address may be tried.
+        // Nothing has been sent yet, so another address may be tried.
         let upstream = &ctx.state.apps.get(ctx.backend).upstream;
         e.set_retry(upstream.missed(peer, ctx.attempts) && ctx.attempts < MAX_ATTEMPTS);
         e
@@ -134,10 +134,10 @@ impl ProxyHttp for Proxy {
         upstream: &mut RequestHeader,
         ctx: &mut Box<Context>,
     ) -> Result<()> {
-        // Here and not earlier: pingora has dropped what `Connection` named by now, and a retry
-        // comes by again.
+        // Called here because pingora has just removed what `Connection` names, and because each
+        // retry passes here.
         visit::tell(&self.0, upstream, ctx).map_err(|full| failure::not_passed_on(full.into()))?;
-        // pingora makes HTTP/1.1 of it, which without a Host is no request.
+        // pingora sends it as HTTP/1.1, which requires a Host.
         if !upstream.headers.contains_key(http::header::HOST) {
             upstream.set_version(http::Version::HTTP_10);
         }
@@ -164,7 +164,7 @@ impl ProxyHttp for Proxy {
         visit::leave(&self.0, session.req_header(), response, how, &mut ctx.visit)
             .await
             .map_err(failure::not_passed_on)?;
-        // Such a client would take the chunk sizes for the body (RFC 9112 section 6.1).
+        // An HTTP/1.0 client would take the chunk sizes for the body (RFC 9112 section 6.1).
         if session.req_header().version == http::Version::HTTP_10
             && response.remove_header(&http::header::TRANSFER_ENCODING).is_some()
         {
@@ -203,7 +203,7 @@ impl ProxyHttp for Proxy {
         let failure = failure::of(e);
         let how = (&*failure::cause(e), ctx.attempts);
         failure.report(&self.0, session.req_header(), how, &mut ctx.visit);
-        // A head that is on its way cannot be taken back: the connection is closed under it.
+        // If the head has been sent, it is too late for an error answer: close the connection.
         let begun = session.response_written().is_some_and(|head| !head.status.is_informational());
         let mut error_code = 0;
         if let Some(reply) = failure.reply().filter(|_| !begun) {
@@ -218,7 +218,7 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, _: Option<&Error>, ctx: &mut Box<Context>) {
         ctx.has_ended();
-        // No head has been looked at in what came early: the connection ends behind this answer.
+        // The bytes that came early were not checked: close the connection after this answer.
         session.set_pipelining_enabled(false);
         if let Some(refreshing) = ctx.refreshing.take() {
             refreshing.written(session.is_http2());
@@ -226,7 +226,7 @@ impl ProxyHttp for Proxy {
         access::finished(&self.0, session, ctx);
     }
 
-    // pingora's messages can quote heads; `access::failed` says what happened.
+    // pingora's messages can quote heads. `Failure::report` logs the failure instead.
     fn suppress_error_log(&self, _: &Session, _: &Box<Context>, _: &Error) -> bool {
         true
     }
@@ -246,7 +246,7 @@ impl ProxyHttp for Proxy {
     }
 }
 
-/// Who has connected, and how.
+/// The peer of the connection.
 fn peer(session: &Session) -> Peer {
     let address = session.client_addr().and_then(|address| address.as_inet()).map(|at| at.ip());
     let is_tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());

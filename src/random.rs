@@ -1,18 +1,18 @@
-//! What is new each time comes from the system's random numbers.
+//! New ids and nonces from the system's random numbers.
 
 use crate::keys::{NONCE_BYTES, Nonce};
 use crate::session::fresh::Fresh;
 use crate::session::lifetime::SessionId;
 
-/// Asks the system each time.
+/// Asks the operating system each time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct System;
 
 impl Fresh for System {
     fn id(&mut self) -> SessionId {
         let mut bytes = [0; 16];
-        // The system's generator does not fail once it has been seeded; an id that repeats would
-        // only make refreshes of two sessions wait for each other.
+        // The system's generator cannot fail after it has been seeded; and a repeated id would only
+        // make refreshes of two sessions wait for each other.
         if let Err(error) = getrandom::fill(&mut bytes) {
             log::error!(error:% = error; "no session id: the system's random number generator failed");
         }
@@ -21,7 +21,7 @@ impl Fresh for System {
 
     fn nonce(&mut self) -> Option<Nonce> {
         let mut nonce = [0; NONCE_BYTES];
-        // A nonce that repeats would give the key away: better no token than such a one.
+        // A repeated nonce would reveal the key, so make no token.
         getrandom::fill(&mut nonce).ok().map(|()| nonce)
     }
 }

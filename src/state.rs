@@ -1,4 +1,5 @@
-//! What all requests share, and the snapshot of configuration and keys that a reload replaces.
+//! The state that all requests share, and the snapshot of configuration and keys that a reload
+//! replaces.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -30,52 +31,52 @@ pub(crate) use backend_health::BackendHealth;
 pub(crate) use drain::Drain;
 pub(crate) use open_answers::{End, Entry, OpenAnswers, Watched, unless_over};
 
-/// Configuration and keys: replaced as a whole, never changed.
+/// Configuration and keys: replaced as a whole, never modified.
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) keys: KeyRing,
     pub(crate) key_uses: Arc<KeyUses>,
-    /// Signs requests to the app, where that is configured.
+    /// Signs requests to the app, if configured.
     pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) apps: Apps,
-    /// The certificate for clients, where there are TLS listeners.
+    /// The server certificate, if there are TLS listeners.
     pub(crate) tls: Option<Arc<ServerConfig>>,
-    /// What the admin listener asks for before it shows or ends sessions.
+    /// The secret required to view or end sessions on the admin listener.
     pub(crate) admin_token: Option<Bearer>,
 }
 
-/// What all requests share.
+/// The state that all requests share.
 pub(crate) struct Shared {
     pub(crate) state: ArcSwap<State>,
-    /// Held by who replaces the state, so that nobody else's change is lost.
+    /// Locked while the state is replaced, so that no concurrent change is lost.
     pub(crate) replacing: Mutex<()>,
     pub(crate) started: Instant,
     pub(crate) metrics: Metrics,
     pub(crate) recent: Mutex<RecentWrites>,
-    /// Where sessions are kept that outgrow the cookie, or what has ended before its time.
+    /// The store of sessions or revocations.
     pub(crate) store: Option<Arc<Store>>,
-    /// The revocations in the store have been read to the end once, or it holds none.
+    /// Whether the revocations in the store have been read completely, or there are none.
     pub(crate) log_is_read: AtomicBool,
-    /// Told of each revocation that has been written.
+    /// Notified of each written revocation.
     pub(crate) log_written: Notify,
-    /// Answers with a session that are under way.
+    /// Answers with a session that are in progress.
     pub(crate) open_answers: Arc<OpenAnswers>,
-    /// Told of each refreshed answer that has left.
+    /// Notified when a refreshed answer has been sent.
     pub(crate) refresh_left: Notify,
-    /// Those of clients that are open: what a drain waits for.
+    /// The open client connections, for which a drain waits.
     pub(crate) connections: TaskTracker,
     pub(crate) drain: Drain,
-    /// One for each worker: who signs with a slow key waits for one.
+    /// One permit for each worker: needed to sign with a slow key.
     pub(crate) signing: Semaphore,
-    /// What was wrong with the configuration at the last reload, and when; None where it was well.
+    /// The faults of the configuration at the last reload, and when; None if it was valid.
     pub(crate) last_fault: Mutex<Option<(Timestamp, Vec<String>)>>,
-    /// The most client connections that there are descriptors for.
+    /// The maximum number of client connections, limited by file descriptors.
     pub(crate) room: usize,
 }
 
 impl Shared {
-    /// Puts another state into force.
+    /// Replaces the state.
     pub(crate) fn replace(&self, next: impl FnOnce(&State) -> State) -> Arc<State> {
         let _replacing = self.replacing.lock();
         let next = Arc::new(next(&self.state.load()));
@@ -83,8 +84,8 @@ impl Shared {
         next
     }
 
-    /// Writes a revocation into the log that all sidecars follow. The answer is whether it outlives the
-    /// server that has taken it.
+    /// Writes a revocation to the log that all sidecars follow. Returns whether it has been
+    /// replicated, so that it survives the loss of the server.
     pub(crate) async fn revoke(
         &self,
         store: &Store,
@@ -96,7 +97,7 @@ impl Shared {
         Ok(replicated)
     }
 
-    /// Counts what the store answered, and hands on what it was.
+    /// Counts an answer of the store and returns its result.
     pub(crate) fn counted<T>(&self, answer: Answer<T>) -> Result<T, Outage> {
         let Answer { result, op, took } = answer;
         self.metrics.store_answered(op, took, result.as_ref().err().copied());

@@ -1,8 +1,8 @@
-//! Moments, for a core that is told what time it is.
+//! Points in time, for a core that does not read the clock.
 
 use std::time::Duration;
 
-/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
@@ -38,8 +38,8 @@ impl Timestamp {
         self.0 as f64 / 1000.0
     }
 
-    /// The moment as HTTP writes it (RFC 9110 section 5.6.7, IMF-fixdate), whole seconds.
-    /// Its year has four digits: what lies past them is the last second of the year 9999.
+    /// The time as HTTP writes it (RFC 9110 section 5.6.7, IMF-fixdate), in whole seconds. Times
+    /// after the year 9999 become its last second, since the year has four digits.
     #[must_use]
     pub fn to_http_date(self) -> String {
         const LAST: u64 = 253_402_300_799;
@@ -49,8 +49,8 @@ impl Timestamp {
         let secs = self.as_secs().min(LAST);
         let (days, second) = (secs / 86_400, secs % 86_400);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        // Days since 1 March of the year 0: a leap day is then the last day of its year, and 400
-        // years are 146,097 days.
+        // Count days from 1 March of the year 0: then a leap day is the last day of its year, and
+        // 400 years have 146,097 days.
         let shifted = days + 719_468;
         let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
         let leap_days = day_of_era / 1460 + day_of_era / 146_096;
@@ -67,8 +67,8 @@ impl Timestamp {
         format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
     }
 
-    /// The moment as RFC 3339 writes it, in UTC, whole seconds. What lies past the year 9999 is its
-    /// last second.
+    /// The time as RFC 3339 writes it, in UTC, in whole seconds. Times after the year 9999 become
+    /// its last second.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
         let seconds = Duration::from_secs(self.as_secs().min(253_402_300_799));
@@ -82,14 +82,14 @@ impl Timestamp {
         humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + millis).to_string()
     }
 
-    /// This moment and a while later.
+    /// This time plus a duration.
     #[must_use]
     pub fn plus(self, while_: Duration) -> Self {
         let millis = u64::try_from(while_.as_millis()).unwrap_or(u64::MAX);
         Self(self.0.saturating_add(millis))
     }
 
-    /// How long ago `earlier` was; zero if it lies ahead.
+    /// The time since `earlier`; zero if that is in the future.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

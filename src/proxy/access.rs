@@ -1,4 +1,4 @@
-//! What pingora knows of a request that is over.
+//! Reports a request that pingora has finished.
 
 use pingora_proxy::Session as ProxySession;
 
@@ -7,7 +7,7 @@ use crate::state::Shared;
 use crate::visit::access::Ended;
 use crate::visit::trace;
 
-/// Counts and logs a request that is over.
+/// Counts and logs a finished request.
 pub(super) fn finished(shared: &Shared, session: &ProxySession, ctx: &Context) {
     let peer = session.client_addr().and_then(|address| address.as_inet());
     let head = session.req_header();

@@ -1,4 +1,4 @@
-//! What pingora carries from phase to phase: a visit, and what concerns pingora alone.
+//! The state that pingora passes between callbacks: a visit and what only pingora needs.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -9,9 +9,9 @@ use crate::visit::Visit;
 /// One request's state.
 pub(crate) struct Context {
     pub(super) visit: Visit,
-    /// How often a connection to the backend was tried.
+    /// How often a connection to the app was tried.
     pub(super) attempts: usize,
-    /// How much of the request's body has come by.
+    /// How many bytes of the request's body have been forwarded.
     pub(super) body_bytes: usize,
 }
 

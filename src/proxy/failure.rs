@@ -1,16 +1,16 @@
-//! pingora's errors, as failures of a visit and back.
+//! Converts pingora's errors to failures of a visit and back.
 
 use pingora_core::{Error, ErrorSource, ErrorType};
 
 use crate::metrics::BackendError;
 use crate::visit::{AnswerFault, Failure};
 
-/// Marks of answers that are not passed on, on their way through pingora's errors.
+/// pingora error types for answers that are refused.
 const BAD_SAVE: ErrorType = ErrorType::new("BadSave");
 const STORE_AWAY: ErrorType = ErrorType::new("StoreAway");
 const CONFLICT: ErrorType = ErrorType::new("Conflict");
 
-/// What went wrong, in the words of a visit.
+/// Converts an error of pingora.
 pub(crate) fn of(error: &Error) -> Failure {
     use ErrorType as E;
     let backend = match (error.esource(), error.etype()) {
@@ -52,7 +52,7 @@ pub(crate) fn of(error: &Error) -> Failure {
     Failure::Backend(backend)
 }
 
-/// What pingora is told of an answer that it must not pass on.
+/// The error that makes pingora refuse an answer.
 pub(super) fn not_passed_on(fault: AnswerFault) -> Box<Error> {
     let broken = |why| Error::explain(ErrorType::InvalidHTTPHeader, why).into_up();
     let internal = |kind| Error::create(kind, ErrorSource::Internal, None, None);
@@ -66,14 +66,14 @@ pub(super) fn not_passed_on(fault: AnswerFault) -> Box<Error> {
     }
 }
 
-/// Whether a read failed because `upstream/upgrade.rs` would not wait any longer.
+/// Whether a read failed by the time-out of `upstream/upgrade.rs`.
 fn is_timeout(error: &Error) -> bool {
     let cause = error.root_cause().downcast_ref::<std::io::Error>();
     cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::TimedOut)
 }
 
-/// What a log may say of an error: its type and the operating system's word. pingora's own text
-/// can quote heads, and with them cookies and dicts.
+/// The part of an error that is safe to log: its type and the operating system's message. pingora's
+/// own text can quote heads, and with them cookies and dicts.
 pub(crate) fn cause(error: &Error) -> String {
     let kind = error.etype().as_str();
     match error.root_cause().downcast_ref::<std::io::Error>() {

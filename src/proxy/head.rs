@@ -1,4 +1,4 @@
-//! pingora's heads, as visits see them.
+//! pingora's heads, as the rules of `visit` use them.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Version};
@@ -6,8 +6,8 @@ use pingora_http::{RequestHeader, ResponseHeader};
 
 use crate::visit::{Fields, HeadFull, RequestHead, ResponseHead};
 
-/// Both kinds of head keep the case of names beside a map, and change both by functions of the same
-/// names, which are no trait's.
+/// Both types of head keep the case of names next to a map. Their methods have the same names but
+/// belong to no common trait.
 macro_rules! fields {
     ($head:ty) => {
         impl Fields for $head {

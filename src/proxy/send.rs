@@ -1,4 +1,4 @@
-//! Answers of the sidecar's own, sent through pingora.
+//! Sends the sidecar's own answers through pingora.
 
 use bytes::Bytes;
 use http::Method;
@@ -8,7 +8,7 @@ use pingora_http::ResponseHeader;
 
 use crate::visit::{Form, Reply};
 
-/// Sends it. The connection is closed behind it where a body was not read.
+/// Sends an answer. Closes the connection if the request's body was not read.
 pub(super) async fn send(reply: &Reply, session: &mut ServerSession, id: &str) -> Result<()> {
     let (fields, body) = reply.render(Form::wanted(&session.req_header().headers), id);
     let mut header = ResponseHeader::build(reply.status, Some(fields.len()))?;

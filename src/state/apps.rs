@@ -1,5 +1,5 @@
-//! The apps behind the sidecar: each with its own addresses, connections and health, so that one
-//! that is away is no matter to the others.
+//! The apps behind the sidecar. Each has its own addresses, connections and health, so that a
+//! failing app does not affect the others.
 
 use std::sync::Arc;
 
@@ -11,24 +11,24 @@ use crate::upstream::Upstream;
 /// One app.
 #[derive(Clone)]
 pub(crate) struct App {
-    /// Its backend as it is written, for log and metrics.
+    /// Its backend as configured, for logs and metrics.
     pub(crate) name: String,
     pub(crate) backend: Backend,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) health: Arc<BackendHealth>,
 }
 
-/// Every app that a configuration names.
+/// All apps of a configuration.
 #[derive(Clone)]
 pub(crate) struct Apps {
-    /// That of the top level.
+    /// The app of the top-level `backend`.
     pub(crate) first: App,
-    /// Those of routes.
+    /// The apps of routes.
     others: Vec<App>,
 }
 
 impl Apps {
-    /// At the start, when nothing is known of them.
+    /// The apps at the start, with unknown health.
     pub(crate) fn new(config: &Config, metrics: &Metrics) -> Self {
         Self::of(config, |backend| {
             let name = backend.to_string();
@@ -41,8 +41,8 @@ impl Apps {
         })
     }
 
-    /// After a reload. Those that were there keep what is known of them; a new one counts as well
-    /// until it has been asked, or each reload would make the sidecar unready for a moment.
+    /// The apps after a reload. Existing ones keep their health. New ones count as healthy until
+    /// their first check; otherwise each reload would make the sidecar unready for a moment.
     pub(crate) fn next(&self, old: &Config, new: &Config, metrics: &Metrics) -> Self {
         let same_way = old.timeouts == new.timeouts && old.backend_tls == new.backend_tls;
         let next = Self::of(new, |backend| {
@@ -69,7 +69,7 @@ impl Apps {
         Self { first: app(&config.backend), others }
     }
 
-    /// The one of that number in [`Config::backends`].
+    /// The app with this index in [`Config::backends`].
     pub(crate) fn get(&self, number: usize) -> &App {
         let other = number.checked_sub(1).and_then(|index| self.others.get(index));
         other.unwrap_or(&self.first)
@@ -79,12 +79,12 @@ impl Apps {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Whether there is more than one, so that it has to be said which is meant.
+    /// Whether there is more than one, so that logs must name the app.
     pub(crate) fn are_several(&self) -> bool {
         !self.others.is_empty()
     }
 
-    /// All of them, for a log line.
+    /// All names, for a log line.
     pub(crate) fn names(&self) -> String {
         self.iter().map(|app| app.name.as_str()).collect::<Vec<_>>().join(", ")
     }

@@ -1,4 +1,4 @@
-//! What is known of an app's health.
+//! The health of an app.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -8,36 +8,36 @@ const UNKNOWN: u8 = 0;
 const HEALTHY: u8 = 1;
 const UNHEALTHY: u8 = 2;
 
-/// The verdict of the health checks, where there are any.
+/// The result of the health checks, if configured.
 #[derive(Debug)]
 pub(crate) struct BackendHealth {
     verdict: AtomicU8,
-    /// 0 while it is known to be unhealthy.
+    /// 0 if it is known to be unhealthy.
     gauge: IntGauge,
 }
 
 impl BackendHealth {
-    /// Nobody has asked yet.
+    /// Not checked yet, not ready.
     pub(crate) fn unknown(gauge: IntGauge) -> Self {
         gauge.set(1);
         Self { verdict: AtomicU8::new(UNKNOWN), gauge }
     }
 
-    /// Nobody has asked yet, and that is to stop nothing.
+    /// Not checked yet, assumed healthy.
     pub(crate) fn assumed(gauge: IntGauge) -> Self {
         let health = Self::unknown(gauge);
         health.note(true);
         health
     }
 
-    /// Returns whether that is news.
+    /// Returns whether this is a change.
     pub(crate) fn note(&self, healthy: bool) -> bool {
         let now = if healthy { HEALTHY } else { UNHEALTHY };
         self.gauge.set(healthy.into());
         self.verdict.swap(now, Ordering::AcqRel) != now
     }
 
-    /// There are no checks.
+    /// Health checks are off.
     pub(crate) fn forget(&self) {
         self.gauge.set(1);
         self.verdict.store(UNKNOWN, Ordering::Release);

@@ -1,9 +1,9 @@
-//! The end of the process, as requests have to know of it.
+//! The shutdown of the process, for requests to consult.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Whether the process is to end, and how much time there is until it does.
+/// Whether a shutdown has begun, and how much time is left.
 #[derive(Debug, Default)]
 pub(crate) struct Drain(OnceLock<Begun>);
 
@@ -14,9 +14,9 @@ struct Begun {
 }
 
 impl Drain {
-    /// It is to end when its connections have, and after `limit` in any case.
+    /// Begins the shutdown. It ends with the last connection, at the latest after `limit`.
     pub(crate) fn begin(&self, limit: Duration) {
-        // The second of two signals changes nothing.
+        // A second signal changes nothing.
         let _ = self.0.set(Begun { at: Instant::now(), limit });
     }
 
@@ -24,7 +24,7 @@ impl Drain {
         self.0.get().is_some()
     }
 
-    /// Whether a request that begins now would probably be cut.
+    /// Whether a new request would probably be cut off.
     pub(crate) fn is_late(&self) -> bool {
         self.0.get().is_some_and(|begun| begun.at.elapsed() > begun.limit / 2)
     }

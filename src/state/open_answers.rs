@@ -1,8 +1,8 @@
-//! Answers that are under way, to be looked at again after a while: a WebSocket or an event stream must
-//! not outlive its session.
+//! Answers in progress whose session is checked again and again: a WebSocket or an event stream
+//! must not outlive its session.
 //!
-//! They are in the order of their next look, so that whoever looks finds nothing but what is due: an
-//! answer that ends before that costs its entry and no more.
+//! They are sorted by their next check, so that only those due are visited. An answer that ends
+//! earlier just removes its entry.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use tokio::sync::Notify;
 use crate::session::lifetime::SessionId;
 
 tokio::task_local! {
-    /// How the request of this task is told that its session is over.
+    /// Tells the request of this task that its session has ended.
     static END: Arc<End>;
 }
 
-/// The end of a session, for one request.
+/// The end of a request's session.
 #[derive(Default)]
 pub(crate) struct End {
     has_come: AtomicBool,
@@ -27,7 +27,7 @@ pub(crate) struct End {
 }
 
 impl End {
-    /// That of the request that this task is about.
+    /// The value for the request of this task.
     pub(crate) fn of_this_task() -> Option<Arc<Self>> {
         END.try_with(Arc::clone).ok()
     }
@@ -42,8 +42,8 @@ impl End {
     }
 }
 
-/// Serves a request, and drops it where its session is over before its answer is: the connection of
-/// HTTP/1 is closed, the stream of HTTP/2 reset.
+/// Serves a request, and drops it if its session ends first: an HTTP/1 connection is closed, an
+/// HTTP/2 stream is reset.
 pub(crate) async fn unless_over<T>(serve: impl Future<Output = Option<T>>) -> Option<T> {
     let end = Arc::new(End::default());
     tokio::select! {
@@ -53,12 +53,12 @@ pub(crate) async fn unless_over<T>(serve: impl Future<Output = Option<T>>) -> Op
     }
 }
 
-/// What is looked at.
+/// The session to check.
 #[derive(Clone)]
 pub(crate) struct Watched {
-    /// The token that the request came with.
+    /// The request's token.
     pub(crate) token: Arc<[u8]>,
-    /// Its session, where the dict is in a store.
+    /// Its session id, if the dict is in the store.
     pub(crate) stored: Option<SessionId>,
     pub(crate) end: Arc<End>,
 }
@@ -69,20 +69,20 @@ impl Watched {
     }
 }
 
-/// All of them.
+/// All answers in progress.
 #[derive(Default)]
 pub(crate) struct OpenAnswers(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// By the moment of the next look, and a number of its own.
+    /// Sorted by the time of the next check, with a unique number.
     due: BTreeMap<(Instant, u64), Watched>,
     moments: HashMap<u64, Instant>,
     next: u64,
 }
 
 impl OpenAnswers {
-    /// Adds one. It goes with what is returned.
+    /// Adds an answer. Dropping the result removes it.
     pub(crate) fn add(self: &Arc<Self>, watched: Watched, look: Instant) -> Entry {
         let mut inner = self.0.lock();
         let number = inner.next;
@@ -92,8 +92,7 @@ impl OpenAnswers {
         Entry { all: Arc::clone(self), number }
     }
 
-    /// Those that are due, each with its next look after `every`, and the moment of the first look
-    /// that there is to come.
+    /// The answers that are due, each rescheduled after `every`, and the time of the next check.
     pub(crate) fn due(&self, now: Instant, every: Duration) -> (Vec<Watched>, Option<Instant>) {
         let mut inner = self.0.lock();
         let later = inner.due.split_off(&(now, u64::MAX));
@@ -109,7 +108,7 @@ impl OpenAnswers {
     }
 }
 
-/// The place of an answer among all.
+/// Removes an answer when dropped.
 pub(crate) struct Entry {
     all: Arc<OpenAnswers>,
     number: u64,
