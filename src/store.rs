@@ -1,8 +1,8 @@
-//! Where sessions are kept that outgrow the cookie.
+//! The store of sessions that do not fit in a cookie.
 //!
-//! A store keeps sealed dicts under ids and knows nothing of what is in them: [`record`] seals and
-//! opens, [`operation`] is what can be asked. Each answer says how long it took, for whoever counts.
-//! No answer is an [`Outage`], which says nothing about any session.
+//! It stores sealed dicts by id and cannot read them: [`record`] seals and opens them,
+//! [`operation`] defines the calls. Each answer includes its duration for the metrics. If there is
+//! no answer, the result is an [`Outage`], which says nothing about any session.
 
 pub mod circuit;
 pub mod file;
@@ -29,18 +29,18 @@ use record::SubjectHash;
 use redis::RedisStore;
 use server::{Secrets, ServerSpec};
 
-/// Where the sessions are.
+/// The implementation of a store.
 #[derive(Debug)]
 pub enum Home {
-    /// In a file of this machine.
+    /// A file on this machine.
     File(FileStore),
-    /// In Redis or Valkey.
+    /// Redis or Valkey.
     #[cfg(feature = "redis")]
     Redis(RedisStore),
 }
 
 impl Home {
-    /// How often there was a new connection to it. A file has none.
+    /// How often a connection was made; 0 for a file.
     fn contacts(&self) -> u64 {
         match self {
             Self::File(_) => 0,
@@ -50,20 +50,19 @@ impl Home {
     }
 }
 
-/// A store with a limit on how long any call takes, and which is left alone for a while when it does
-/// not answer.
+/// A store with a time limit on every call. After repeated failures it is not called for a while.
 pub struct Store {
     home: Home,
     /// In milliseconds.
     timeout: AtomicU64,
     started: Instant,
-    /// Apart: a file that another process has locked can still be read.
+    /// Separate from writes: a file that another process has locked can still be read.
     reads: Mutex<Guard>,
     writes: Mutex<Guard>,
 }
 
-/// A circuit, and how many connections there had been when it was last looked at: a new one is as
-/// good a proof as a probe that the store is back.
+/// A circuit, and the number of connections at the last check: a new connection proves, like a
+/// probe, that the store is available again.
 #[derive(Default)]
 struct Guard {
     circuit: Circuit,
@@ -79,25 +78,25 @@ impl Guard {
     }
 }
 
-/// What a call was for.
+/// The type of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
-    /// A session was read.
+    /// Read a session.
     Load,
-    /// One was created, saved or renewed.
+    /// Create, save or renew a session.
     Save,
-    /// One was ended.
+    /// End a session.
     Delete,
-    /// One was extended.
+    /// Extend a session.
     Touch,
-    /// Many were ended, or a revocation was written.
+    /// End many sessions, or write a revocation.
     Revoke,
-    /// An operator looked, or revocations were read.
+    /// List sessions for an operator, or read revocations.
     List,
 }
 
 impl Op {
-    /// Each of them, in the order of the documentation.
+    /// Every type, in the order of docs/metrics.md.
     pub const ALL: [Self; 6] =
         [Self::Load, Self::Save, Self::Delete, Self::Touch, Self::Revoke, Self::List];
 
@@ -128,20 +127,20 @@ impl Op {
     }
 }
 
-/// An answer, and what there is to count about it.
+/// An answer with its metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Answer<T> {
-    /// What was answered.
+    /// The result.
     pub result: Result<T, Outage>,
-    /// What the call was for.
+    /// The type of the call.
     pub op: Op,
     /// How long it took.
     pub took: Duration,
 }
 
 impl Store {
-    /// A store at home there, none of whose calls takes longer than `timeout`.
+    /// A store whose calls take at most `timeout`.
     #[must_use]
     pub fn new(home: Home, timeout: Duration) -> Self {
         let store = Self {
@@ -155,7 +154,7 @@ impl Store {
         store
     }
 
-    /// How long calls may take from now on.
+    /// Changes the time limit of later calls.
     pub fn set_timeout(&self, timeout: Duration) {
         let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         self.timeout.store(millis, Ordering::Relaxed);
@@ -166,7 +165,7 @@ impl Store {
         }
     }
 
-    /// Takes other credentials and certificates of a server into use. A file has none.
+    /// Changes the credentials and certificates of a server. No effect on a file.
     pub fn set_credentials(&self, spec: &ServerSpec, secrets: Secrets) {
         match &self.home {
             Home::File(_) => {}
@@ -177,7 +176,7 @@ impl Store {
         drop((spec, secrets));
     }
 
-    /// Has a store in a server connect, on that runtime.
+    /// Connects to a server, on this runtime.
     pub fn start(&self, runtime: &Handle) {
         match &self.home {
             Home::File(_) => {}
@@ -188,8 +187,8 @@ impl Store {
         let _ = runtime;
     }
 
-    /// Whether the store has answered lately: calls are let through, and the last read of a file was
-    /// answered.
+    /// Whether the store is available: the circuits are closed and the last read of a file has
+    /// succeeded, or a server is connected.
     #[must_use]
     pub fn is_up(&self) -> bool {
         let is_closed =
@@ -201,7 +200,7 @@ impl Store {
         }
     }
 
-    /// Whether it has been there at any time. A file was opened at the start.
+    /// Whether it has ever been available. A file was opened at the start.
     #[must_use]
     pub fn has_been_reached(&self) -> bool {
         match &self.home {
@@ -211,13 +210,13 @@ impl Store {
         }
     }
 
-    /// How often there was a new connection to it: it may be another server since.
+    /// How often a connection was made; after a new one it may be another server.
     #[must_use]
     pub fn contacts(&self) -> u64 {
         self.home.contacts()
     }
 
-    /// How many ends of sessions no replica has acknowledged that should have.
+    /// How many ends of sessions should have been acknowledged by a replica but were not.
     #[must_use]
     pub fn unreplicated(&self) -> u64 {
         match &self.home {
@@ -227,7 +226,7 @@ impl Store {
         }
     }
 
-    /// Whether it may remove sessions to make room.
+    /// Whether the server may evict sessions to free memory.
     #[must_use]
     pub fn evicts(&self) -> bool {
         match &self.home {
@@ -246,7 +245,7 @@ impl Store {
         }
     }
 
-    /// Carries out a change. Where that is not answered in time it may have been carried out or not.
+    /// Applies a change. After a time-out it may or may not have been applied.
     pub async fn apply(&self, change: Change, now: Timestamp) -> Answer<Applied> {
         let op = Op::of(&change);
         match &self.home {
@@ -256,7 +255,7 @@ impl Store {
         }
     }
 
-    /// What can be told of a session; None where there is none.
+    /// The public data of a session; None if there is none.
     pub async fn show(&self, id: SessionId, now: Timestamp) -> Answer<Option<Listed>> {
         match &self.home {
             Home::File(file) => self.bounded(Op::List, file.show(id, now)).await,
@@ -265,7 +264,7 @@ impl Store {
         }
     }
 
-    /// The sessions of a user, the oldest first.
+    /// The sessions of a user, oldest first.
     pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Answer<Vec<Listed>> {
         match &self.home {
             Home::File(file) => self.bounded(Op::List, file.list(subject, now)).await,
@@ -274,8 +273,8 @@ impl Store {
         }
     }
 
-    /// Adds a revocation to the log that others follow. The answer is whether it outlives the server
-    /// that has taken it.
+    /// Adds a revocation to the log that other sidecars follow. The answer is whether it has been
+    /// replicated, so that it survives the loss of the server.
     pub async fn revoke(&self, revocation: Revocation, now: Timestamp) -> Answer<bool> {
         match &self.home {
             Home::File(file) => {
@@ -287,7 +286,7 @@ impl Store {
         }
     }
 
-    /// The revocations behind the one with the number `after`, in order, at most `most` of them.
+    /// The revocations after number `after`, in order, at most `most`.
     pub async fn revocations(&self, after: u64, most: usize) -> Answer<Vec<Entry>> {
         match &self.home {
             Home::File(file) => self.bounded(Op::List, file.revocations(after, most)).await,
@@ -296,7 +295,7 @@ impl Store {
         }
     }
 
-    /// Of a call that does not end by itself.
+    /// Runs a call with the time limit.
     async fn bounded<T>(&self, op: Op, call: impl Future<Output = Result<T, Outage>>) -> Answer<T> {
         let timeout = Duration::from_millis(self.timeout.load(Ordering::Relaxed));
         let call = tokio::time::timeout(timeout, call);
@@ -312,7 +311,7 @@ impl Store {
         let result = call.await;
         let ended = self.started.elapsed();
         match result {
-            // A store that is full or read-only has answered, and can be read.
+            // A full or read-only store has answered, and can be read.
             Ok(_) | Err(Outage::Full | Outage::ReadOnly) => guard.lock().circuit.succeeded(),
             Err(_) => guard.lock().circuit.failed(ended, jitter(ended)),
         }
@@ -320,7 +319,7 @@ impl Store {
     }
 }
 
-/// A byte that differs between sidecars: how long a call took is no pattern that they share.
+/// A byte that differs between sidecars, taken from the duration of a call.
 fn jitter(ended: Duration) -> u8 {
     let [low, ..] = (ended.subsec_nanos() / 100).to_le_bytes();
     low

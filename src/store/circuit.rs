@@ -1,4 +1,4 @@
-//! Spares callers the wait for a store that is away. Pure: time and jitter are arguments.
+//! Saves callers the wait for an unavailable store. Pure: time and jitter are arguments.
 //!
 //! ```text
 //! closed ──5 failures in a row──> open ──1 s ± 20 %──> one probe ──it fails──> open
@@ -7,19 +7,18 @@
 
 use std::time::Duration;
 
-/// How many failures in a row open it.
+/// The number of consecutive failures that open the circuit.
 const FAILURES: u32 = 5;
 
-/// How long it stays open, in milliseconds, and by how much more or less at most: so that many
-/// sidecars do not come back at one moment.
+/// How long it stays open, in milliseconds, and the maximum deviation, so that not all sidecars
+/// return at the same time.
 const OPEN: u64 = 1000;
 const SPREAD: u64 = 200;
 
-/// How long a probe may take. After that another one may try: whoever waited for it may have gone.
+/// How long a probe may take. After that another one may try, since its caller may be gone.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// Whether calls are let through. Moments are durations since any fixed one, of a clock that nobody
-/// sets.
+/// Whether calls are allowed. Times are durations since a fixed point of a monotonic clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Circuit {
     state: State,
@@ -27,11 +26,11 @@ pub struct Circuit {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
-    /// Calls are let through, of which the last ones have failed.
+    /// Calls are allowed; the last ones failed.
     Closed { failures: u32 },
-    /// None is, until then.
+    /// No calls are allowed until then.
     Open { until: Duration },
-    /// One is under way; the next may try from then on.
+    /// A probe is running; another one may start after that.
     Probing { until: Duration },
 }
 
@@ -42,7 +41,7 @@ impl Default for Circuit {
 }
 
 impl Circuit {
-    /// Whether a call may be made now. Where it may, say how it went.
+    /// Whether a call is allowed now. If so, its result must be reported.
     pub fn admits(&mut self, now: Duration) -> bool {
         match self.state {
             State::Closed { .. } => true,
@@ -54,13 +53,13 @@ impl Circuit {
         }
     }
 
-    /// A call was answered, whatever the answer was.
+    /// Reports a call that was answered, with any result.
     pub fn succeeded(&mut self) {
-        // An answer to a call from before it opened is as good a proof as a probe's.
+        // An answer to an older call proves as much as a probe.
         self.state = State::Closed { failures: 0 };
     }
 
-    /// A call was not answered. `jitter` is a random byte.
+    /// Reports a call that was not answered. `jitter` is a random byte.
     pub fn failed(&mut self, now: Duration, jitter: u8) {
         match &mut self.state {
             State::Closed { failures } if *failures + 1 < FAILURES => *failures += 1,
@@ -69,7 +68,7 @@ impl Circuit {
                 let open = Duration::from_millis(OPEN - SPREAD + spread);
                 self.state = State::Open { until: now.saturating_add(open) };
             }
-            // A call from before it opened: it does not keep it open for longer.
+            // A call from before the circuit opened does not extend the wait.
             State::Open { .. } => {}
         }
     }
@@ -80,7 +79,7 @@ impl Circuit {
         self.state == State::Closed { failures: 0 }
     }
 
-    /// Whether calls are let through without a probe.
+    /// Whether calls are allowed without a probe.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed { .. })
@@ -136,13 +135,13 @@ mod tests {
         assert!(circuit.admits(at(800)));
         assert!(!circuit.admits(at(801)));
         circuit.failed(at(900), 0);
-        // Open again, at once.
+        // It opens again at once.
         assert!(!circuit.admits(at(1699)));
         assert!(circuit.admits(at(1700)));
         circuit.succeeded();
         assert!(circuit.is_closed());
         assert!(circuit.admits(at(1700)) && circuit.admits(at(1700)));
-        // And it takes five again.
+        // It takes five failures again.
         circuit.failed(at(1700), 0);
         assert!(circuit.is_closed());
     }

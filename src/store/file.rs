@@ -1,8 +1,8 @@
-//! Sessions in one SQLite file, which several processes may use at once.
+//! Sessions in an SQLite file, which several processes may use at the same time.
 //!
-//! No file is touched on a caller's thread: one thread writes and two read, and callers await what
-//! they answer. A file with the suffix `-wal` beside it is SQLite's log of writes, `-shm` the memory
-//! that the processes share.
+//! The caller's thread never touches the file: one thread writes, two read, and callers await the
+//! answers. Next to the file, `-wal` is SQLite's write-ahead log and `-shm` the memory that the
+//! processes share.
 //!
 //! ```text
 //! load, list ──> Queue ──> 2 readers ──┐
@@ -39,29 +39,29 @@ use place::{Location, Room};
 use queue::Queue;
 use writer::Writer;
 
-/// How many threads read.
+/// The number of reading threads.
 const READERS: usize = 2;
 
-/// How many calls may wait: more than that are not answered in time anyway.
+/// The maximum number of waiting calls; more would not be answered in time.
 const WAITING: usize = 4096;
 
-/// How a file is used.
+/// Options for a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// How long a change may wait for other processes.
     pub timeout: Duration,
-    /// What time it is.
+    /// The source of the current time.
     pub clock: Clock,
 }
 
-/// An open session file. It is closed when this is dropped; what waits is written first.
+/// An open session file. Dropping it finishes waiting writes and closes the file.
 pub struct FileStore {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl FileStore {
-    /// Opens a file, and makes it where there is none.
+    /// Opens a file, creating it if needed.
     ///
     /// # Errors
     /// Why it cannot be used, and what to do about it.
@@ -77,7 +77,7 @@ impl FileStore {
         let mut store = Self { shared, threads: Vec::with_capacity(READERS + 1) };
         store.set_timeout(options.timeout);
         let failed = |reason| FileError { path: path.to_owned(), reason };
-        // The writer first: it makes the tables.
+        // The writer starts first, because it creates the tables.
         let at = place.clone();
         store
             .start("store-write", move |shared, ready| {
@@ -103,9 +103,10 @@ impl FileStore {
         Ok(store)
     }
 
-    /// Whether a file could be opened, or made, without doing either.
+    /// Checks whether a file could be opened or created, without doing so.
     ///
-    /// Not in a process that has it open: closing it here would drop SQLite's locks.
+    /// Do not call this in a process that has the file open: closing it would release SQLite's
+    /// locks.
     ///
     /// # Errors
     /// Why it cannot be used, and what to do about it.
@@ -128,7 +129,7 @@ impl FileStore {
         schema::judge_head(&head).map_err(failed)
     }
 
-    /// Starts a thread, and waits until it says that it is ready or why not.
+    /// Starts a thread, and waits until it reports success or an error.
     fn start(
         &mut self,
         name: &str,
@@ -145,7 +146,7 @@ impl FileStore {
         is_ready.recv().unwrap_or_else(|_| Err(Reason::Io(std::io::ErrorKind::BrokenPipe.into())))
     }
 
-    /// How long changes may wait from now on.
+    /// Changes the time limit of later writes.
     pub fn set_timeout(&self, timeout: Duration) {
         let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         self.shared.timeout.store(millis, Ordering::Relaxed);
@@ -154,48 +155,48 @@ impl FileStore {
     /// Reads a session.
     ///
     /// # Errors
-    /// The file gave no answer.
+    /// The file did not answer.
     pub async fn load(&self, id: SessionId, now: Timestamp) -> Result<Loaded, Outage> {
         self.read(|answer| Read::Load { id, now, answer }).await
     }
 
-    /// What can be told of a session; None where there is none.
+    /// The public data of a session; None if there is none.
     ///
     /// # Errors
-    /// The file gave no answer.
+    /// The file did not answer.
     pub async fn show(&self, id: SessionId, now: Timestamp) -> Result<Option<Listed>, Outage> {
         self.read(|answer| Read::Show { id, now, answer }).await
     }
 
-    /// The sessions of a user, the oldest first.
+    /// The sessions of a user, oldest first.
     ///
     /// # Errors
-    /// The file gave no answer.
+    /// The file did not answer.
     pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Result<Vec<Listed>, Outage> {
         self.read(|answer| Read::List { subject, now, answer }).await
     }
 
-    /// The revocations behind the one with the number `after`, in order, at most `most` of them.
+    /// The revocations after number `after`, in order, at most `most`.
     ///
     /// # Errors
-    /// The file gave no answer.
+    /// The file did not answer.
     pub async fn revocations(&self, after: u64, most: usize) -> Result<Vec<Entry>, Outage> {
         self.read(|answer| Read::Revocations { after, most, answer }).await
     }
 
-    /// Carries out a change. Once begun it is carried out whole, whoever waits for it.
+    /// Applies a change. Once started, it is completed even if the caller is gone.
     ///
     /// # Errors
-    /// The file gave no answer. The change has not been carried out, unless it was waited for longer
-    /// than the timeout.
+    /// The file did not answer. The change was not applied, unless the caller waited longer than
+    /// the time limit.
     pub async fn apply(&self, change: Change, now: Timestamp) -> Result<Applied, Outage> {
         self.write(What::Change(change), now).await
     }
 
-    /// Adds a revocation to the log that others follow.
+    /// Adds a revocation to the log that other sidecars follow.
     ///
     /// # Errors
-    /// The file gave no answer.
+    /// The file did not answer.
     pub async fn revoke(&self, revocation: Revocation, now: Timestamp) -> Result<(), Outage> {
         self.write(What::Revoke(revocation), now).await.map(|_| ())
     }
@@ -219,14 +220,14 @@ impl FileStore {
     }
 }
 
-/// Where a thread says that it is ready, or why not.
+/// Where a thread reports success or an error.
 type Ready = mpsc::SyncSender<Result<(), Reason>>;
 
 impl Drop for FileStore {
     fn drop(&mut self) {
         self.shared.reads.close();
         self.shared.writes.close();
-        // The writer last: the connection that is closed last tidies up.
+        // The writer ends last, because the last connection to close cleans up the log.
         for thread in self.threads.drain(..).rev() {
             let _ = thread.join();
         }

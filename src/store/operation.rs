@@ -1,4 +1,4 @@
-//! What is asked of a store, and what it answers: the same for each home.
+//! The calls and answers of a store, the same for every implementation.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use super::record::SubjectHash;
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
 
-/// What a store knows of a session.
+/// The stored data of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// Which revision of the session this is: higher with each save.
+    /// The revision, which increases with each save.
     pub rev: u64,
     /// When the session was first saved.
     pub start: Timestamp,
     /// When it was last saved or refreshed.
     pub seen: Timestamp,
-    /// From when on it is gone.
+    /// When it expires.
     pub exp: Timestamp,
-    /// Whose it is.
+    /// The user, as a hash.
     pub subject: Option<SubjectHash>,
     /// The sealed dict: see [`super::record`].
     pub data: Vec<u8>,
@@ -29,76 +29,76 @@ pub struct Row {
 pub enum Loaded {
     /// The session.
     Found(Row),
-    /// The session, as it was when it got another id a moment ago. It can be read and not written.
+    /// The session under its old id, renewed a moment ago. It can be read but not written.
     Replaced(Row),
-    /// There is none of this id, or none any more.
+    /// There is no session with this id, or it has ended.
     Gone,
 }
 
-/// What is to be changed.
+/// A change of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// A new session.
+    /// Create a session.
     Create {
-        /// A fresh id: one that has never been used.
+        /// A new id that was never used before.
         id: SessionId,
-        /// What to keep.
+        /// The content.
         row: Row,
     },
-    /// Another content for a session that nobody else has written since.
+    /// Write a session that nobody else has written since it was read.
     Save {
-        /// Which session.
+        /// The session.
         id: SessionId,
         /// The revision that was read.
         expected: u64,
-        /// What to keep; of a higher revision. `start` stays as it is.
+        /// The new content, with a higher revision. `start` is ignored.
         row: Row,
     },
-    /// A longer life for a session. It changes no content and no revision, and never shortens.
+    /// Extend a session. Does not change its content or revision, and never shortens it.
     Touch {
-        /// Which session.
+        /// The session.
         id: SessionId,
-        /// From when on it is gone.
+        /// When it expires.
         exp: Timestamp,
-        /// When that was asked for.
+        /// When the extension was requested.
         seen: Timestamp,
     },
-    /// The end of a session, whatever its revision, under each of the ids it had a moment ago too.
+    /// End a session at any revision, also under its recent ids.
     Delete {
-        /// Which session.
+        /// The session.
         id: SessionId,
     },
-    /// A session goes on under a new id. The old one can be read for [`REPLACED`] more.
+    /// Continue a session under a new id. The old id can be read for another [`REPLACED`].
     Renew {
-        /// The id it had.
+        /// Its old id.
         old: SessionId,
         /// The revision that was read.
         expected: u64,
-        /// A fresh id.
+        /// Its new id.
         id: SessionId,
-        /// What to keep under it.
+        /// The new content.
         row: Row,
     },
-    /// The end of each session of a user.
+    /// End every session of a user.
     EndSubject {
-        /// Whose.
+        /// The user.
         subject: SubjectHash,
-        /// A session that stays.
+        /// A session that does not end.
         except: Option<SessionId>,
     },
-    /// The end of every session.
+    /// End every session.
     EndAll,
 }
 
-/// How long a session can be read under the id that it had before.
+/// How long a session can be read under its old id.
 pub const REPLACED: Duration = Duration::from_secs(10);
 
-/// How long a replaced id leads to the session that goes on: as long as an answer may take that began
-/// with it.
+/// How long a change under a replaced id reaches the new one: as long as an answer to a request
+/// with the old id may take.
 pub const LINKED: Duration = Duration::from_secs(60);
 
 impl Change {
-    /// Whether it must outlive a loss of power: what has ended must not come back.
+    /// Whether it must survive a power failure: an ended session must not come back.
     #[must_use]
     pub const fn is_an_end(&self) -> bool {
         match self {
@@ -113,100 +113,99 @@ impl Change {
 /// The answer to a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It is done.
+    /// It was applied.
     Done {
-        /// How many sessions have ended by it; none where there was none.
+        /// How many sessions it ended.
         ended: u64,
-        /// Whether it outlives the server that has done it. Of what ends no session this is not
-        /// asked.
+        /// Whether it has been replicated. Only determined for changes that end sessions.
         replicated: bool,
     },
-    /// Nothing was written: somebody else has written since. What is there now.
+    /// Not applied: another request has written the session. Contains the current row.
     Conflict(Row),
-    /// Nothing was written: the session has ended, or goes on under another id.
+    /// Not applied: the session has ended or has a new id.
     Gone,
 }
 
 impl Applied {
-    /// It is done, for good.
+    /// Applied, and replicated.
     #[must_use]
     pub const fn done(ended: u64) -> Self {
         Self::Done { ended, replicated: true }
     }
 }
 
-/// A session in a list: all that can be told of it without its cookie.
+/// A session in a list: what is known without its cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Which session.
+    /// The session.
     pub id: SessionId,
     /// When it was first saved.
     pub start: Timestamp,
     /// When it was last saved or refreshed.
     pub seen: Timestamp,
-    /// From when on it is gone.
+    /// When it expires.
     pub exp: Timestamp,
-    /// How long its record is.
+    /// The length of its record.
     pub bytes: u64,
 }
 
-/// What a revocation ends.
+/// The sessions that a revocation ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revoked {
     /// One session.
     Session(SessionId),
     /// All sessions of a user.
     Subject(SubjectHash),
-    /// All sessions of a user but one.
+    /// All sessions of a user except one.
     Others {
-        /// Whose.
+        /// The user.
         subject: SubjectHash,
-        /// The session that goes on.
+        /// The session that does not end.
         except: SessionId,
     },
     /// Every session.
     All,
 }
 
-/// A revocation, for sessions that are in cookies.
+/// A revocation of sessions that are in cookies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revocation {
-    /// What it ends.
+    /// The sessions that it ends.
     pub what: Revoked,
-    /// Tokens issued before this moment.
+    /// Tokens issued before this time are revoked.
     pub before: Timestamp,
-    /// From when on none of these can be good any more, so that it need not be known.
+    /// When all these tokens have expired, so that the revocation can be forgotten.
     pub until: Timestamp,
 }
 
-/// A revocation and its place in the log.
+/// A revocation with its position in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its number: higher than that of each one before, and never used again.
+    /// Its number, higher than all earlier ones and never reused.
     pub seq: u64,
-    /// What it says.
+    /// The revocation.
     pub revocation: Revocation,
 }
 
-/// Why a store gave no answer. It says nothing about any session.
+/// Why the store did not answer. Says nothing about any session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outage {
-    /// None came in time.
+    /// No answer in time.
     Timeout,
-    /// It cannot be reached.
+    /// The store cannot be reached.
     Connect,
-    /// What came is no answer.
+    /// The answer is invalid.
     Protocol,
-    /// It has no room left.
+    /// The store is full.
     Full,
-    /// It can be read and not written.
+    /// The store is read-only.
     ReadOnly,
-    /// It was not asked: too many calls before have failed.
+    /// Not called, because too many earlier calls failed.
     OpenCircuit,
 }
 
 impl Outage {
-    /// Each of them, in the order of the documentation.
+    /// Every kind, in the order of docs/metrics.md.
     pub const ALL: [Self; 6] = [
         Self::Timeout,
         Self::Connect,

@@ -1,14 +1,15 @@
-//! What the store keeps of a session: its dict, sealed, and whose it is, as a hash. Pure: no socket,
-//! no clock; randomness is an argument.
+//! The stored record of a session: its sealed dict, and the hash of its user. Pure: no sockets or
+//! clock; randomness is an argument.
 //!
 //! ```text
 //! record = version (1 byte, 1) ‖ nonce (12) ‖ AES-256-GCM(the dict's JSON text) ‖ tag (16)
 //! associated data = id of the session (16) ‖ revision (8, big-endian)
 //! ```
 //!
-//! The key is the session's own and only its cookie holds it, so neither the store nor the keys
-//! that sign cookies open a record. Id and revision are bound to it: whoever can write to the store
-//! cannot hand one session's record to another, nor an older one of the same session as a newer one.
+//! Each session has its own key, which only its cookie contains. So neither the store nor the keys
+//! that sign cookies can open a record. Id and revision are authenticated: somebody who can write
+//! to the store can neither give one session's record to another session nor restore an older
+//! revision.
 
 use std::fmt;
 
@@ -22,19 +23,19 @@ use crate::session::dict::Dict;
 use crate::session::lifetime::SessionId;
 use crate::session::subject;
 
-/// The layout of the records that this version writes.
+/// The format version of the records that are written.
 const VERSION: u8 = 1;
 
-/// What stands before the sealed text.
+/// The bytes before the sealed text.
 const HEAD: usize = 1 + NONCE_LEN;
 
 /// The length of a tag.
 const TAG: usize = 16;
 
-/// How much longer a record is than the dict in it.
+/// How many bytes longer a record is than its dict.
 pub const OVERHEAD: usize = HEAD + TAG;
 
-/// 32 random bytes that open one session's records. They leave memory when the key is dropped.
+/// 32 random bytes that seal the records of a session. Erased from memory when dropped.
 #[derive(Clone)]
 pub struct SessionKey([u8; 32]);
 
@@ -42,7 +43,7 @@ impl SessionKey {
     /// The length of its text.
     pub const TEXT_LENGTH: usize = 43;
 
-    /// From 32 random bytes.
+    /// Makes a key of 32 random bytes.
     #[must_use]
     pub fn from_bytes(mut bytes: [u8; 32]) -> Self {
         let key = Self(bytes);
@@ -50,10 +51,10 @@ impl SessionKey {
         key
     }
 
-    /// From its text in a ticket: 43 characters of base64url, and those that are written for it.
+    /// Reads the key from a ticket: 43 characters of canonical base64url.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        // The engine asks for room in whole groups of three bytes.
+        // base64 decodes in groups of three bytes.
         let mut bytes = Zeroizing::new([0; 33]);
         match URL_SAFE_NO_PAD.decode_slice(text, bytes.as_mut_slice()) {
             Ok(32) => bytes.first_chunk().map(|key| Self(*key)),
@@ -61,7 +62,7 @@ impl SessionKey {
         }
     }
 
-    /// Appends its text, as it stands in a ticket.
+    /// Appends the text of the key for a ticket.
     pub fn write_to(&self, text: &mut String) {
         URL_SAFE_NO_PAD.encode_string(self.0, text);
     }
@@ -77,7 +78,7 @@ impl Drop for SessionKey {
     }
 }
 
-/// In constant time.
+/// Compares in constant time.
 impl PartialEq for SessionKey {
     fn eq(&self, other: &Self) -> bool {
         aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
@@ -86,23 +87,23 @@ impl PartialEq for SessionKey {
 
 impl Eq for SessionKey {}
 
-/// Shows nothing of it.
+/// Does not print the key.
 impl fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionKey")
     }
 }
 
-/// Why a record was not opened. Says nothing of what is in it.
+/// Why a record cannot be opened. The message does not contain any of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordError {
     /// A later version wrote it.
     UnknownVersion(u8),
     /// It is shorter than any record.
     Cut,
-    /// It was not sealed with this key for this session and revision, or was changed since.
+    /// It was not sealed with this key for this session and revision, or it was modified.
     NotAuthentic,
-    /// What was sealed is no dict.
+    /// The sealed text is not a dict.
     NotADict,
 }
 
@@ -126,9 +127,9 @@ impl fmt::Display for RecordError {
 
 impl std::error::Error for RecordError {}
 
-/// Seals a dict for one session and one revision of it. `nonce` must be fresh random bytes.
+/// Seals a dict for a session and revision. `nonce` must be new random bytes.
 ///
-/// None where the crypto library fails, or the id is none of the sidecar's.
+/// None if the crypto library fails, or the id was not made by the sidecar.
 #[must_use]
 pub fn seal(
     dict: &Dict,
@@ -139,7 +140,7 @@ pub fn seal(
 ) -> Option<Vec<u8>> {
     let bound = associated(id, revision)?;
     let text = dict.as_str().as_bytes();
-    // Room for everything at once: the text is sealed where it lies, and no copy of it stays behind.
+    // Reserve the full size: the text is sealed in place and no copy of it stays in memory.
     let mut record = Vec::with_capacity(text.len() + OVERHEAD);
     record.push(VERSION);
     record.extend_from_slice(&nonce);
@@ -159,7 +160,7 @@ pub fn seal(
 /// Opens a record in place.
 ///
 /// # Errors
-/// Why it does not open. Never a part of what is in it.
+/// Why it cannot be opened, without any of the data.
 pub fn open(
     mut record: Vec<u8>,
     key: &SessionKey,
@@ -183,7 +184,7 @@ pub fn open(
         Ok(text) => text.len(),
         Err(_) => return Err(RecordError::NotAuthentic),
     };
-    // What stands behind is left over from the move.
+    // Erase what the move left at the end.
     if let Some(behind) = record.get_mut(length..) {
         behind.zeroize();
     }
@@ -199,19 +200,19 @@ fn associated(id: &SessionId, revision: u64) -> Option<[u8; 24]> {
     Some(bound)
 }
 
-/// Whose a session is: the first half of a SHA-256. It hides names that cannot be guessed; one that
-/// can is found by hashing guesses.
+/// The hash of a user: the first half of a SHA-256. It hides names that cannot be guessed; guesses
+/// can be tested by hashing them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SubjectHash([u8; 16]);
 
 impl SubjectHash {
-    /// Of the subject that a dict has at `path`; None where it has none.
+    /// The user of a dict, at `path`; None if it has none.
     #[must_use]
     pub fn of(dict: &Dict, path: &[impl AsRef<str>]) -> Option<Self> {
         subject::of(dict, path).map(|subject| Self::of_text(&subject))
     }
 
-    /// Of a subject's text, as an operator gives it.
+    /// The hash of a user's name as an operator gives it.
     #[must_use]
     pub fn of_text(subject: &[u8]) -> Self {
         let mut context = digest::Context::new(&digest::SHA256);
@@ -221,28 +222,27 @@ impl SubjectHash {
         Self(hash.as_ref().first_chunk().copied().unwrap_or_default())
     }
 
-    /// As it was stored.
+    /// Reads a stored hash.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// What the ids of this user's sessions begin with: 12 bits. It keeps them together where a
-    /// store has several servers.
+    /// The first 12 bits of the ids of this user's sessions. They keep these together in a cluster.
     #[must_use]
     pub const fn lead(&self) -> [u8; 2] {
         let [first, second, ..] = self.0;
         [first, second & 0xf0]
     }
 
-    /// As it is stored.
+    /// The hash as stored.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
-/// Shows nothing of it: names that can be guessed could be found out.
+/// Does not print the hash, because guessable names could be found from it.
 impl fmt::Debug for SubjectHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SubjectHash")

@@ -1,7 +1,6 @@
-//! Where the servers of a store are and how they are reached, and the files that this takes.
+//! The servers of a store, how they are reached, and the files this needs.
 //!
-//! Known also where the program is built without the client for them: the configuration is read all
-//! the same.
+//! Also built without the client for them, because the configuration is always read.
 
 use std::fmt;
 use std::io;
@@ -9,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// `store.url` of Redis or Valkey, and what belongs to it.
+/// `store.url` of Redis or Valkey, and the related keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
-    /// The servers, the sentinels, or some nodes of the cluster.
+    /// The servers, the sentinels, or some nodes of a cluster.
     pub nodes: Vec<Node>,
-    /// What they are.
+    /// The type of these nodes.
     pub topology: Topology,
-    /// Whether TLS is spoken with them.
+    /// Whether to use TLS.
     pub tls: bool,
     /// The number of the database.
     pub database: u16,
@@ -28,15 +27,15 @@ pub struct ServerSpec {
     pub sentinel_username: Option<String>,
     /// `store.sentinel_password_file`
     pub sentinel_password_file: Option<PathBuf>,
-    /// `store.ca_file`: whose certificates are taken, instead of the system's authorities.
+    /// `store.ca_file`: accepted authorities in place of the system's.
     pub ca_file: Option<PathBuf>,
-    /// `store.client_cert` and `store.client_key`: what is shown to the server.
+    /// `store.client_cert` and `store.client_key`: the client certificate and its key.
     pub client: Option<(PathBuf, PathBuf)>,
-    /// Where the url stands in the configuration.
+    /// The line of the url in the configuration.
     pub line: usize,
 }
 
-/// Where a server listens.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Node {
     /// A name, or an address without brackets.
@@ -52,22 +51,22 @@ impl fmt::Display for Node {
     }
 }
 
-/// How servers stand to each other.
+/// The type of a set of servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topology {
-    /// There is one.
+    /// A single server.
     Single,
-    /// Sentinels know which one is the master.
+    /// Sentinels, which know the current master.
     Sentinel {
-        /// The name that they know it by.
+        /// The name of the master.
         master: String,
     },
-    /// Each has a part of the keys.
+    /// A cluster, in which each server has a part of the keys.
     Cluster,
 }
 
 impl Topology {
-    /// As it is written in the configuration.
+    /// The name in the configuration.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -78,20 +77,20 @@ impl Topology {
     }
 }
 
-/// What is in the files that a [`ServerSpec`] names.
+/// The content of the files that a [`ServerSpec`] names.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
-    /// Of `password_file`.
+    /// From `password_file`.
     pub password: Option<Zeroizing<String>>,
-    /// Of `sentinel_password_file`.
+    /// From `sentinel_password_file`.
     pub sentinel_password: Option<Zeroizing<String>>,
-    /// Of `ca_file`, in PEM.
+    /// From `ca_file`, in PEM.
     pub authorities: Option<Vec<u8>>,
-    /// Of `client_cert` and `client_key`, in PEM.
+    /// From `client_cert` and `client_key`, in PEM.
     pub client: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
 }
 
-/// Shows nothing of them.
+/// Does not print them.
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secrets")
@@ -101,9 +100,9 @@ impl fmt::Debug for Secrets {
 /// A file that cannot be used.
 #[derive(Debug)]
 pub struct Unusable {
-    /// The key that names it.
+    /// The configuration key that names it.
     pub key: &'static str,
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
     /// What is wrong with it.
     pub reason: Reason,
@@ -112,15 +111,15 @@ pub struct Unusable {
 /// What is wrong with a file.
 #[derive(Debug)]
 pub enum Reason {
-    /// The system does not let it be read.
+    /// It cannot be read.
     Unreadable(io::Error),
-    /// A password that is no text.
+    /// A password that is not UTF-8.
     NotUtf8,
-    /// Nothing is in it.
+    /// It is empty.
     Empty,
-    /// No certificate is in it.
+    /// It contains no certificate.
     NoCertificate,
-    /// No key is in it that is not encrypted.
+    /// It contains no unencrypted key.
     NoKey,
 }
 
@@ -148,7 +147,7 @@ impl ServerSpec {
     /// Reads the files that it names.
     ///
     /// # Errors
-    /// Every one that cannot be used.
+    /// Every file that cannot be used.
     pub fn read(&self) -> Result<Secrets, Vec<Unusable>> {
         let mut unusable = Vec::new();
         let mut take = |key, path: Option<&PathBuf>, judge: fn(&[u8]) -> Option<Reason>| {

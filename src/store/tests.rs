@@ -70,7 +70,7 @@ fn a_store_that_does_not_answer_is_left_alone_for_a_while_and_can_still_be_read(
     let id = SessionId::from_bytes([1; 16]);
     assert_eq!(wait(store.load(id, NOW)).result, Ok(Loaded::Gone));
     other.execute_batch("COMMIT").unwrap();
-    // A probe finds out that it is back.
+    // A probe finds out that it is available again.
     let start = Instant::now();
     loop {
         match wait(store.apply(create(1), NOW)).result {

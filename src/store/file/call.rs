@@ -1,4 +1,4 @@
-//! What callers ask of the threads that have the file open, and where it waits.
+//! The calls to the threads that have the file open, and their queues.
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Instant;
@@ -12,13 +12,13 @@ use super::queue::Queue;
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
 
-/// Tells the time to the expiry.
+/// The current time, for expiry.
 pub type Clock = fn() -> Timestamp;
 
-/// Where an answer goes. Nobody may be there any more.
+/// Where the answer goes. The caller may be gone.
 pub(super) type Answer<T> = oneshot::Sender<Result<T, Outage>>;
 
-/// What is to be read.
+/// A read.
 pub(super) enum Read {
     Load { id: SessionId, now: Timestamp, answer: Answer<Loaded> },
     Show { id: SessionId, now: Timestamp, answer: Answer<Option<Listed>> },
@@ -26,16 +26,16 @@ pub(super) enum Read {
     Revocations { after: u64, most: usize, answer: Answer<Vec<Entry>> },
 }
 
-/// A change that waits.
+/// A waiting write.
 pub(super) struct Write {
     pub(super) what: What,
     pub(super) now: Timestamp,
-    /// From then on nobody waits for it, and it is not carried out any more.
+    /// After this time nobody waits for it, and it is dropped.
     pub(super) deadline: Instant,
     pub(super) answer: Answer<Applied>,
 }
 
-/// What is to be written.
+/// The type of a write.
 pub(super) enum What {
     Change(Change),
     Revoke(Revocation),
@@ -50,22 +50,22 @@ impl Write {
     }
 }
 
-/// What the threads and the callers share.
+/// The state that the threads and the callers share.
 pub(super) struct Shared {
     pub(super) reads: Queue<Read>,
     pub(super) writes: Queue<Write>,
-    /// The file is not where it was.
+    /// The file has been moved or deleted.
     pub(super) is_away: AtomicBool,
     /// In milliseconds.
     pub(super) timeout: AtomicU64,
-    /// The bytes that are left free on the disk. A test says others.
+    /// The bytes to leave free on the disk. Tests change it.
     pub(super) reserve: AtomicU64,
 }
 
-/// What an error of SQLite's means to those who wait.
+/// Converts an error of SQLite for callers.
 pub(super) fn outage(error: &rusqlite::Error) -> Outage {
     match error.sqlite_error() {
-        // No room for the memory that processes share.
+        // No space for the shared-memory file.
         Some(error) if error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE => Outage::Full,
         Some(error) => match error.code {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Outage::Timeout,

@@ -1,4 +1,4 @@
-//! What each change does to the tables. All of it happens within the writer's transaction.
+//! How each change modifies the tables, within the writer's transaction.
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Row as Found, Statement, params};
 
@@ -8,7 +8,7 @@ use super::schema;
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
 
-/// How many rows a step of the expiry removes.
+/// How many rows one step of the expiry removes.
 pub(super) const STEP: usize = 100;
 
 /// How many sessions are removed at once when all of them end.
@@ -17,12 +17,12 @@ const FEW: u64 = 200;
 /// The columns of a row, in the order of [`read_row`].
 pub(super) const COLUMNS: &str = "rev, start, seen, exp, sub, data, until";
 
-/// An id as it is in the file.
+/// An id as stored in the file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct RawId([u8; 16]);
 
 impl RawId {
-    /// None of an id that this program never made, and so never stored.
+    /// None for an id that this program cannot have made.
     pub(super) fn of(id: &SessionId) -> Option<Self> {
         id.to_bytes().map(Self)
     }
@@ -38,7 +38,7 @@ impl RawId {
     }
 }
 
-/// A moment as it is in the file.
+/// A time as stored in the file.
 pub(super) fn moment(at: Timestamp) -> i64 {
     number(at.as_millis())
 }
@@ -47,7 +47,7 @@ pub(super) fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// The moment in a column.
+/// The time in a column.
 pub(super) fn timestamp(row: &Found<'_>, column: usize) -> Result<Timestamp> {
     unsigned(row, column).map(Timestamp::from_millis)
 }
@@ -56,7 +56,7 @@ pub(super) fn unsigned(row: &Found<'_>, column: usize) -> Result<u64> {
     row.get::<_, i64>(column).map(|value| u64::try_from(value).unwrap_or_default())
 }
 
-/// A row of [`COLUMNS`], and until when it can be read if it has been replaced.
+/// A row of [`COLUMNS`] and, for a replaced one, until when it can be read.
 pub(super) fn read_row(row: &Found<'_>) -> Result<(Row, Option<Timestamp>)> {
     let until = row.get::<_, Option<i64>>(6)?;
     let subject: Option<[u8; 16]> = row.get(4)?;
@@ -71,7 +71,7 @@ pub(super) fn read_row(row: &Found<'_>) -> Result<(Row, Option<Timestamp>)> {
     Ok((read, until.map(|until| Timestamp::from_millis(u64::try_from(until).unwrap_or_default()))))
 }
 
-/// The statements of a connection that writes.
+/// The prepared statements of a connection that writes.
 pub(super) struct Statements<'c> {
     connection: &'c Connection,
     find: Statement<'c>,
@@ -174,7 +174,7 @@ impl<'c> Statements<'c> {
     }
 
     fn save(&mut self, id: RawId, expected: u64, row: &Row, now: Timestamp) -> Result<bool> {
-        // No revision is given out twice, whatever a caller asks for.
+        // Never use a revision twice, whatever the caller asks for.
         if row.rev <= expected {
             return Ok(false);
         }
@@ -213,7 +213,7 @@ impl<'c> Statements<'c> {
         now: Timestamp,
     ) -> Result<Applied> {
         if !self.create(id, row)? {
-            // Somebody has this id: it is not fresh, and nobody's session is worth that.
+            // The id is in use, so it is not new; keep the existing session.
             return Ok(Applied::Gone);
         }
         let replaced = self.replace.execute(params![
@@ -232,7 +232,7 @@ impl<'c> Statements<'c> {
         self.what_is_there(old, now)
     }
 
-    /// Why a write has written nothing.
+    /// Why a write did not change anything.
     fn what_is_there(&mut self, id: RawId, now: Timestamp) -> Result<Applied> {
         let found = self.find.query_row(params![id.key(), id.bytes()], read_row).optional()?;
         Ok(match found {
@@ -241,13 +241,13 @@ impl<'c> Statements<'c> {
         })
     }
 
-    /// Ends a session under the ids that it had before, and, if so wished, those it has got since.
-    /// How many sessions that were: the other ids do not count.
+    /// Ends a session under its earlier ids and, if asked, its later ones. Returns how many
+    /// sessions ended; further ids of one session do not count.
     fn end(&mut self, id: RawId, and_later: bool, now: Timestamp) -> Result<u64> {
         let mut ended = 0;
         let mut earlier = vec![id];
         let mut next = if and_later { self.next(id)? } else { None };
-        // A ring, which only somebody else can have made, is walked once.
+        // Stops in a ring, which only another program can have written.
         while let Some(id) = next.filter(|id| !earlier.contains(id)) {
             next = self.next(id)?;
             earlier.push(id);
@@ -262,7 +262,7 @@ impl<'c> Statements<'c> {
         Ok(ended)
     }
 
-    /// Whether that was a session: not one that had expired, nor an id that had been replaced.
+    /// Removes a row. Returns whether it was a live session, not an expired or replaced one.
     fn remove(&mut self, id: RawId, now: Timestamp) -> Result<bool> {
         let parameters = params![id.key(), id.bytes(), moment(now)];
         let was_live = self.delete.query_row(parameters, |row| row.get(0)).optional()?;
@@ -286,7 +286,7 @@ impl<'c> Statements<'c> {
         let mut ended = 0;
         for id in ids {
             if Some(id) != except {
-                // What a session became after it was this user's is somebody else's.
+                // After a log-in of another user, the later id belongs to that user.
                 ended += self.end(id, false, now)?;
             }
         }
@@ -304,7 +304,7 @@ impl<'c> Statements<'c> {
         Ok(ended)
     }
 
-    /// Removes a few of those that were put aside. True: there may be more.
+    /// Removes some of the rows that were put aside. True if there may be more.
     fn remove_aside(&mut self) -> Result<bool> {
         let name = self.aside.query_row([], |row| row.get::<_, String>(0)).optional()?;
         let Some(name) =
@@ -322,7 +322,7 @@ impl<'c> Statements<'c> {
     pub(super) fn revoke(&mut self, revocation: &Revocation) -> Result<()> {
         let (kind, what): (i64, Option<Vec<u8>>) = match &revocation.what {
             Revoked::Session(session) => {
-                // Otherwise nobody has a session of such an id.
+                // No session can have any other id.
                 let Some(id) = RawId::of(session) else { return Ok(()) };
                 (0, Some(id.bytes().to_vec()))
             }
@@ -337,14 +337,14 @@ impl<'c> Statements<'c> {
         self.revoke.execute(params![kind, what, before, until]).map(|_| ())
     }
 
-    /// Whether something is there that need not be. Takes no lock that another writer waits for.
+    /// Whether any row has expired. Takes no lock that another writer waits for.
     pub(super) fn has_expired(&mut self, now: Timestamp) -> Result<bool> {
         Ok(self.has_expired.exists([moment(now)])?
             || self.has_old_revocations.exists([moment(now)])?
             || self.aside.exists([])?)
     }
 
-    /// Removes a few of what has expired. True: there may be more.
+    /// Removes some expired rows. True if there may be more.
     pub(super) fn expire(&mut self, now: Timestamp) -> Result<bool> {
         let limit = number(STEP as u64);
         let sessions = self.expire.execute(params![moment(now), limit])?;

@@ -6,45 +6,45 @@ use std::path::PathBuf;
 /// A session file that cannot be opened.
 #[derive(Debug)]
 pub struct FileError {
-    /// Which file.
+    /// The file.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
 /// Why a session file cannot be opened.
 #[derive(Debug)]
 pub enum Reason {
-    /// Its folder is not there.
+    /// Its directory does not exist.
     NoFolder,
-    /// Everybody can write to its folder.
+    /// Its directory is writable by everybody.
     OpenFolder,
-    /// Its folder is on a network file system of this kind.
+    /// Its directory is on a network file system of this type.
     Network(&'static str),
-    /// There is something else, a folder for instance.
+    /// It is not a regular file.
     NotAFile,
-    /// It has something else in it.
+    /// It contains other data.
     NotSessions,
     /// A later version of cloakroom wrote it.
     Newer {
-        /// The layout it has.
+        /// Its layout version.
         found: i64,
-        /// The latest one that this version knows.
+        /// The latest version that this program supports.
         known: i64,
     },
-    /// It is not complete, or damaged.
+    /// It is incomplete or damaged.
     Damaged,
-    /// It can be read only.
+    /// It is read-only.
     ReadOnly,
-    /// There is no room to open it.
+    /// The disk is too full to open it.
     Full,
-    /// Another process keeps it locked.
+    /// Another process has locked it.
     Locked,
-    /// SQLite cannot keep its log of writes there.
+    /// SQLite cannot use a write-ahead log there.
     NoLog,
-    /// The system says no.
+    /// An error of the operating system.
     Io(std::io::Error),
-    /// SQLite says no.
+    /// An error of SQLite.
     Sqlite(rusqlite::Error),
 }
 

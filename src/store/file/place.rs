@@ -1,8 +1,8 @@
-//! Where the file is: what is asked of its folder, its file system and itself before it is opened,
-//! and whether it is still the same one later.
+//! Checks the directory, the file system and the file before it is opened, and later whether it is
+//! still the same file.
 //!
-//! Nothing here opens a file that exists. Closing it would drop the locks that SQLite holds on it in
-//! this process (fcntl(2): "the process's record locks ... are removed").
+//! This module never opens an existing file: closing it would release SQLite's locks in this
+//! process (fcntl(2): "the process's record locks ... are removed").
 
 use std::fs::{Metadata, OpenOptions, Permissions};
 use std::io::ErrorKind;
@@ -14,7 +14,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::error::{FileError, Reason};
 
-/// Where a file is, and which one it is.
+/// The path of a file and its identity.
 #[derive(Clone, Debug)]
 pub(super) struct Location {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// Checks the place and makes sure that a file is there that only its owner can read.
+    /// Checks the path and ensures that a file exists which only its owner can read.
     pub(super) fn prepare(path: &Path) -> Result<Self, FileError> {
         let failed = |reason| FileError { path: path.to_owned(), reason };
         let io = |error: std::io::Error| failed(Reason::Io(error));
@@ -35,7 +35,7 @@ impl Location {
         }
         let found = path.metadata().map_err(io)?;
         judge(&found).map_err(failed)?;
-        // SQLite gives its files beside this one the mode that it has.
+        // SQLite creates the files next to this one with the same mode.
         for beside in ["", "-wal", "-shm"] {
             let mut name = path.clone().into_os_string();
             name.push(beside);
@@ -44,27 +44,27 @@ impl Location {
         Ok(Self { device: found.dev(), inode: found.ino(), path })
     }
 
-    /// The path without links.
+    /// The path without symlinks.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether the file is still there, and no other in its place.
+    /// Whether the same file is still there.
     pub(super) fn is_there(&self) -> bool {
         let found = self.path.metadata();
         found.is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
     }
 }
 
-/// Where a file is or would be, without links, if it can be used there.
+/// The path of a file without symlinks, whether it exists or not, if it can be used there.
 pub(super) fn find(path: &Path) -> Result<PathBuf, FileError> {
     let failed = |reason| FileError { path: path.to_owned(), reason };
     let io = |error: std::io::Error| failed(Reason::Io(error));
-    // A link counts as what it leads to: that is where whoever may write could replace it.
+    // Check the target of a symlink: that is where the file could be replaced.
     let path = match path.canonicalize() {
         Ok(found) => found,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            // Of a name alone it is the empty path.
+            // The parent of a bare file name is an empty path.
             let folder = path.parent().filter(|folder| *folder != Path::new(""));
             let folder = folder.unwrap_or(Path::new(".")).canonicalize();
             let folder = folder.map_err(|_| failed(Reason::NoFolder))?;
@@ -82,21 +82,21 @@ pub(super) fn find(path: &Path) -> Result<PathBuf, FileError> {
     }
 }
 
-/// Whether what is there can be a session file.
+/// Whether an existing file can be a session file.
 pub(super) fn judge(found: &Metadata) -> Result<(), Reason> {
     if !found.is_file() {
         return Err(Reason::NotAFile);
     }
-    // SQLite takes what is shorter than its smallest page for empty, and would write over it.
+    // SQLite treats a file shorter than its smallest page as empty, and would overwrite it.
     if (1..512).contains(&found.len()) { Err(Reason::NotSessions) } else { Ok(()) }
 }
 
-/// The room on the disk that a file leaves alone, in bytes, and which part of a small disk.
-/// A log-out and the expiry need some of it, and they make room in the file.
+/// The disk space to leave free, in bytes and as a fraction of a small disk. Log-outs and the
+/// expiry need some of it, and they free space in the file.
 const RESERVE: u64 = 16 * 1024 * 1024;
 const RESERVE_PART: u64 = 4;
 
-/// The room on the disk of a file, in bytes.
+/// The disk space of a file, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     pub(super) free: u64,
@@ -104,14 +104,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// How much of it the file leaves alone.
+    /// How much space to leave free.
     pub(super) fn reserve(self) -> u64 {
         RESERVE.min(self.whole / RESERVE_PART)
     }
 }
 
 impl Location {
-    /// How much room there is; None where the system does not say.
+    /// The disk space; None if it is unknown.
     pub(super) fn room(&self) -> Option<Room> {
         let found = statvfs(&self.path).ok()?;
         let unit = found.fragment_size();
@@ -132,19 +132,19 @@ fn close_to_others(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// What kind of network file system a folder is on, if it is on one. SQLite's log needs memory that
-/// all its processes share and locks that hold, and there is neither.
+/// The type of network file system that a directory is on, if any. There SQLite has neither the
+/// shared memory nor the reliable locks that its log needs.
 ///
-/// FUSE is refused as a whole: it may be sshfs as well as something local, and which cannot be seen.
+/// FUSE is always refused: it may be sshfs or something local, and the two look the same.
 fn network(folder: &Path) -> std::io::Result<Option<&'static str>> {
     let found = statfs(folder)?.filesystem_type().0;
-    // 32 bits, whatever the type and sign that the C library gives them.
+    // 32 bits, whatever type the C library uses.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only 32 count")]
     let magic = found as u32;
     Ok(network_name(magic))
 }
 
-/// As in linux/magic.h and the kernel's own file systems; statfs(2).
+/// From linux/magic.h and the kernel's file systems; see statfs(2).
 const fn network_name(magic: u32) -> Option<&'static str> {
     Some(match magic {
         0x6969 => "NFS",

@@ -1,11 +1,11 @@
-//! What waits for one of the threads of a file. Bounded: what nobody comes to do is refused.
+//! The bounded queues of the threads; they refuse jobs when full.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex};
 
-/// A queue between the callers and the threads.
+/// A queue between callers and threads.
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
@@ -18,13 +18,13 @@ struct State<T> {
 }
 
 impl<T> Queue<T> {
-    /// Of at most `limit` jobs.
+    /// A queue of at most `limit` jobs.
     pub(super) fn new(limit: usize) -> Self {
         let state = State { jobs: VecDeque::new(), is_closed: false };
         Self { state: Mutex::new(state), filled: Condvar::new(), limit }
     }
 
-    /// Adds a job. False where there are too many, or nobody takes them any more.
+    /// Adds a job. False if the queue is full or closed.
     pub(super) fn push(&self, job: T) -> bool {
         let mut state = self.state.lock();
         if state.is_closed || state.jobs.len() >= self.limit {
@@ -36,7 +36,7 @@ impl<T> Queue<T> {
         true
     }
 
-    /// Waits for a job. None: there will be no more.
+    /// Waits for a job. None if the queue is closed and empty.
     pub(super) fn take(&self) -> Option<T> {
         let mut state = self.state.lock();
         loop {
@@ -50,8 +50,8 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Waits for jobs until a moment and takes as many as there are, up to `most`. False: there
-    /// will be no more than these.
+    /// Waits for jobs until a time and takes all there are, up to `most`. False if the queue is
+    /// closed and these are the last.
     pub(super) fn take_many(&self, into: &mut Vec<T>, most: usize, until: Instant) -> bool {
         let mut state = self.state.lock();
         while state.jobs.is_empty() && !state.is_closed {
@@ -64,12 +64,12 @@ impl<T> Queue<T> {
         !(state.is_closed && state.jobs.is_empty())
     }
 
-    /// Whether nothing waits.
+    /// Whether no jobs are waiting.
     pub(super) fn is_empty(&self) -> bool {
         self.state.lock().jobs.is_empty()
     }
 
-    /// Takes no more. What waits is still done.
+    /// Accepts no more jobs. Waiting ones are still done.
     pub(super) fn close(&self) {
         self.state.lock().is_closed = true;
         self.filled.notify_all();

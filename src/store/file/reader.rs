@@ -1,4 +1,4 @@
-//! The threads that read a file. Each has a connection of its own, and no writer holds it up.
+//! The reading threads. Each has its own connection, and writers do not block it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use super::change::{COLUMNS, RawId, moment, number, read_row, timestamp, unsigne
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
 
-/// Reads for as long as there is something to read, once it has said that it can.
+/// Reports that it is ready, then serves reads until the queue is closed.
 pub(super) fn run(
     connection: &Connection,
     shared: &Arc<Shared>,
@@ -41,7 +41,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Nothing is read for somebody who has gone.
+/// Skips the read if the caller is gone.
 fn reply<T>(answer: Answer<T>, is_away: bool, read: impl FnOnce() -> Result<T>) {
     if answer.is_closed() {
         return;
@@ -60,7 +60,7 @@ struct Statements<'c> {
 impl<'c> Statements<'c> {
     fn prepare(connection: &'c Connection) -> Result<Self> {
         let listed = "SELECT id, start, seen, exp, length(data) FROM session";
-        // One that has been replaced is not listed: it is in the list under its new id.
+        // Replaced sessions are listed only under their new id.
         let is_live = "exp > ?1 AND until IS NULL";
         Ok(Self {
             load: connection
@@ -76,7 +76,7 @@ impl<'c> Statements<'c> {
         })
     }
 
-    /// Whether it has expired is seen here: the expiry may be late.
+    /// Expired rows are filtered here, because the expiry may be late.
     fn load(&mut self, id: &SessionId, now: Timestamp) -> Result<Loaded> {
         let Some(id) = RawId::of(id) else { return Ok(Loaded::Gone) };
         let found = self.load.query_row(params![id.key(), id.bytes()], read_row).optional()?;
@@ -126,7 +126,7 @@ fn entry(row: &Found<'_>) -> Result<Entry> {
                 except: SessionId::from_bytes(half(except)),
             }
         }
-        // Not skipped: a revocation must not be lost.
+        // An error, not skipped: a revocation must not be lost.
         other => return Err(FromSqlError::OutOfRange(other).into()),
     };
     let revocation = Revocation { what, before: timestamp(row, 3)?, until: timestamp(row, 4)? };

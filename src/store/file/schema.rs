@@ -1,4 +1,4 @@
-//! The tables of a session file, and how a connection to it is opened.
+//! The tables of a session file, and the settings of its connections.
 
 use std::time::Duration;
 
@@ -8,29 +8,29 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::error::Reason;
 use super::place::Location;
 
-/// Says that a file is one of cloakroom's: "cloa" in ASCII.
+/// Marks a file as one of cloakroom: "cloa" in ASCII.
 const APPLICATION: i64 = 0x636C_6F61;
 
-/// The layout that this version writes. A later one is refused and never changed.
+/// The layout version that is written. A later one is refused and not modified.
 pub(super) const LAYOUT: i64 = 1;
 
 /// How long opening waits for other processes.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// From how many pages on the log of writes is put into the file: 4 MB, SQLite's own default. Each
-/// time the disk is waited for, so it must not be often.
+/// The length of the log in pages at which it is written back to the file: 4 MB, SQLite's default.
+/// Each time waits for the disk, so it must be rare.
 const LOG_PAGES: i64 = 1000;
 const PAGE_BYTES: i64 = 4096;
 
-/// How much of the room that the file leaves free on its disk the log may take: the file must be able
-/// to grow by as much when the log is put into it, and what is under way comes on top.
+/// The part of the reserved disk space that the log may use. Writing it back may grow the file by
+/// as much, in addition to transactions in progress.
 const LOG_PART: i64 = 4;
 
-/// `k` is the last 63 bits of the id: a session is found without an index over ids.
+/// `k` is the last 63 bits of the id: a session is found without a separate index of ids.
 ///
-/// A session that got a new id has `next`, the new one, and `until`, from when on the old one can be
-/// read no more. Its row stays for a while after that, so that a log-out under the old id finds the
-/// session. Moments are in milliseconds since 1970.
+/// A session with a new id has `next`, the new id, and `until`, the time until which the old one
+/// can be read. Its row stays a while longer, so that a log-out under the old id finds the session.
+/// Times are in milliseconds since 1970.
 const SESSIONS: &str = "
 CREATE TABLE session(
     k     INTEGER PRIMARY KEY,
@@ -60,32 +60,32 @@ CREATE TABLE revoked(
 CREATE INDEX revoked_until ON revoked(until);
 ";
 
-/// The table of sessions, with a number in the names of its indexes, of which each must be another.
+/// The table of sessions. `number` makes the names of its indexes unique.
 fn sessions(number: u64) -> String {
     SESSIONS.replace('#', &number.to_string())
 }
 
-/// Puts all sessions aside, for the expiry to remove in steps, and begins with none. To remove many
-/// at once would hold up every other write. `number` is one that was not used before.
+/// Renames the table of all sessions, for the expiry to remove in steps, and creates an empty one.
+/// Removing many at once would block all other writes. `number` must not have been used before.
 pub(super) fn put_aside(connection: &Connection, number: u64) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("ALTER TABLE session RENAME TO ended_{number}"))?;
     connection.execute_batch(&sessions(number))
 }
 
-/// The name of a table of sessions that were put aside, if there is one.
+/// The name of a table that was put aside, if there is one.
 pub(super) const ASIDE: &str =
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB 'ended_[0-9]*' LIMIT 1";
 
-/// A connection that writes. Creates the tables in an empty file.
+/// A connection for writing. Creates the tables in an empty file.
 pub(super) fn open_to_write(place: &Location) -> Result<Connection, Reason> {
     let mut connection = connect(place)?;
     if connection.is_readonly("main")? {
         return Err(Reason::ReadOnly);
     }
-    // Before anything is changed.
+    // Checked before any change.
     if !has_tables(&connection)? {
         let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Another process may have been faster.
+        // Another process may have created them meanwhile.
         if !has_tables(&creation)? {
             creation.execute_batch(&sessions(0))?;
             creation.execute_batch(REVOCATIONS)?;
@@ -104,15 +104,15 @@ pub(super) fn open_to_write(place: &Location) -> Result<Connection, Reason> {
         reserve.map_or(LOG_PAGES, |reserve| (reserve / LOG_PART / PAGE_BYTES).clamp(1, LOG_PAGES));
     let set = |name, value: i64| connection.pragma_update_and_check(None, name, value, |_| Ok(()));
     set("wal_autocheckpoint", pages)?;
-    // To what it is cut down after it had to grow.
+    // The size to which the log is truncated after it has grown.
     set("journal_size_limit", pages * PAGE_BYTES)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    // From here on the writer waits by itself: SQLite would sleep for up to 100 ms at a time.
+    // From here on the writer itself waits for the lock: SQLite would sleep for up to 100 ms.
     connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
 }
 
-/// A connection that reads a file which a writer has been opened for.
+/// A connection for reading a file that already has a writer.
 pub(super) fn open_to_read(place: &Location, patience: Duration) -> Result<Connection, Reason> {
     let connection = connect(place)?;
     connection.pragma_update(None, "query_only", true)?;
@@ -127,7 +127,7 @@ fn connect(place: &Location) -> Result<Connection, Reason> {
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let connection = Connection::open_with_flags(place.path(), flags)?;
     connection.busy_timeout(PATIENCE)?;
-    // The file is data, whoever may have made it: nothing in it is run, and its pages are checked.
+    // The file is untrusted data: run no code from it, and check its pages.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
@@ -137,7 +137,7 @@ fn connect(place: &Location) -> Result<Connection, Reason> {
     Ok(connection)
 }
 
-/// Whether the file has the tables of this version. False: it is empty.
+/// Whether the file has the tables of this version. False if it is empty.
 fn has_tables(connection: &Connection) -> Result<bool, Reason> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, layout) = (number("application_id")?, number("user_version")?);
@@ -153,8 +153,8 @@ fn has_tables(connection: &Connection) -> Result<bool, Reason> {
     }
 }
 
-/// Whether a file that begins with these bytes can be one of this version's. They are as they were when
-/// the log of writes was last put into the file, so that a file that is new says nothing yet.
+/// Whether a file that starts with these bytes can be of this version. The bytes are from the last
+/// time the log was written back, so a new file does not have them yet.
 ///
 /// <https://www.sqlite.org/fileformat.html#the_database_header>
 pub(super) fn judge_head(head: &[u8; 100]) -> Result<(), Reason> {

@@ -12,7 +12,7 @@ mod opening;
 mod sharing;
 mod trouble;
 
-/// Long after everything that the tests let expire, so that the expiry runs when a test says so.
+/// Long after all sessions that the tests let expire, so that a test decides when expiry runs.
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -23,7 +23,7 @@ struct Fixture {
 }
 
 fn options(timeout: Duration) -> Options {
-    // A clock that stands still before everything: nothing is removed behind a test's back.
+    // A clock at 1970: no background expiry.
     Options { timeout, clock: || Timestamp::from_secs(0) }
 }
 
@@ -58,7 +58,7 @@ impl Fixture {
         wait(self.store.load(id(byte), now)).unwrap()
     }
 
-    /// Rows in the file, whatever they are.
+    /// The number of rows in the file.
     fn rows(&self) -> i64 {
         let direct = rusqlite::Connection::open(&self.path).unwrap();
         direct.query_row("SELECT count(*) FROM session", [], |row| row.get(0)).unwrap()
@@ -77,7 +77,7 @@ fn later(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
-/// A session of nobody's that lasts for 100 seconds.
+/// A session without a user that lasts for 100 seconds.
 fn row(rev: u64, data: &str) -> Row {
     Row { rev, start: NOW, seen: NOW, exp: later(100), subject: None, data: data.into() }
 }

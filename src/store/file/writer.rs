@@ -1,5 +1,5 @@
-//! The one thread of a process that writes to a file: what waits becomes one transaction, and is
-//! answered when that is committed.
+//! The only thread of a process that writes to a file. It puts all waiting changes into one
+//! transaction and answers after the commit.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,22 +12,22 @@ use super::call::{Clock, Shared, What, Write, outage};
 use super::change::Statements;
 use super::place::Location;
 
-/// How many changes a transaction takes at most.
+/// The maximum number of changes in a transaction.
 const MOST: usize = 256;
 
-/// How often the file itself is looked after.
+/// How often the file itself is checked.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 
-/// How long changes may have the thread for themselves between two steps of an expiry.
+/// The time for other changes between two steps of the expiry.
 const BETWEEN_STEPS: Duration = Duration::from_millis(5);
 
-/// How often the lock is tried for that another process holds.
+/// The pause between attempts to get a lock that another process holds.
 const TRY_AGAIN: Duration = Duration::from_micros(300);
 
-/// How long a thread that has more to write leaves the lock to other processes.
+/// How long a busy thread leaves the lock to other processes.
 const GIVE_WAY: Duration = Duration::from_micros(100);
 
-/// How many pages SQLite allows at most.
+/// SQLite's maximum number of pages.
 const MOST_PAGES: i64 = 4_294_967_294;
 
 /// Writes to a file.
@@ -38,9 +38,9 @@ pub(super) struct Writer<'c> {
     place: Location,
     clock: Clock,
     syncs_each: bool,
-    /// The file does not grow.
+    /// The file must not grow.
     is_tight: bool,
-    /// What is wrong, as far as it has been told.
+    /// The error that was last logged.
     trouble: Option<Outage>,
 }
 
@@ -63,7 +63,7 @@ impl<'c> Writer<'c> {
         })
     }
 
-    /// Writes for as long as there is something to write.
+    /// Serves writes until the queue is closed.
     pub(super) fn run(mut self) {
         let mut batch = Vec::with_capacity(MOST);
         let mut next_look = Instant::now();
@@ -86,7 +86,7 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Carries out a batch, and leaves it empty.
+    /// Applies a batch and empties it.
     fn carry_out(&mut self, batch: &mut Vec<Write>) {
         match self.commit(batch) {
             Ok(results) => {
@@ -97,7 +97,7 @@ impl<'c> Writer<'c> {
                     let _ = write.answer.send(Ok(applied));
                 }
             }
-            // What makes room may still fit, and a small one where a large one does not.
+            // Apply each alone: one that frees space, or a small one, may still fit.
             Err(Outage::Full) if batch.len() > 1 => {
                 for write in batch.drain(..) {
                     self.carry_out(&mut vec![write]);
@@ -126,8 +126,8 @@ impl<'c> Writer<'c> {
         })
     }
 
-    /// Begins the transaction of a batch. Whatever comes too late while another process writes is
-    /// answered and taken out.
+    /// Begins the transaction of a batch. Changes whose time limit passes while another process
+    /// writes are answered and removed.
     fn begin(&mut self, batch: &mut Vec<Write>) -> Result<()> {
         loop {
             let now = Instant::now();
@@ -138,7 +138,7 @@ impl<'c> Writer<'c> {
                 return Ok(());
             }
             self.leave_room()?;
-            // A transaction cannot change it.
+            // This setting cannot change within a transaction.
             self.sync_each(batch.iter().any(Write::is_an_end))?;
             match self.connection.execute_batch("BEGIN IMMEDIATE") {
                 Err(error) if is_busy(&error) => std::thread::sleep(TRY_AGAIN),
@@ -164,13 +164,13 @@ impl<'c> Writer<'c> {
 
     fn roll_back(&self) {
         if !self.connection.is_autocommit() {
-            // Where it fails the transaction is over all the same.
+            // If this fails, the transaction has ended too.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
     }
 
-    /// Whether a commit waits until the disk has it. A save need not: it outlives the process, if
-    /// not a loss of power. An end must.
+    /// Sets whether a commit waits for the disk. A save need not: it survives the end of the
+    /// process, though not a power failure. An end must.
     fn sync_each(&mut self, each: bool) -> Result<()> {
         if self.syncs_each != each {
             let level = if each { "FULL" } else { "NORMAL" };
@@ -180,14 +180,14 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    /// Has the file grow only while there is room. Without this the log of writes could take the last
-    /// of it, with pages in it that the file has no room for: then nothing could be written any more,
-    /// the end of a session included.
+    /// Lets the file grow only while there is disk space. Otherwise the log could use up the rest
+    /// with pages that do not fit in the file, and then nothing could be written, not even the end
+    /// of a session.
     fn leave_room(&mut self) -> Result<()> {
         let Some(room) = self.place.room() else { return Ok(()) };
         let is_tight = room.free < self.shared.reserve.load(Ordering::Relaxed);
         if self.is_tight != is_tight {
-            // Less than the file has means as many as it has.
+            // A limit below the current size means the current size.
             let most = if is_tight { 1 } else { MOST_PAGES };
             self.connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))?;
             self.is_tight = is_tight;
@@ -195,19 +195,19 @@ impl<'c> Writer<'c> {
         Ok(())
     }
 
-    /// Removes some of what has expired, makes room where there is none, and looks whether the file
-    /// is still there. True: there is more to do soon.
+    /// Removes some expired rows, frees space if needed, and checks that the file is still there.
+    /// True if there is more to do soon.
     fn look_after(&mut self) -> bool {
         if self.look_for_file() {
             return false;
         }
         if self.trouble == Some(Outage::Full) {
-            // The log of writes may take room that the file needs.
+            // The log may use space that the file needs.
             let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
         match self.expire() {
             Ok(has_more) => has_more,
-            // Another process writes: perhaps it is this one's expiry that it does.
+            // Another process is writing, perhaps running the expiry.
             Err(error) if is_busy(&error) => false,
             Err(error) => {
                 self.roll_back();
@@ -217,7 +217,7 @@ impl<'c> Writer<'c> {
         }
     }
 
-    /// Takes the lock only where there is something to remove.
+    /// Takes the lock only if there is something to remove.
     fn expire(&mut self) -> Result<bool> {
         let now = (self.clock)();
         if !self.statements.has_expired(now)? {
@@ -230,8 +230,8 @@ impl<'c> Writer<'c> {
         Ok(has_more)
     }
 
-    /// Looks whether the file is where it was. What is written to one that is not is lost, so it is
-    /// an outage: never an empty file instead, which would log everybody out.
+    /// Checks that the file is still there. Writes to a removed file are lost, so this is an
+    /// outage. Never create an empty file instead: that would log out all users.
     fn look_for_file(&mut self) -> bool {
         let is_away = !self.place.is_there();
         if self.shared.is_away.swap(is_away, Ordering::Relaxed) != is_away {
@@ -248,7 +248,7 @@ impl<'c> Writer<'c> {
         is_away
     }
 
-    /// Says once what is wrong, and once that it is over.
+    /// Logs a problem once, and once when it is over.
     fn told(&mut self, kind: Option<Outage>, error: Option<&rusqlite::Error>) {
         if self.trouble == kind {
             return;

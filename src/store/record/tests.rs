@@ -42,7 +42,7 @@ fn the_layout_is_as_the_page_says() {
     assert_eq!(record.len(), 2 + OVERHEAD);
     assert_eq!(record[0], 1);
     assert_eq!(record[1..13], NONCE);
-    // What any other implementation of AES-256-GCM makes of the same arguments.
+    // The result of any other implementation of AES-256-GCM for the same arguments.
     let mut sealed = b"{}".to_vec();
     let cipher = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[1; 32]).unwrap());
     let bound = [[1u8; 16].as_slice(), &[0, 0, 0, 0, 0, 0, 0, 1]].concat();
@@ -87,7 +87,7 @@ fn a_subject_is_one_however_it_is_typed() {
     assert_eq!(seven, Some(SubjectHash::of_text(b"7")));
     assert_ne!(seven, of(r#"{"user":{"id":8}}"#));
     assert_eq!(of("{}"), None);
-    // sha256("cloakroom subject\07"), the first half.
+    // The first half of sha256("cloakroom subject\07").
     let hex: String = seven.unwrap().as_bytes().iter().map(|b| format!("{b:02x}")).collect();
     assert_eq!(hex, "115074f6f92d0e6fa7f883788fd145fb");
 }

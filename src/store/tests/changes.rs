@@ -1,4 +1,4 @@
-//! What each change does, in each home.
+//! The effect of each change, in each implementation.
 
 use super::*;
 use crate::store::operation::{REPLACED, Revoked};
@@ -8,7 +8,7 @@ type New<'a> = &'a dyn Fn() -> Fixture;
 
 struct Fixture {
     store: Store,
-    /// What it needs for as long as it is used.
+    /// What must live as long as the store.
     _home: Box<dyn std::any::Any>,
 }
 
@@ -105,7 +105,7 @@ fn a_save_holds_where_nobody_else_has_written(new: New<'_>) {
     store.apply(create(1, row(1, "a")));
     assert_eq!(store.apply(save(1, 1, row(2, "b"))), DONE);
     assert_eq!(store.apply(save(1, 1, row(2, "c"))), Applied::Conflict(row(2, "b")));
-    // No revision twice.
+    // No revision is used twice.
     assert_eq!(store.apply(save(1, 2, row(2, "c"))), Applied::Conflict(row(2, "b")));
     assert_eq!(store.load(1), Loaded::Found(row(2, "b")));
 }
@@ -150,7 +150,7 @@ fn a_touch_only_ever_extends_and_is_no_revision(new: New<'_>) {
     let expected = Row { exp: later(200), seen: later(5), ..row(1, "a") };
     assert_eq!(store.load(1), Loaded::Found(expected));
     assert_eq!(store.apply(save(1, 1, row(2, "b"))), DONE);
-    // A save says how long the session lives: "remember me" can be taken back.
+    // A save sets the lifetime of the session: "remember me" can be turned off.
     assert_eq!(store.load(1), Loaded::Found(row(2, "b")));
 }
 
@@ -188,7 +188,7 @@ fn a_renewal_that_comes_too_late_writes_nothing(new: New<'_>) {
     store.apply(save(1, 1, row(2, "b")));
     assert_eq!(store.apply(renew(1, 1, 2, row(1, "c"))), Applied::Conflict(row(2, "b")));
     assert_eq!(store.load(2), Loaded::Gone);
-    // Nor one to an id that somebody has.
+    // Nor to an id that is in use.
     store.apply(create(3, row(1, "other")));
     assert_eq!(store.apply(renew(1, 2, 3, row(1, "c"))), Applied::Gone);
     assert_eq!(store.load(3), Loaded::Found(row(1, "other")));
@@ -196,8 +196,8 @@ fn a_renewal_that_comes_too_late_writes_nothing(new: New<'_>) {
 }
 
 fn a_log_out_ends_a_session_under_all_its_ids(new: New<'_>) {
-    // Renewed twice, and ended under the first, the second or the last id: even when the old one can
-    // be read no more.
+    // Renewed twice, and ended under the first, second or last id, even after the old one can no
+    // longer be read.
     for (end, after) in [(1, 0), (2, 0), (3, 0), (1, 30), (2, 30), (3, 30)] {
         let store = new();
         store.apply(create(1, row(1, "a")));
@@ -233,7 +233,7 @@ fn a_users_sessions_end_under_the_ids_they_had_before_and_not_what_became_somebo
     new: New<'_>,
 ) {
     let store = new();
-    // A visitor who logged in as ada a moment ago, and one who was ada and is bob now.
+    // A visitor who has just logged in as ada, and one who was ada and is bob now.
     store.apply(create(1, row(1, "visitor")));
     store.apply(renew(1, 1, 2, row_of("ada")));
     store.apply(create(3, row_of("ada")));
@@ -262,7 +262,7 @@ fn a_user_has_a_list_of_sessions_without_any_content(new: New<'_>) {
 
 fn an_id_that_nobody_made_is_nobodys(new: New<'_>) {
     let store = new();
-    // 22 characters, but with a bit that no 16 bytes have.
+    // 22 characters, but with a bit that no 16 bytes produce.
     let odd = SessionId::parse("AQEBAQEBAQEBAQEBAQEBAR").unwrap();
     store.apply(create(1, row(1, "a")));
     assert_eq!(wait(store.store.load(odd.clone(), NOW)).result, Ok(Loaded::Gone));
@@ -304,7 +304,7 @@ fn no_update_is_lost_and_no_revision_given_out_twice(new: New<'_>) {
         while (given.len() as u64) < TIMES {
             let text = str::from_utf8(&current.data).unwrap();
             let count: u64 = text.split(' ').next().unwrap().parse().unwrap();
-            // No two write the same: what is sealed never is.
+            // No two writes are equal, like sealed data.
             let next = row(current.rev + 1, &format!("{} {name}", count + 1));
             match store.apply(save(1, current.rev, next.clone()), NOW).await.result {
                 Ok(DONE) => {
@@ -337,7 +337,7 @@ fn later(seconds: u64) -> Timestamp {
     NOW.plus(Duration::from_secs(seconds))
 }
 
-/// A session of nobody's that lasts for 100 seconds.
+/// A session without a user that lasts for 100 seconds.
 fn row(rev: u64, data: &str) -> Row {
     Row { rev, start: NOW, seen: NOW, exp: later(100), subject: None, data: data.into() }
 }

@@ -1,4 +1,4 @@
-//! Stores in servers that the tests start.
+//! Stores in servers started by the tests.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +12,7 @@ pub(super) mod engine;
 
 pub(super) use engine::{Engine, Server};
 
-/// Long enough for a machine that is busy.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn spec(server: &Server) -> ServerSpec {
@@ -31,7 +31,7 @@ pub(super) fn spec(server: &Server) -> ServerSpec {
     }
 }
 
-/// Of URLs without a path.
+/// The addresses in URLs without a path.
 pub(super) fn nodes_at(urls: &[String]) -> Vec<Node> {
     let node = |url: &String| {
         let port = url.rsplit(':').next().unwrap().parse().unwrap();
@@ -40,12 +40,12 @@ pub(super) fn nodes_at(urls: &[String]) -> Vec<Node> {
     urls.iter().map(node).collect()
 }
 
-/// A store that connects, and the runtime on which it does.
+/// A store that connects, and its runtime.
 pub(super) fn start(spec: ServerSpec, secrets: Secrets) -> (Store, Box<dyn Any>) {
     start_with(spec, secrets, "cloakroom:".into())
 }
 
-/// An empty store in that server, and what it needs for as long as it is used.
+/// An empty store in this server, and what must live as long as it.
 pub(super) fn fixture(server: &Server) -> (Store, Box<dyn Any>) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let prefix = format!("test-{}:", COUNT.fetch_add(1, Ordering::Relaxed));

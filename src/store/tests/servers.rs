@@ -1,4 +1,4 @@
-//! What only servers do: they are lost and come back, ask for credentials, have replicas, sentinels and
+//! What only servers do: they fail and come back, ask for credentials, have replicas, sentinels and
 //! clusters.
 
 use super::engines::engine::{Cluster, Sentinels, server::Builder};
@@ -17,7 +17,7 @@ fn row(subject: Option<&str>, data: &str) -> Row {
     Row { rev: 1, start: NOW, seen: NOW, exp, subject, data: data.into() }
 }
 
-/// An id as a session of that user has it.
+/// An id like those of this user's sessions.
 fn id_of(name: &str, byte: u8) -> SessionId {
     id(byte).led_by(SubjectHash::of_text(name.as_bytes()).lead())
 }
@@ -38,7 +38,8 @@ fn end(store: &Store, id: &SessionId) -> Applied {
     apply(store, Change::Delete { id: id.clone() })
 }
 
-/// Ends sessions until a replica acknowledges one: on a busy machine it may take too long now and then.
+/// Ends sessions until a replica acknowledges one: on a busy machine some acknowledgements are
+/// late.
 fn acknowledged(store: &Store) {
     until("an end that a replica has", || {
         let id = id(200);
@@ -47,7 +48,7 @@ fn acknowledged(store: &Store) {
     });
 }
 
-/// Asks until it is so.
+/// Repeats the check until it is true.
 fn until(what: &str, is_so: impl FnMut() -> bool) {
     super::engines::engine::until(what, is_so);
 }
@@ -80,7 +81,7 @@ fn what_ended_a_moment_ago_stays_ended_when_the_server_has_forgotten_it() {
     create(&store, &ended, row(Some("ada"), "a"));
     let keys = server.keys();
     let session = keys.iter().find(|key| key.contains(":s:")).unwrap();
-    // As a failover to a replica would bring it back that did not know.
+    // As after a failover to a replica that had not received the change.
     let copied = format!("copy-of-{session}");
     server.ask(&["COPY", session, &copied]);
     end(&store, &ended);
@@ -114,7 +115,7 @@ fn a_password_that_changes_is_an_outage_until_it_is_told() {
     until("the session again", || {
         matches!(wait(store.load(id(1), NOW)).result, Ok(Loaded::Found(_)))
     });
-    // One that is of no use does not disturb the connection that stands.
+    // Invalid credentials do not disturb the existing connection.
     server.ask(&["ACL", "LOG", "RESET"]);
     let (as_wrong, wrong) = with("wrong");
     store.set_credentials(&as_wrong, wrong);
@@ -158,7 +159,7 @@ fn a_master_that_becomes_a_replica_takes_no_writes_until_it_is_one_again() {
     let server = redis().start();
     let (store, _runtime) = start(spec(&server), Secrets::default());
     create(&store, &id(1), row(None, "a"));
-    // Of nobody who answers.
+    // A master that does not answer.
     server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
     for byte in 2..5 {
         let change = Change::Create { id: id(byte), row: row(None, "b") };
@@ -220,7 +221,7 @@ fn in_a_cluster_each_change_does_what_it_does_elsewhere() {
     let (store, _runtime) = start(spec, Secrets::default());
     let (visitor, ada) = (id(1), id_of("ada", 2));
     create(&store, &visitor, row(None, "basket"));
-    // A log-in: the new id is elsewhere.
+    // A log-in: the new id is on another server.
     let log_in = |expected, new: &SessionId| {
         let (old, id) = (visitor.clone(), new.clone());
         apply(&store, Change::Renew { old, expected, id, row: row(Some("ada"), "ada's") })
@@ -231,14 +232,14 @@ fn in_a_cluster_each_change_does_what_it_does_elsewhere() {
     assert_eq!(log_in(1, &ada), Applied::done(0));
     let replaced = wait(store.load(visitor.clone(), NOW)).result;
     assert!(matches!(replaced, Ok(Loaded::Replaced(row)) if row.data == b"basket"));
-    // A log-out under the old id ends it under the new one, and the other way around.
+    // A log-out under the old id ends the new one too, and the reverse.
     assert!(matches!(end(&store, &visitor), Applied::Done { ended: 1, .. }));
     assert!(!is_there(&store, &ada));
     create(&store, &visitor, row(None, "basket"));
     assert_eq!(log_in(1, &ada), Applied::done(0));
     assert!(matches!(end(&store, &ada), Applied::Done { ended: 1, .. }));
     assert!(!is_there(&store, &visitor));
-    // A user's sessions, whatever their number.
+    // Any number of sessions of a user.
     let all: Vec<SessionId> = (10..20).map(|byte| id_of("ada", byte)).collect();
     for one in &all {
         create(&store, one, row(Some("ada"), "x"));
@@ -254,7 +255,7 @@ fn in_a_cluster_each_change_does_what_it_does_elsewhere() {
     assert!(matches!(apply(&store, Change::EndAll), Applied::Done { ended: 11, .. }));
     assert!(!is_there(&store, &all[0]));
     acknowledged(&store);
-    // The log is in one place.
+    // The log is on one server.
     let revocation = Revocation { what: operation::Revoked::All, before: NOW, until: NOW };
     wait(store.revoke(revocation.clone(), NOW)).result.unwrap();
     let entries = wait(store.revocations(0, 10)).result.unwrap();

@@ -1,8 +1,8 @@
 //! Random schedules of requests at two sidecars that share a session file: the real core, the real
-//! file, and a model of what the documentation promises.
+//! file and a model of the documented behaviour.
 //!
-//! Each request goes its way in steps: it loads its session, the app answers, the answer is written
-//! and tried again, the cookie reaches the browser or does not. A schedule says whose turn it is.
+//! Each request proceeds in steps: it loads its session, the app answers, the answer is written and
+//! retried, the cookie reaches the browser or is lost. A schedule says whose turn it is.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -24,13 +24,13 @@ use turns::{New, Turn, Wish, turns};
 mod model;
 mod turns;
 
-/// How many schedules are played for each setting of `session.on_conflict`.
+/// The number of schedules for each setting of `session.on_conflict`.
 const SCHEDULES: u32 = 80;
 
-/// A request that takes longer is given up: that is less than an old id leads to the new one.
+/// A slower request is given up; less than the time for which an old id leads to the new one.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// How often what is to be tried has happened.
+/// How often each case has occurred.
 #[derive(Debug, Default)]
 struct Seen(BTreeMap<&'static str, u32>);
 
@@ -40,7 +40,7 @@ impl Seen {
     }
 }
 
-/// Where a request is on its way.
+/// The stage of a request.
 enum Stage {
     Load,
     Answer,
@@ -54,9 +54,9 @@ struct Request {
     begun: Timestamp,
     opened: Opened,
     stage: Stage,
-    /// The dict as it was loaded.
+    /// The loaded dict.
     base: Members,
-    /// What the app got of it.
+    /// The part that the app got.
     shown: Members,
     content: Content,
 }
@@ -68,11 +68,11 @@ struct World<'a> {
     policy: &'a Policy,
     now: Timestamp,
     browsers: [Option<String>; 3],
-    /// Each ticket that was ever issued: somebody may have a copy.
+    /// Every issued ticket, since somebody may have a copy.
     tickets: Vec<String>,
     under_way: Vec<Request>,
     model: Model,
-    /// Two users of this schedule alone.
+    /// Two users for this schedule only.
     users: [String; 2],
     count: usize,
     seen: &'a RefCell<Seen>,
@@ -145,7 +145,7 @@ impl World<'_> {
         });
     }
 
-    /// What a ticket opens now, which must be what the model says.
+    /// Opens a ticket and compares the result with the model.
     fn look(&self, sidecar: &FileStore, mut opened: Opened) -> Opened {
         let Some(id) = opened.awaits().cloned() else { return opened };
         let loaded = wait(sidecar.load(id.clone(), self.now)).unwrap();
@@ -173,7 +173,7 @@ impl World<'_> {
         opened
     }
 
-    /// One step. None: it is over.
+    /// One step. None if the request is finished.
     fn go_on(&mut self, mut request: Request) -> Option<Request> {
         let sidecar = &self.sidecars[request.new.sidecar];
         match request.stage {
@@ -297,7 +297,7 @@ impl World<'_> {
         }
     }
 
-    /// What the app answers to the dict that it got, and what that comes to.
+    /// The app's answer to its dict, and the expected content.
     fn wish(&self, request: &Request) -> (Directive, Content) {
         let value = request.number.to_string();
         let key = match request.new.sees {
@@ -311,7 +311,7 @@ impl World<'_> {
         let mut patch: BTreeMap<String, Option<String>> = BTreeMap::new();
         let mut is_whole = true;
         let wish = match request.new.wish {
-            // Whose session it is, it cannot say.
+            // It cannot change the user, which it cannot see.
             Wish::LogIn if request.new.is_hidden("user") => Wish::Save,
             Wish::LogInByMerge if request.new.is_hidden("user") => Wish::Merge,
             wish => wish,
@@ -371,7 +371,7 @@ impl World<'_> {
     }
 }
 
-/// As the route has it.
+/// With the route's view.
 fn limited(save: Save, new: New) -> Directive {
     let directive = Directive::Save(save);
     match new.view() {
@@ -392,7 +392,7 @@ fn policy(on_conflict: OnConflict) -> Policy {
     }
 }
 
-/// Plays schedules, and says what they have led to.
+/// Runs schedules and returns the cases that occurred.
 fn simulate(on_conflict: OnConflict) -> Seen {
     let folder = TempDir::new().unwrap();
     let sidecars = [(); 2].map(|()| {

@@ -1,4 +1,5 @@
-//! What changes do to the file; what they answer is in `store/tests/changes.rs`, for each home.
+//! The effects of changes on the file; their answers are tested in `store/tests/changes.rs`, for
+//! each implementation.
 
 use super::*;
 
@@ -58,7 +59,7 @@ fn revocations_are_a_log_in_order_that_forgets_what_is_over() {
     assert_eq!(wait(store.revocations(1, 1)).unwrap(), entries[1..2]);
     assert_eq!(wait(store.revocations(4, 10)), Ok(vec![]));
     drop(store);
-    // Another store, later: what is over is removed, and no number is used again.
+    // Another store, later: expired rows are removed, and no number is reused.
     let later_on = Options { clock: || later(1), ..options(PATIENCE) };
     let store = FileStore::open(&path, later_on).unwrap();
     let left = until(|| wait(store.revocations(0, 10)).unwrap(), |left| left.len() == 2);
@@ -104,7 +105,7 @@ fn many_sessions_end_at_once_and_are_removed_in_steps() {
     fill(&store.store);
     store.apply(create(1, row_of("ada")));
     assert_eq!(store.apply(Change::EndAll), ended(351));
-    // Gone for everybody, and what begins now is there.
+    // They are gone in every store, and new sessions can begin.
     assert_eq!(wait(other.load(id(1), NOW)), Ok(Loaded::Gone));
     assert_eq!(wait(other.apply(save(1, 1, row(2, "b")), NOW)), Ok(Applied::Gone));
     assert_eq!(wait(other.list(subject("ada"), NOW)), Ok(vec![]));
@@ -137,7 +138,7 @@ fn what_has_expired_goes_by_itself() {
     assert_eq!(until(count, |count| *count == 10), 10);
 }
 
-/// Asks until the answer is as it should be; the last answer.
+/// Repeats the call until the answer is right; returns the last answer.
 fn until<T>(ask: impl Fn() -> T, is_right: impl Fn(&T) -> bool) -> T {
     let start = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! Which files are opened, and what is said of the others.
+//! Which files are opened, and the errors for the others.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -67,7 +67,7 @@ fn a_folder_that_everybody_can_write_to_is_refused_and_links_do_not_hide_it() {
     std::fs::write(&path, "").unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(refused(&link).contains("everybody can write to its directory"));
-    // As for upgrade_socket, a sticky bit does not help: the file could be put there first.
+    // As for upgrade_socket, a sticky bit does not help: another user could create the file first.
     set_mode(&open, 0o1777);
     assert!(refused(&path).contains("everybody can write to its directory"));
     set_mode(&open, 0o770);

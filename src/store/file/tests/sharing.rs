@@ -1,10 +1,10 @@
-//! Several stores on one file at once, as several processes have.
+//! Several stores on one file, as in several processes.
 
 use std::sync::Mutex;
 
 use super::*;
 
-/// Adds one to a number in session 1, as often as asked, and notes which revisions it was given.
+/// Increments a number in session 1 `times` times, and notes the revisions.
 async fn count_up(store: &FileStore, times: usize, given: &Mutex<Vec<u64>>) {
     let mut current = match store.load(id(1), NOW).await {
         Ok(Loaded::Found(row)) => row,
@@ -58,7 +58,7 @@ fn of_all_that_save_at_once_one_holds_and_the_others_see_it() {
     store.apply(create(1, row(1, "a")));
     let results = wait(async {
         let mut calls = Vec::new();
-        // All of them wait in the queue before the first is answered.
+        // All wait in the queue before the first is answered.
         for n in 0..50 {
             let data = n.to_string();
             calls.push(Box::pin(store.store.apply(save(1, 1, row(2, &data)), NOW)));
@@ -102,7 +102,7 @@ fn a_lock_that_another_process_holds_too_long_is_an_outage_and_then_over() {
     assert_eq!(refused, Err(Outage::Timeout));
     assert!(start.elapsed() >= short, "{:?}", start.elapsed());
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
-    // Reading goes on meanwhile, and what was refused is not carried out later.
+    // Reads still work, and the refused write is not applied later.
     assert_eq!(store.load(1), Loaded::Found(row(1, "a")));
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(store.load(1), Loaded::Found(row(1, "a")));

@@ -1,4 +1,4 @@
-//! What goes wrong while a file is in use.
+//! Problems while a file is in use.
 
 use super::super::call::outage;
 use super::*;
@@ -12,7 +12,7 @@ fn a_file_that_is_moved_away_is_an_outage_until_it_is_back() {
     let refused = wait(store.store.apply(save(1, 1, row(2, "b")), NOW));
     assert_eq!(refused, Err(Outage::Connect));
     assert_eq!(wait(store.store.load(id(1), NOW)), Err(Outage::Connect));
-    // Not made anew: an empty file would log everybody out.
+    // Not created again: an empty file would log out all users.
     assert!(!store.path.exists());
     std::fs::rename(&aside, &store.path).unwrap();
     assert_eq!(store.apply(save(1, 1, row(2, "b"))), DONE);
@@ -36,14 +36,14 @@ fn with_no_room_left_sessions_are_read_and_ended_and_there_is_room_again() {
     let large = |rev, byte: u8| Row { data: vec![byte; 100_000], ..row(rev, "") };
     store.apply(create(1, large(1, 1)));
     store.apply(create(2, row(1, "small")));
-    // All of the disk is to be left free.
+    // Leave the whole disk free.
     store.store.shared.reserve.store(u64::MAX, Ordering::Relaxed);
     let refused = |change| wait(store.store.apply(change, NOW)) == Err(Outage::Full);
     assert!(refused(create(3, large(1, 3))));
     assert!(refused(save(2, 1, large(2, 2))));
     assert_eq!(store.load(2), Loaded::Found(row(1, "small")));
     assert_eq!(store.apply(Change::Touch { id: id(2), exp: later(500), seen: NOW }), DONE);
-    // An end makes room within the file.
+    // An end frees space within the file.
     assert_eq!(store.apply(delete(1)), ended(1));
     assert_eq!(store.apply(create(3, Row { data: vec![3; 50_000], ..row(1, "") })), DONE);
     assert!(refused(create(4, large(1, 4))));
@@ -57,7 +57,7 @@ fn of_a_batch_that_does_not_fit_what_fits_is_carried_out() {
     store.apply(create(1, row(1, "a")));
     store.store.shared.reserve.store(u64::MAX, Ordering::Relaxed);
     let large = Row { data: vec![1; 100_000], ..row(1, "") };
-    // Another process keeps the lock until both wait.
+    // Another process holds the lock until both are waiting.
     let other = rusqlite::Connection::open(&store.path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let (created, deleted) = wait(async {

@@ -1,4 +1,4 @@
-//! What the documentation promises of sessions in a store, in the plainest words.
+//! The documented behaviour of sessions in a store, as simple as possible.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 /// A dict: values as their text.
 pub(super) type Members = BTreeMap<String, String>;
 
-/// What an answer makes of a dict.
+/// How an answer changes a dict.
 pub(super) enum Content {
     Same,
     Whole(Members),
@@ -20,9 +20,8 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// What is to be there after it, where `head` was there and its app got `base`. `conflict`: how
-    /// it was settled that somebody else had written meanwhile. `is_hidden`: which keys its app does not
-    /// see.
+    /// The expected result, if `head` was stored and the app got `base`. `conflict`: how a conflict
+    /// was resolved. `is_hidden`: which keys the app cannot see.
     pub(super) fn onto(
         &self,
         base: &Members,
@@ -65,7 +64,7 @@ pub(super) struct Kept {
     pub(super) rev: u64,
     pub(super) members: Members,
     exp: Timestamp,
-    /// Where it has got another id: until when it can be read under this one.
+    /// If it has a new id: until when it can be read under this one.
     until: Option<Timestamp>,
 }
 
@@ -83,16 +82,16 @@ impl Kept {
 #[derive(Default)]
 pub(super) struct Model {
     kept: HashMap<SessionId, Kept>,
-    /// Each session: all the ids that it has had, in order.
+    /// Each session with all its ids, in order.
     sessions: Vec<Vec<SessionId>>,
-    /// The ids of those that were logged out.
+    /// The ids of logged-out sessions.
     over: HashSet<SessionId>,
-    /// Each revision that was given out.
+    /// Each revision that was used.
     given: HashSet<(SessionId, u64)>,
 }
 
 impl Model {
-    /// What can be read under an id, and whether it is an old one.
+    /// The session under an id, and whether the id is an old one.
     pub(super) fn load(&self, id: &SessionId, now: Timestamp) -> Option<(&Kept, bool)> {
         let kept = self.kept.get(id)?;
         let until = kept.until.unwrap_or(kept.exp);
@@ -104,8 +103,8 @@ impl Model {
         self.over.contains(id)
     }
 
-    /// Carries out a change as it should be, asked for by somebody whose app got `base`. `dict` is what
-    /// it makes of what is there.
+    /// Applies a change as expected, for a request whose app got `base`. `dict` makes the new
+    /// content from the current one.
     pub(super) fn apply(
         &mut self,
         change: &Change,
@@ -162,7 +161,7 @@ impl Model {
                         Some(id) != except.as_ref()
                             && self.kept.get(id).is_some_and(|kept| kept.is_of(subject))
                     };
-                    // What it became after that is somebody else's.
+                    // Its later ids belong to another user.
                     let last = ids.iter().rposition(is_theirs);
                     self.end(&ids[..last.map_or(0, |last| last + 1)]);
                 }

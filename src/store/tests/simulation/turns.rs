@@ -1,32 +1,32 @@
-//! Who goes on when, and what it is that they ask for.
+//! The order of turns, and what each new request asks for.
 
 use proptest::prelude::*;
 
 use crate::session::view::View;
 
-/// One turn: time passes, and then somebody goes on.
+/// One turn: time passes, and then one request proceeds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn {
     pub(super) millis: u64,
-    /// Which of those under way; one more is a new request.
+    /// Which request in progress; one more than these is a new one.
     pub(super) whose: usize,
     pub(super) new: New,
 }
 
-/// What a new request is.
+/// A new request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct New {
     pub(super) browser: usize,
     pub(super) sidecar: usize,
     pub(super) wish: Wish,
-    /// Its answer never arrives.
+    /// Its answer is lost.
     pub(super) is_lost: bool,
     pub(super) user: usize,
-    /// Which keys of the dict its app is shown, by its route: all of them without.
+    /// The keys that the route's app can see; None: all.
     pub(super) sees: Option<&'static [&'static str]>,
 }
 
-/// Routes with `keys`, one of which does not see whose session it is.
+/// Routes with `keys`; one of them hides the user.
 const ROUTES: [&[&str]; 2] = [&["user", "shared", "blog"], &["shared", "blog"]];
 
 impl New {
@@ -39,7 +39,7 @@ impl New {
     }
 }
 
-/// What the app does.
+/// What the app asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wish {
     Read,
