@@ -1,8 +1,8 @@
-//! The composition root: configuration and keys in, listeners out. The only one who knows
-//! everybody.
+//! Starts everything: binds the listeners for a configuration and its keys. Only this module uses
+//! all the others.
 //!
-//! pingora's services run on runtimes of our own and not in its `Server`, whose shutdown sleeps for
-//! a fixed time: here the process ends when the last connection does.
+//! pingora's services run on our own runtimes and not in pingora's `Server`, whose shutdown sleeps
+//! for a fixed time. Here the process ends with its last connection.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ use services::{Carrier, start, start_proxies};
 pub use signals::Process;
 use signals::Signals;
 
-/// Listeners that are bound, and all that is needed to serve them.
+/// Bound listeners, with everything needed to serve them.
 pub struct Server {
     shared: Arc<Shared>,
     listeners: Vec<(Bound, Transport)>,
@@ -71,12 +71,12 @@ pub struct Server {
     carrier: Carrier,
 }
 
-/// Makes the service of an app of our own, once there is a runtime.
+/// Makes the service of an additional app, when there is a runtime.
 type AppService = Box<dyn FnOnce(&Bound) -> Box<dyn pingora_core::services::Service + Send> + Send>;
 
 impl Server {
-    /// Binds every listener that is not inherited. The process is ready for signals by then: whoever
-    /// gets a connection may send some.
+    /// Binds every listener that is not inherited. Signals are already handled then, because
+    /// somebody who can connect may also send signals.
     ///
     /// # Errors
     /// Why the session file cannot be used, or which address could not be bound.
@@ -128,23 +128,24 @@ impl Server {
         Ok(Self { shared, listeners, admin, apps, origin, inherited, room, carrier })
     }
 
-    /// Where clients connect, port 0 resolved: `127.0.0.1:8080`, `unix:/run/cloakroom.sock`.
+    /// The addresses of the listeners, port 0 resolved: `127.0.0.1:8080`,
+    /// `unix:/run/cloakroom.sock`.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
         self.listeners.iter().map(|(bound, _)| bound.name.clone()).collect()
     }
 
-    /// Takes changes of the configuration and the keys into use while it serves.
+    /// Applies changes of the configuration and the keys while it serves.
     #[must_use]
     pub fn with_reload(mut self, origin: Origin, watch: Watch) -> Self {
         self.origin = Some((origin, watch));
         self
     }
 
-    /// Serves an app of our own beside the proxy, until the end.
+    /// Serves an additional app until the end.
     ///
     /// # Errors
-    /// Why the listener is of no use.
+    /// Why the listener cannot be used.
     pub fn with_app(
         mut self,
         listener: std::net::TcpListener,
@@ -155,7 +156,7 @@ impl Server {
         Ok(self)
     }
 
-    /// Serves until SIGTERM, SIGINT or a process that takes over, then drains.
+    /// Serves until SIGTERM, SIGINT or a takeover by a new process, then drains.
     ///
     /// # Errors
     /// Why the server could not start.
@@ -169,7 +170,7 @@ impl Server {
             .map_err(|error| CannotStart::Workers { count: workers, error })?;
         let Process { rest, signals } = process;
         let result = rest.block_on(self.serve(requests.handle(), signals));
-        // What has not ended by now is cut.
+        // Aborts what is still running.
         rest.shutdown_background();
         requests.shutdown_background();
         result
@@ -187,17 +188,17 @@ impl Server {
         tokio::spawn(rechecking::keep_looking(Arc::clone(&self.shared)));
         tokio::spawn(probe::watch(Arc::clone(&self.shared), options));
         if let Some(store) = &self.shared.store {
-            // Where its calls are.
+            // On the runtime that also makes the calls.
             store.start(workers);
         }
         if let Some(store) = follow::of_revocations(&self.shared) {
-            // What has ended is known before the first request.
+            // Read the revocations before the first request.
             let mut follower = follow::Follower::default();
             follower.look(&self.shared, &store).await;
             tokio::spawn(follow::follow(Arc::clone(&self.shared), follower));
         }
         let (stop_proxy, proxy_stops) = watch::channel(false);
-        // Metrics and health can be asked for until the very end.
+        // Metrics and health stay available until the end.
         let (stop_rest, rest_stops) = watch::channel(false);
 
         self.announce();
@@ -240,11 +241,11 @@ impl Server {
         stop_proxy.send_replace(true);
         drop(handover);
         if matches!(end, End::HandedOver) {
-            // Who asks for metrics is to reach the new process.
+            // Let the new process serve the metrics.
             stop_rest.send_replace(true);
         }
         let drained = async {
-            // The services end when their listeners are closed, connections end when they are done.
+            // The services end when their listeners are closed, connections when they are finished.
             for proxy in proxies {
                 let _ = proxy.await;
             }
@@ -263,14 +264,14 @@ impl Server {
         if matches!(end, End::Signal(_)) {
             let all = self.listeners.iter().map(|(bound, _)| bound).chain(&self.admin);
             for (path, _) in all.filter_map(|bound| bound.socket.as_ref()) {
-                // The next start would remove it as well.
+                // Otherwise the next start would remove it.
                 let _ = std::fs::remove_file(path);
             }
         }
         Ok(())
     }
 
-    /// Where the next process can take over, if it is to be able to.
+    /// Listens for a process that takes over, if `upgrade_socket` is configured.
     fn handover(&self) -> Result<Option<Handover>, CannotStart> {
         let state = self.shared.state.load();
         let listeners: Vec<&Bound> =
@@ -279,17 +280,17 @@ impl Server {
         path.map(|path| Handover::bind(path, &listeners)).transpose()
     }
 
-    /// What of pingora's own configuration is not its default.
+    /// pingora's configuration, where it differs from the default.
     fn pingora_conf(&self) -> ServerConf {
         let state = self.shared.state.load();
         let own = state.config.backend_tls.ca_file.as_ref();
         let ca_file = match own {
             Some(path) => Some(path.to_string_lossy().into_owned()),
-            // Without TLS to the backend nobody needs the system's certificates, which pingora
-            // otherwise reads at every start.
+            // Without an https backend the system's certificates are not needed; pingora would read
+            // them at every start.
             None => (!state.config.has_tls_backend()).then(|| "/dev/null".to_owned()),
         };
-        // Of two carriers each has half: so many descriptors there are.
+        // Both carriers have a pool: share the file descriptors between them.
         let pool = match self.carrier {
             Carrier::Pingora => self.room.pool,
             Carrier::Exchange => (self.room.pool / 2).max(1),
@@ -302,7 +303,7 @@ impl Server {
         }
     }
 
-    /// Says where the sidecar listens, what it fronts and which key signs.
+    /// Logs the listeners, the backends and the signing key.
     fn announce(&self) {
         let state = self.shared.state.load();
         for (bound, transport) in &self.listeners {
@@ -326,7 +327,7 @@ impl Server {
     }
 }
 
-/// Why a process ends.
+/// Why the process ends.
 enum End {
     Signal(&'static str),
     HandedOver,
@@ -339,14 +340,14 @@ async fn handed_over(handover: Option<&Handover>) {
     }
 }
 
-/// sd_notify(3), where `NOTIFY_SOCKET` is set.
+/// sd_notify(3), if `NOTIFY_SOCKET` is set.
 fn tell_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         log::warn!(error:% = error; "systemd cannot be notified");
     }
 }
 
-/// Whether clients can be shown what `[tls]` says, and the backend's certificate be verified.
+/// Checks the files of `[tls]` and the authorities for the backend.
 ///
 /// # Errors
 /// What is wrong with the files.

@@ -10,61 +10,61 @@ use crate::config::Listen;
 /// Why a server does not start.
 #[derive(Debug)]
 pub enum CannotStart {
-    /// The store that the configuration names cannot be used.
+    /// The configured store cannot be used.
     Store(CannotOpen),
-    /// Nobody can listen there.
+    /// An address cannot be listened on.
     Listen {
-        /// Where.
+        /// The address.
         listen: Listen,
-        /// Why not.
+        /// The error.
         error: io::Error,
     },
-    /// Nobody can listen for an app of our own.
+    /// The listener of an additional app failed.
     ListenForApp(io::Error),
-    /// The environment names a carrier that there is not.
+    /// The environment names an unknown carrier.
     Carrier {
         /// The variable.
         variable: &'static str,
-        /// What it says.
+        /// Its value.
         value: String,
     },
-    /// There are metrics of one name.
+    /// Duplicate metric.
     Metrics(prometheus::Error),
-    /// The system gives no threads to work on.
+    /// The worker threads could not be started.
     Workers {
-        /// How many were asked for.
+        /// Their number.
         count: usize,
-        /// Why not.
+        /// The error.
         error: io::Error,
     },
-    /// The system gives no runtime.
+    /// The runtime could not be started.
     Runtime(io::Error),
-    /// Signals cannot be waited for.
+    /// Signal handlers could not be installed.
     Signals(io::Error),
     /// `--upgrade` without `upgrade_socket`.
     NoUpgradeSocket,
-    /// The old process gives nothing.
+    /// The old process did not hand over its listeners.
     NoOldProcess {
         /// `upgrade_socket`
         path: PathBuf,
-        /// Why not.
+        /// The error.
         error: io::Error,
     },
-    /// Nobody can listen on `upgrade_socket`.
+    /// `upgrade_socket` cannot be listened on.
     UpgradeSocket {
         /// `upgrade_socket`
         path: PathBuf,
-        /// Why not.
+        /// The error.
         error: io::Error,
     },
-    /// `upgrade_socket` is where anybody can put another one.
+    /// Everybody can write to the directory of `upgrade_socket`.
     OpenFolder {
         /// `upgrade_socket`
         path: PathBuf,
     },
-    /// More listeners than can be handed over.
+    /// Too many listeners to hand over.
     ManyListeners {
-        /// How many can be.
+        /// The maximum.
         most: usize,
     },
 }

@@ -1,10 +1,10 @@
-//! A client's connection: counted while it lives, told apart by its first bytes, and read request
+//! A client's connection: counts it, detects the protocol by the first bytes, and reads it request
 //! by request.
 //!
-//! pingora's own look for the HTTP/2 preface waits for 24 bytes and so for ever on
-//! `GET / HTTP/1.0` with an empty head, which is shorter.
+//! pingora would wait for 24 bytes to detect HTTP/2, and so forever on `GET / HTTP/1.0` with an
+//! empty head, which is shorter.
 //!
-//! Over TLS all is the same behind the handshake, but that HTTP/2 is agreed on by ALPN.
+//! TLS connections work the same after the handshake, except that ALPN selects HTTP/2.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,20 +36,20 @@ use crate::visit::{Peer, Reply};
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// How much is asked for at a time while a head is read, and how little.
+/// The maximum and the minimum size of a read buffer for a head.
 const STEP: usize = 4096;
 const PIECE: usize = 256;
 
-/// How long a client that was refused may take to hear why.
+/// How long a refused client has to read the answer.
 const HEARING: Duration = Duration::from_secs(1);
 
-/// The first byte of a client's handshake (RFC 8446 section 5.1), which no request begins with.
+/// The first byte of a TLS handshake (RFC 8446 section 5.1); no request starts with it.
 const HANDSHAKE: u8 = 22;
 
-/// The proxy on listeners of one kind, with its connections counted.
+/// The proxy for one type of listener, with its connections counted.
 pub(super) struct Connections<P> {
     proxy: Arc<HttpProxy<P>>,
-    /// None where pingora carries all.
+    /// None if pingora carries all requests.
     exchange: Option<Arc<Exchange>>,
     shared: Arc<Shared>,
     transport: Transport,
@@ -65,12 +65,12 @@ impl<P> Connections<P> {
     }
 }
 
-/// A connection from which more may be read than was meant to be.
+/// A connection to which bytes can be returned.
 trait Rewind: IO + Sized + 'static {
-    /// Whether HTTP/2 may begin on it without having been agreed on.
+    /// Whether HTTP/2 may start without negotiation.
     const PRIOR_KNOWLEDGE: bool;
 
-    /// Puts back what was read.
+    /// Returns bytes, to be read again.
     fn put_back(&mut self, bytes: &[u8]);
 }
 
@@ -130,7 +130,7 @@ where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
 {
-    /// Does the handshake of TLS. None where there is none.
+    /// Does the TLS handshake. None if it fails.
     async fn encrypt(
         &self,
         mut stream: Box<L4Stream>,
@@ -143,7 +143,7 @@ where
         let begun = Instant::now();
         let mut first = [0];
         tokio::select! {
-            // Who only looks whether somebody listens has not failed at anything.
+            // A client that only connects and closes has not failed.
             read = stream.read_exact(&mut first) => read.ok()?,
             () = silence.is_too_long(patience) => return None,
         };
@@ -163,7 +163,7 @@ where
         None
     }
 
-    /// Waits for the preface and puts it back: pingora would wait for it for ever.
+    /// Waits for the preface and returns it to the stream; pingora would wait forever.
     async fn read_preface(&self, stream: &mut TlsStream, silence: &mut Silence) -> Option<()> {
         let patience = self.shared.state.load().config.timeouts.head;
         let mut preface = [0; PREFACE.len()];
@@ -175,7 +175,7 @@ where
         Some(())
     }
 
-    /// One request after the other; or, behind the preface, whatever HTTP/2 brings.
+    /// Serves one request after another or, after the preface, an HTTP/2 connection.
     async fn serve<S: Rewind>(
         &self,
         stream: Box<S>,
@@ -213,8 +213,8 @@ where
         }
     }
 
-    /// Reads up to the end of a head, or somewhat more. None where there is nothing more to be read,
-    /// or nothing more to be said. `bytes` have been read already.
+    /// Reads until the end of a head, perhaps more. None if the connection is finished or refused.
+    /// `bytes` have already been read.
     async fn read_head<S: Rewind>(
         &self,
         stream: &mut S,
@@ -228,7 +228,7 @@ where
         };
         if bytes.is_empty() {
             bytes.reserve(STEP);
-            // A client that says nothing has only the connection to lose.
+            // A client that sends nothing is closed without an answer.
             let patience = if is_first { timeouts.head } else { timeouts.keep_alive };
             tokio::select! {
                 biased;
@@ -259,8 +259,7 @@ where
                 }
                 Progress::Refused(status) if !may_be_http2 => status,
                 Progress::More | Progress::Refused(_) => {
-                    // What does not come in one piece may be long in coming: it holds what it has
-                    // sent, and as much again.
+                    // A slow client gets a small buffer: what it has sent, and as much again.
                     let room = bytes.len().clamp(PIECE, STEP);
                     match bytes.capacity() - bytes.len() {
                         0 => bytes.reserve(room),
@@ -276,7 +275,7 @@ where
                         .saturating_sub(begun.get_or_insert_with(Instant::now).elapsed());
                     match fast_timeout(left, stream.read_buf(&mut bytes)).await {
                         Ok(Ok(1..)) => continue,
-                        // It went away in the middle of a request.
+                        // The client closed the connection in the middle of a request.
                         Ok(_) => return None,
                         Err(_) => 408,
                     }
@@ -298,14 +297,14 @@ where
             stream.write_all(&answer).await?;
             stream.flush().await
         };
-        // Whether the client hears it is up to the client.
+        // The client may not read it.
         if let Ok(Ok(())) = fast_timeout(HEARING, say).await {
             exchange::end(stream).await;
         }
     }
 }
 
-/// Who has connected, and how.
+/// The peer of the connection.
 fn peer(stream: &impl IO) -> Peer {
     let digest = stream.get_socket_digest();
     let address = digest.as_ref().and_then(|digest| digest.peer_addr()?.as_inet().copied());
@@ -316,7 +315,7 @@ fn peer(stream: &impl IO) -> Peer {
     }
 }
 
-/// A session of pingora's whose head has been read.
+/// A pingora session whose head has been read.
 fn begin(
     stream: Stream,
     head: BytesMut,
@@ -324,7 +323,7 @@ fn begin(
     is_last: bool,
 ) -> ServerSession {
     let mut session = ServerSession::new_http1(stream);
-    // As if it had come with the request before: pingora parses it where it is.
+    // pingora parses it from here, like a pipelined request.
     session.set_pipelined_prefix(head);
     match settings {
         Some(settings) => settings.apply_to_session(&mut session),
@@ -336,21 +335,21 @@ fn begin(
     session
 }
 
-/// How a connection, or the next request on it, begins, and what was read of it.
+/// The start of a connection or of a further request, with the bytes read.
 enum Opening {
-    /// Where its lines are, where the exchange takes it.
+    /// With its lines if the exchange carries it.
     Http1(BytesMut, Option<Lines>),
     Http2(BytesMut),
 }
 
-/// Counts a connection as open for as long as it lives.
+/// Counts a connection as open until it is dropped.
 struct Open {
     shared: Arc<Shared>,
     _open: TaskTrackerToken,
 }
 
 impl Open {
-    /// None where there are too many already.
+    /// None if there are too many already.
     fn new(shared: &Arc<Shared>) -> Option<Self> {
         let most = shared.state.load().config.limits.connections.min(shared.room);
         let open = Self { shared: Arc::clone(shared), _open: shared.connections.token() };

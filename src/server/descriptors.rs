@@ -1,25 +1,25 @@
-//! How many connections there can be: each takes a descriptor, and another one for the backend's.
-//! A process that runs out of them accepts nobody and reaches nobody.
+//! The maximum number of connections: each needs a file descriptor, and another one to the backend.
+//! A process without free descriptors can neither accept nor connect.
 
 use log::Level;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Those that are not connections: files, listeners, the runtime's own, those of look-ups.
+/// Descriptors for other uses: files, listeners, the runtime, DNS look-ups.
 const OTHERS: usize = 64;
 
-/// Where an operator should do something about it.
+/// Below this, the operator is warned.
 const FEW: usize = 1000;
 
-/// What there is room for.
+/// The possible numbers of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
-    /// Connections of clients at once.
+    /// Simultaneous client connections.
     pub(super) connections: usize,
-    /// Unused connections to the backend.
+    /// Idle connections to the backend.
     pub(super) pool: usize,
 }
 
-/// Raises the process's limit as far as it goes, and says what fits.
+/// Raises the limit of the process as far as possible and returns what fits.
 pub(super) fn make_room(wanted: usize) -> Room {
     let limit = raise().unwrap_or_else(|error| {
         log::warn!(error:% = error; "the limit of open files cannot be read");

@@ -1,5 +1,5 @@
-//! Follows the log of revocations in the store: what one sidecar ends, all of them know within a
-//! second. No request waits for the log.
+//! Follows the log of revocations in the store: all sidecars learn within a second what one of them
+//! revokes. Requests do not wait for this.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,13 +12,13 @@ use crate::state::Shared;
 use crate::store::Store;
 use crate::store::operation::Outage;
 
-/// How often it is looked at.
+/// How often the log is read.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// How many entries are read at once.
 const PAGE: usize = 1000;
 
-/// What is known of the log.
+/// What has been read of the log.
 #[derive(Default)]
 pub(super) struct Follower {
     known: Log,
@@ -27,17 +27,17 @@ pub(super) struct Follower {
     /// When it was last read to the end.
     read: Option<Instant>,
     is_away: bool,
-    /// How many connections there had been when it was last read from the beginning.
+    /// The number of connections when it was last read from the start.
     contacts: u64,
 }
 
 impl Follower {
-    /// Reads on to the end, and puts what is new into force.
+    /// Reads new entries to the end and applies them.
     pub(super) async fn look(&mut self, shared: &Shared, store: &Store) {
         let now = clock::now();
         let mut has_changed = self.known.forget(now);
         let result = self.read_on(shared, store, &mut has_changed).await;
-        // Also what was read before it failed.
+        // Also apply what was read before an error.
         if has_changed {
             let log = Arc::new(self.known.clone());
             shared.replace(|state| {
@@ -73,8 +73,8 @@ impl Follower {
         store: &Store,
         has_changed: &mut bool,
     ) -> Result<(), Outage> {
-        // Another server may have taken over, and its clock may be behind: its next entries would have
-        // lower numbers. What is known already changes nothing.
+        // After a failover the new server's clock may be behind, so that new entries have lower
+        // numbers. Read from the start; known entries change nothing.
         if std::mem::replace(&mut self.contacts, store.contacts()) != store.contacts() {
             self.last = 0;
         }
@@ -93,17 +93,17 @@ impl Follower {
     }
 }
 
-/// For ever, where the store holds revocations.
+/// Runs forever, if the store holds revocations.
 pub(super) async fn follow(shared: Arc<Shared>, mut follower: Follower) {
     let Some(store) = of_revocations(&shared) else { return };
     loop {
-        // What this sidecar has written itself it looks for at once.
+        // Read at once what this sidecar itself has written.
         let _ = tokio::time::timeout(LOOK, shared.log_written.notified()).await;
         follower.look(&shared, &store).await;
     }
 }
 
-/// The store, where it holds revocations.
+/// The store, if it holds revocations.
 pub(super) fn of_revocations(shared: &Shared) -> Option<Arc<Store>> {
     let holds = shared.state.load().config.session.store;
     shared.store.clone().filter(|_| holds == Some(Holds::Revocations))

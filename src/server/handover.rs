@@ -1,9 +1,9 @@
-//! A new process takes over the listeners of the one that runs, and no connection is refused in
-//! between: both accept from the same sockets until the new one says that it serves. Then the old
-//! one drains. If the new one dies before that, nothing has happened.
+//! A new process takes over the listeners of the running one without refusing connections: both
+//! accept from the same sockets until the new one reports that it is ready. Then the old one
+//! drains. If the new one fails before that, the old one continues.
 //!
-//! `run --upgrade` connects to `upgrade_socket`, where the running process listens; descriptors go
-//! over it as ancillary data (unix(7), `SCM_RIGHTS`).
+//! `run --upgrade` connects to `upgrade_socket`, where the running process listens. The descriptors
+//! are sent as ancillary data (unix(7), `SCM_RIGHTS`).
 
 use std::io::IoSlice;
 use std::os::fd::{AsRawFd as _, RawFd};
@@ -19,10 +19,10 @@ use super::cannot_start::CannotStart;
 use super::inherited::{MOST, NAME_BYTES, PATIENCE, READY};
 use super::listener::Bound;
 
-/// How long after one that has failed another one may try.
+/// The pause after a failed takeover.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Where the next process takes over.
+/// The socket for the next takeover.
 pub(super) struct Handover {
     listener: UnixListener,
     path: PathBuf,
@@ -32,10 +32,10 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// Listens on `upgrade_socket`. The one that stands there is that of the process before.
+    /// Listens on `upgrade_socket`, replacing the socket of the previous process.
     ///
     /// # Errors
-    /// Why that cannot be.
+    /// Why it cannot listen.
     pub(super) fn bind(path: &Path, listeners: &[&Bound]) -> Result<Self, CannotStart> {
         let failed = |error| CannotStart::UpgradeSocket { path: path.to_owned(), error };
         let folder = path.parent().unwrap_or(Path::new("/"));
@@ -62,14 +62,14 @@ impl Handover {
         Ok(Self { listener, path: path.to_owned(), inode, names, fds })
     }
 
-    /// Waits for a process that takes over, and until it serves.
+    /// Waits until a new process has taken over and is ready.
     pub(super) async fn done(&self) {
         loop {
             match self.try_once().await {
                 Ok(()) => return,
                 Err(error) => {
                     log::error!(error:% = error; "upgrade failed: the new process never became ready; still serving");
-                    // Of descriptors there may be none for a while.
+                    // The process may be short of descriptors for a moment.
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -95,7 +95,7 @@ impl Handover {
 
 impl Drop for Handover {
     fn drop(&mut self) {
-        // Unless it is the next process's by now.
+        // Unless the next process has replaced it.
         if std::fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode) {
             let _ = std::fs::remove_file(&self.path);
         }

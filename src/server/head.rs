@@ -1,9 +1,9 @@
-//! The head of a request of HTTP/1, read before pingora sees it: within limits and a deadline,
-//! and in the one form that nobody reads in two ways (RFC 9112). pingora waits for ever for a head
-//! that drips, takes a megabyte of it, ends lines where others do not, and mends request lines.
+//! Reads the head of an HTTP/1 request before pingora does: with limits and a deadline, and only in
+//! the form that all readers understand the same way (RFC 9112). pingora alone would wait forever
+//! for a slow head, accept a megabyte, accept other line ends, and repair request lines.
 //!
-//! Whatever pingora would refuse is refused here: its own answer to it names pingora and nothing
-//! else, and no log and no metric knows of it.
+//! What pingora would refuse is refused here, because its own answer names pingora and leaves no
+//! trace in logs and metrics.
 
 use std::ops::Range;
 
@@ -17,53 +17,53 @@ use crate::exchange::{Line, Lines};
 mod first_line;
 mod joined;
 
-/// The most fields that pingora takes.
+/// pingora's maximum number of fields.
 const MOST_FIELDS: usize = 256;
 
-/// How many most requests have.
+/// Enough for most requests.
 const USUAL_FIELDS: usize = 16;
 
-/// The longest name of a field, and the longest head, that pingora takes.
+/// pingora's limits for a field name and a head.
 const LONGEST_NAME: usize = u16::MAX as usize;
 const LONGEST: usize = 1_048_575;
 
-/// How far a head has been looked at.
+/// The state of the scan of a head.
 #[derive(Debug)]
 pub(super) struct Scan {
     limits: Limits,
-    /// What has been looked at.
+    /// The position of the scan.
     at: usize,
-    /// Where the current line starts.
+    /// The start of the current line.
     line: usize,
-    /// Lines that are complete, not counting empty ones before the first.
+    /// The number of complete lines, without empty ones before the first.
     lines: usize,
-    /// Lines of `Cookie` among them, and what they take: they count as one, with a limit of their
-    /// own.
+    /// The number of `Cookie` lines and their size. They count as one field and have a limit of
+    /// their own.
     cookie_lines: usize,
     cookies: usize,
     previous: u8,
-    /// Where the first line is.
+    /// The position of the first line.
     first: Range<usize>,
-    /// Whether its target needs a closer look.
+    /// Whether the target contains unusual characters.
     has_odd_target: bool,
-    /// Whether a body can be in chunks.
+    /// Whether the version supports chunked bodies.
     knows_chunks: bool,
-    /// Where the value of `Host` is.
+    /// The position of the value of `Host`.
     host: Option<Range<usize>>,
-    /// Whether the length of the body has been said.
+    /// Whether the length of the body is given.
     is_framed: bool,
-    /// Where the fields are.
+    /// The positions of the fields.
     fields: Vec<Line>,
 }
 
-/// What is to be made of the bytes so far.
+/// The result so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// They may become a head.
+    /// The head is incomplete.
     More,
-    /// They have a head in them that may go on.
+    /// The head is complete and valid.
     Complete,
-    /// They do not; this status is the answer.
+    /// The head is refused with this status.
     Refused(u16),
 }
 
@@ -86,14 +86,14 @@ impl Scan {
         }
     }
 
-    /// Where the lines of a complete head are, where the exchange can carry it: it is one of
-    /// HTTP/1.1, and its target a path with nothing odd in it.
+    /// The lines of a complete head, if the exchange can carry it: HTTP/1.1 with a plain path as
+    /// its target.
     pub(super) fn into_lines(self) -> Option<Lines> {
         let can = self.knows_chunks && !self.has_odd_target && !self.has_too_many_lines();
         can.then_some(Lines { first: self.first, fields: self.fields, end: self.at })
     }
 
-    /// Looks at all that has arrived, of which what was there before is known already.
+    /// Scans the bytes that are new. `bytes` is everything received so far.
     pub(super) fn advance(&mut self, bytes: &[u8]) -> Progress {
         loop {
             self.skip_plain(bytes);
@@ -122,12 +122,12 @@ impl Scan {
         }
     }
 
-    /// Whether there are more fields in it than pingora takes: of cookies there may be any number.
+    /// Whether there are more fields than pingora accepts; the number of cookies is not limited.
     pub(super) fn has_too_many_lines(&self) -> bool {
         self.lines > MOST_FIELDS
     }
 
-    /// Goes on to the next control character, as far as no limit is met.
+    /// Skips to the next control character, at most to a limit.
     fn skip_plain(&mut self, bytes: &[u8]) {
         let mut end = self.cookies + self.limits.head_bytes;
         if self.lines == 0 {
@@ -136,7 +136,7 @@ impl Scan {
         let Some(plain) = bytes.get(self.at..end.min(bytes.len())) else {
             return;
         };
-        // Behind a CR comes a LF, or the byte is refused.
+        // After a CR, the next byte must be checked: only LF is valid.
         if self.previous == b'\r' {
             return;
         }
@@ -147,7 +147,7 @@ impl Scan {
         }
     }
 
-    /// Whether there is too much, where the line that is being read counts one way or the other.
+    /// Whether the limit is exceeded, counting the current line for cookies or for the rest.
     fn is_past(&self, bytes: &[u8]) -> bool {
         let line = &bytes[self.line..self.at];
         let before = self.line - self.cookies;
@@ -164,7 +164,7 @@ impl Scan {
     fn end_of(&mut self, line: Range<usize>, bytes: &[u8]) -> Progress {
         let text = &bytes[line.clone()];
         let verdict = match (self.lines, text) {
-            // Empty lines before a request are to be ignored (RFC 9112 section 2.2).
+            // Ignore empty lines before a request (RFC 9112 section 2.2).
             (0, b"") => return Progress::More,
             (0, text) => self.end_of_first(line, text),
             (_, b"") => return self.end(bytes),
@@ -187,9 +187,9 @@ impl Scan {
         }
     }
 
-    /// A name, a colon at once, and a value (RFC 9112 section 5); no line folded into the one
-    /// before. Of some names the value says whom the request is for, or where its body ends, and
-    /// is to say it once and plainly.
+    /// Checks a field: a name, directly followed by a colon, and a value (RFC 9112 section 5),
+    /// without line folding. Fields for the host and for the length of the body must be
+    /// unambiguous.
     fn end_of_field(&mut self, start: usize, line: &[u8]) -> Progress {
         let name =
             line.iter().take_while(|byte| crate::session::cookie::is_token_byte(**byte)).count();
@@ -218,7 +218,7 @@ impl Scan {
             14 if name.eq_ignore_ascii_case(b"content-length") => {
                 !std::mem::replace(&mut self.is_framed, true) && is_length(value.trim_ascii())
             }
-            // Stricter than it has to be: not every backend treats `chunked, chunked` alike.
+            // Stricter than necessary: backends disagree about `chunked, chunked`.
             17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 !std::mem::replace(&mut self.is_framed, true)
                     && self.knows_chunks
@@ -226,7 +226,7 @@ impl Scan {
             }
             _ => true,
         };
-        // The first line is one of the lines, and this field not yet.
+        // The count includes the first line, but not yet this field.
         let fields = self.lines - self.cookie_lines.saturating_sub(1);
         match is_clear {
             false => Progress::Refused(400),
@@ -247,28 +247,28 @@ impl Scan {
     }
 }
 
-/// How many bytes there are in front of the first control character.
+/// The number of bytes before the first control character.
 fn plain_bytes(bytes: &[u8]) -> usize {
     let is_control = |byte: u8| (byte < b' ') | (byte == 0x7f);
-    // Without a branch for each byte: many are looked at in one instruction.
+    // Without a branch for each byte, so that it is vectorized.
     let is_plain =
         |chunk: &&[u8]| !chunk.iter().fold(false, |found, &byte| found | is_control(byte));
     let count = 16 * bytes.chunks_exact(16).take_while(is_plain).count();
     count + bytes[count..].iter().take_while(|&&byte| !is_control(byte)).count()
 }
 
-/// Whether it is one of the control characters that no head has (RFC 9110 section 5.5).
+/// Whether it is a control character that is forbidden in heads (RFC 9110 section 5.5).
 fn is_forbidden(byte: u8) -> bool {
     byte == 0x7f || (byte < b' ' && !matches!(byte, b'\t' | b'\r' | b'\n'))
 }
 
-/// Digits and nothing else (RFC 9112 section 6.3); not every backend treats `+5` as pingora does.
+/// Only digits (RFC 9112 section 6.3); not every backend reads `+5` as pingora does.
 fn is_length(value: &[u8]) -> bool {
     let digits = str::from_utf8(value).ok().filter(|_| value.iter().all(u8::is_ascii_digit));
     digits.is_some_and(|digits| digits.parse::<usize>().is_ok())
 }
 
-/// Whether a line is a `Cookie` field, as far as it has been read.
+/// Whether an unfinished line is a `Cookie` field.
 fn is_cookie(line: &[u8]) -> bool {
     const NAME: &[u8] = b"cookie:";
     line.get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME))

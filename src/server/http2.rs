@@ -1,7 +1,7 @@
-//! A connection of HTTP/2: its requests taken one by one and handed to pingora as they come.
+//! An HTTP/2 connection: accepts its requests and passes each to pingora.
 //!
-//! pingora's own loop has limits and an idle time-out that were fixed at the start, and says
-//! nothing of the requests that it refuses.
+//! pingora's own loop has fixed limits and a fixed idle time-out, and leaves no trace of the
+//! requests that it refuses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,16 +25,16 @@ use crate::state::{Shared, unless_over};
 use crate::visit::Reply;
 use crate::visit::access::Refusal;
 
-/// So many malformed requests end a connection: as many as pingora allows.
+/// The number of malformed requests that ends a connection, as in pingora.
 const MOST_MALFORMED: usize = 32;
 
-/// What HTTP/2 counts for a field beside its name and value (RFC 9113 section 6.5.2), and for how
-/// many cookies there is room: a browser sends a field for each.
+/// The size that HTTP/2 adds to each field (RFC 9113 section 6.5.2), and the number of cookies to
+/// allow for, since a browser sends a field for each.
 const FIELD_OVERHEAD: usize = 32;
 const MOST_COOKIES: usize = 1024;
 
-/// What is too long for this is refused by the crate `h2`, without a word of ours; so there is room
-/// for all that `limits` allows and for somewhat more, which is looked at request by request.
+/// `h2` refuses a longer head without an error page, so allow somewhat more than `limits`; each
+/// request is checked later.
 fn options(limits: &Limits) -> H2Options {
     let fields = limits.header_fields.saturating_add(MOST_COOKIES);
     let most = limits
@@ -46,7 +46,7 @@ fn options(limits: &Limits) -> H2Options {
     options
 }
 
-/// Serves a connection to its end, with the limits of now.
+/// Serves a connection to its end, with the current limits.
 pub(super) async fn serve<P>(
     proxy: &Arc<HttpProxy<P>>,
     shared: &Shared,
@@ -111,8 +111,7 @@ pub(super) async fn serve<P>(
     }
 }
 
-/// Counts and logs a request that pingora has answered with 400, or reset. Of what it was no more
-/// is known.
+/// Counts and logs a request that pingora has answered with 400 or reset. Its head is unknown.
 fn report_malformed(shared: &Shared, peer: Option<IpAddr>) {
     let refusal = Refusal {
         reply: Reply::refusing(400),
@@ -130,7 +129,7 @@ fn client(digest: &Digest) -> Option<IpAddr> {
     Some(address.as_inet()?.ip())
 }
 
-/// The requests of a connection that are under way.
+/// The requests in progress on a connection.
 #[derive(Default)]
 struct Streams {
     open: AtomicUsize,
@@ -138,7 +137,7 @@ struct Streams {
 }
 
 impl Streams {
-    /// Waits until there has been none for too long.
+    /// Waits until there have been none for the keep-alive time.
     async fn idle(&self, shared: &Shared) {
         while self.open.load(Ordering::Relaxed) > 0 {
             self.none_left.notified().await;
@@ -147,7 +146,7 @@ impl Streams {
     }
 }
 
-/// Counts a request as under way for as long as it lives.
+/// Counts a request as in progress until it is dropped.
 struct Open(Arc<Streams>);
 
 impl Open {

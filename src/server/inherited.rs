@@ -1,4 +1,4 @@
-//! Listeners that a new process has got from the one before: see [`super::handover`], which gives them.
+//! Listeners that a new process receives from the old one; [`super::handover`] sends them.
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{IoSliceMut, Read as _, Write as _};
@@ -13,33 +13,33 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use super::cannot_start::CannotStart;
 use crate::config::Config;
 
-/// What the new process says when it serves.
+/// The message of the new process when it is ready.
 pub(super) const READY: &[u8] = b"ready\n";
 
-/// How long one process waits for the other.
+/// How long each process waits for the other.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The most listeners that can be handed over (the kernel's limit is 253), and bytes of their names.
+/// The maximum number of listeners to hand over (the kernel's limit is 253), and the size of their
+/// names.
 pub(super) const MOST: usize = 128;
 pub(super) const NAME_BYTES: usize = 64 * 1024;
 
-/// Listeners that came from the process before.
+/// Listeners received from the old process.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// By what they are in the configuration; port 0 may stand there several times.
+    /// By their configuration; port 0 may appear several times.
     listeners: Listeners,
     giver: Option<UnixStream>,
 }
 
-/// A socket that listens already.
+/// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
     pub(super) name: String,
     pub(super) fd: Descriptor,
 }
 
-/// A descriptor that is closed unless it is passed on. Not an `OwnedFd`: to make one of a number
-/// takes `unsafe`.
+/// A descriptor that is closed unless it is passed on. Not an `OwnedFd`, which needs `unsafe`.
 #[derive(Debug)]
 pub(super) struct Descriptor(RawFd);
 
@@ -48,7 +48,7 @@ impl Descriptor {
         Self(owned.into_raw_fd())
     }
 
-    /// The number, which whoever gets it has to close.
+    /// The number; the caller must close it.
     pub(super) fn pass_on(self) -> RawFd {
         ManuallyDrop::new(self).0
     }
@@ -56,16 +56,16 @@ impl Descriptor {
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        // What went wrong before is what counts.
+        // An earlier error is more useful than this one.
         let _ = nix::unistd::close(self.0);
     }
 }
 
 impl Inherited {
-    /// Gets them from the process that listens on `upgrade_socket`.
+    /// Receives them from the process that listens on `upgrade_socket`.
     ///
     /// # Errors
-    /// Nobody is there, or gives nothing.
+    /// No process listens, or it does not hand over its listeners.
     pub fn receive(config: &Config) -> Result<Self, CannotStart> {
         let Some(path) = &config.upgrade_socket else {
             return Err(CannotStart::NoUpgradeSocket);
@@ -78,12 +78,12 @@ impl Inherited {
         Ok(Self { listeners, giver: Some(giver) })
     }
 
-    /// The one that is configured in these words, if there is one.
+    /// Removes and returns the listener with this configuration.
     pub(super) fn take(&mut self, configured: &str) -> Option<Listener> {
         self.listeners.get_mut(configured)?.pop_front()
     }
 
-    /// Closes what is not configured any more, and lets the old process go.
+    /// Closes listeners that are no longer configured, and tells the old process to stop.
     pub(super) fn take_over(self) {
         for listener in self.listeners.into_values().flatten() {
             log::warn!(address = listener.name.as_str(); "no longer listening on this address");
@@ -113,7 +113,7 @@ fn receive(giver: &mut UnixStream) -> std::io::Result<Listeners> {
         }
         (message.bytes, fds)
     };
-    // An empty line ends the names.
+    // An empty line ends the list of names.
     while !names[..length].ends_with(b"\n\n") {
         match giver.read(&mut names[length..])? {
             0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
@@ -139,8 +139,8 @@ mod tests {
 
     use nix::sys::socket::{ControlMessage, sendmsg};
 
-    /// Gives one end of a pair as a listener and says these names; the other end sees whether it
-    /// was closed.
+    /// Hands over one end of a socket pair as a listener, with these names; the other end shows
+    /// whether it was closed.
     fn given(names: &str) -> (UnixStream, std::io::Result<Listeners>) {
         let (mut taker, giver) = UnixStream::pair().unwrap();
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn is_closed(mut other_end: &UnixStream) -> bool {
-        // While somebody has it open, there is nothing to read yet.
+        // Nothing can be read while the other end is open.
         other_end.read(&mut [0]).is_ok_and(|count| count == 0)
     }
 

@@ -1,5 +1,5 @@
-//! Listening sockets, bound before anything is served: a port that is taken is an error with its
-//! address and not a panic in a task, and port 0 is known by its number.
+//! Listening sockets, bound before anything is served: so a port in use is an error with its
+//! address instead of a panic in a task, and port 0 is resolved.
 
 use std::os::fd::{IntoRawFd as _, RawFd};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
@@ -14,26 +14,26 @@ use super::cannot_start::CannotStart;
 use super::inherited::{Descriptor, Inherited, Listener};
 use crate::config::Listen;
 
-/// pingora would give each connection 64 kB to read into, and fill them with zeros, before it has
-/// said a word. Heads, bodies and frames are read into buffers of their own; and what is in a
-/// buffer already does not count towards the share of time that tokio gives to each connection.
+/// pingora would allocate and zero a buffer of 64 kB for each connection before it has sent
+/// anything. Heads, bodies and frames have their own buffers. Also, reads from a buffer do not
+/// count towards tokio's time budget of the connection.
 const UNBUFFERED: L4BufferSettings = L4BufferSettings { read: Some(0), write: None };
 
-/// A socket that listens.
+/// A listening socket.
 pub(super) struct Bound {
-    /// What it is for, and how that stands in the configuration.
+    /// Its purpose and its configuration.
     pub(super) configured: String,
-    /// What to call it: `127.0.0.1:8080`, `unix:/run/cloakroom.sock`.
+    /// Its name: `127.0.0.1:8080`, `unix:/run/cloakroom.sock`.
     pub(super) name: String,
-    /// What pingora calls it.
+    /// Its name in pingora.
     pub(super) key: String,
     pub(super) fd: RawFd,
-    /// The file to remove at the end, and who may connect to it.
+    /// The file to remove at the end, and its mode.
     pub(super) socket: Option<(PathBuf, u32)>,
 }
 
 impl Bound {
-    /// Listens, or goes on where the process before does.
+    /// Listens, or continues to use an inherited listener.
     pub(super) fn bind(
         role: &str,
         listen: &Listen,
@@ -57,7 +57,7 @@ impl Bound {
                     Some(Listener { fd, .. }) => fd,
                     None => bind_unix(path).map_err(failed)?,
                 };
-                // pingora does so as well, but later than somebody may have been told.
+                // pingora does this too, but only after the address may have been announced.
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
                     .map_err(failed)?;
                 let key = path.to_string_lossy().into_owned();
@@ -77,7 +77,7 @@ impl Bound {
         Ok(Self { configured, key: name.clone(), name, fd: listener.into_raw_fd(), socket: None })
     }
 
-    /// Makes a service listen here.
+    /// Adds this listener to a service.
     pub(super) fn add_to<A>(&self, service: &mut Service<A>) {
         let config = match &self.socket {
             Some((_, mode)) => {
@@ -89,7 +89,7 @@ impl Bound {
         service.add_listener(config.l4_buffer(UNBUFFERED));
     }
 
-    /// A service of an app that listens here.
+    /// A service of an app on this listener.
     pub(super) fn service<A: ServeHttp + Send + Sync + 'static>(
         &self,
         name: &str,
@@ -108,7 +108,7 @@ fn bind_unix(path: &Path) -> std::io::Result<Descriptor> {
     Ok(Descriptor::new(listener))
 }
 
-/// Removes the socket of a process that is gone. One that somebody still listens on stays, and
+/// Removes the socket of a dead process. If a process still listens on it, the socket stays and
 /// binding fails.
 fn remove_stale(path: &Path) -> std::io::Result<()> {
     match std::fs::symlink_metadata(path) {

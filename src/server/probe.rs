@@ -1,5 +1,4 @@
-//! Asks each app how it is, again and again, where `[health_check]` says so; `/readyz` answers
-//! accordingly.
+//! Runs the health checks of `[health_check]` for each app; `/readyz` depends on the results.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,14 +13,14 @@ use tokio::task::JoinHandle;
 use crate::config::HealthCheck;
 use crate::state::{App, Shared, State};
 
-/// How long after a reload it is noticed that there is something to ask.
+/// How soon after a reload new checks begin.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// For ever.
+/// Runs forever.
 pub(super) async fn watch(shared: Arc<Shared>, options: ConnectorOptions) {
-    // Certificates are read when there is somebody to verify.
+    // Created when needed, because it reads certificates.
     let mut connector = None;
-    // Each app is asked apart: one that does not answer holds up no other.
+    // A task for each app, so that a slow one does not delay the others.
     let mut tasks: HashMap<String, JoinHandle<()>> = HashMap::new();
     loop {
         tasks.retain(|_, task| !task.is_finished());
@@ -40,7 +39,7 @@ pub(super) async fn watch(shared: Arc<Shared>, options: ConnectorOptions) {
     }
 }
 
-/// Until the configuration does not name the app any more, or no health checks.
+/// Runs until the configuration no longer has the app or health checks.
 async fn ask_again(shared: Arc<Shared>, name: String, connector: Arc<Connector>) {
     let mut failures = 0;
     loop {
@@ -72,7 +71,7 @@ async fn ask_again(shared: Arc<Shared>, name: String, connector: Arc<Connector>)
             }
         }
         let interval = check.interval;
-        // Not to be kept alive by a sleep.
+        // Release the state before the sleep.
         drop(state);
         tokio::time::sleep(interval).await;
     }

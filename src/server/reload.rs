@@ -1,5 +1,5 @@
-//! Takes a changed configuration or key into use: a complete new state is built and swapped in at
-//! once. A faulty one changes nothing, is logged and counted.
+//! Applies changes of the configuration and the keys: builds a complete new state and swaps it in.
+//! A faulty configuration changes nothing; it is logged and counted.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,27 +23,28 @@ use crate::state::{Shared, State};
 use crate::store::server::{Secrets, ServerSpec};
 use tokio_rustls::rustls::ServerConfig;
 
-/// How often the files are looked at.
+/// How often the files are checked.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long files have to rest before they are read: several are seldom replaced at one moment.
+/// How long files must be unchanged before they are read, because several are replaced one after
+/// another.
 const REST: Duration = Duration::from_millis(100);
 
-/// How often they are waited for: one that never rests is read all the same.
+/// The maximum number of such waits; after that, changing files are read too.
 const MOST_RESTS: usize = 20;
 
-/// Where the configuration came from.
+/// Where the configuration comes from.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// The configuration file.
     pub path: PathBuf,
-    /// What the command line said instead.
+    /// The overrides of the command line.
     pub overrides: Overrides,
 }
 
 impl Origin {
-    /// Reads configuration and keys. Each file is looked at before it is read, so that a change
-    /// while it is read is seen at the next look.
+    /// Reads configuration and keys. The watch starts before reading, so that a change during the
+    /// read is seen at the next check.
     ///
     /// # Errors
     /// Every fault found.
@@ -98,22 +99,22 @@ pub struct Ready {
     pub keys: KeyRing,
     /// Signs requests to the app.
     pub signer: Option<Signer>,
-    /// What clients are shown, where there are listeners of TLS.
+    /// The server certificate, if there are TLS listeners.
     pub(super) tls: Option<Arc<ServerConfig>>,
-    /// What the admin listener asks for before it shows or ends sessions.
+    /// The secret required to view or end sessions on the admin listener.
     pub(super) admin_token: Option<Bearer>,
-    /// What the servers of the store are shown.
+    /// Passwords and certificates for the servers of the store.
     pub(super) store_secrets: Option<Secrets>,
 }
 
 impl Ready {
-    /// What can be said without files.
+    /// A configuration without certificates and other files.
     #[must_use]
     pub fn without_tls(loaded: Loaded, keys: KeyRing) -> Self {
         Self { loaded, keys, signer: None, tls: None, admin_token: None, store_secrets: None }
     }
 
-    /// What an operator should know, one line each.
+    /// Warnings for the operator, one line each.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let Loaded { config, warnings, .. } = &self.loaded;
         let token = config.admin_token.as_ref();
@@ -122,7 +123,7 @@ impl Ready {
     }
 }
 
-/// Reloads on SIGHUP and whenever a file changes, for ever.
+/// Reloads on SIGHUP and when a file changes, forever.
 pub(super) async fn keep_up(
     shared: Arc<Shared>,
     origin: Origin,
@@ -154,7 +155,7 @@ pub(super) async fn keep_up(
         };
         match read.await {
             Ok(next) => watch = next,
-            // A panic of a parser's: what is in force has not been touched.
+            // A parser panicked; the current state is unaffected.
             Err(_) => {
                 log::error!(why; "reload failed: the previous configuration stays in force");
                 shared.metrics.reloaded(false, clock::now());
@@ -163,7 +164,7 @@ pub(super) async fn keep_up(
     }
 }
 
-/// Whether a file has changed.
+/// Checks whether a file has changed.
 async fn look(mut watch: Watch) -> (Watch, bool) {
     let looked = aside(move || {
         let changed = watch.has_changed();
@@ -171,17 +172,16 @@ async fn look(mut watch: Watch) -> (Watch, bool) {
     });
     match looked.await {
         Ok(looked) => looked,
-        // Looking does not panic: only the end of the runtime stops it, and us with it.
+        // The check does not panic, so the runtime is shutting down; this task will be stopped too.
         Err(_) => std::future::pending().await,
     }
 }
 
-/// How long files may take before it is said.
+/// How long reading files may take before a warning is logged.
 const SLOW: Duration = Duration::from_secs(10);
 
-/// Does something with files away from this thread, on which signals and `/healthz` are: a mount
-/// that hangs holds up whoever asks for its files, even for their times. Whoever calls this waits,
-/// so that no more than one thread hangs.
+/// Reads files on another thread, because this one handles signals and `/healthz`, and any access
+/// to a hanging mount blocks. The caller waits for the result, so at most one thread hangs.
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, JoinError> {
@@ -224,7 +224,7 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     }
     let Ready { loaded, keys, signer, mut tls, admin_token, store_secrets } = ready;
     let mut config = loaded.config;
-    // Held to the end: what else is replaced is replaced before or behind.
+    // Held until the end, so that other replacements happen before or after.
     let _replacing = shared.replacing.lock();
     let old = shared.state.load_full();
     let log = &old.config.session.revocations.log;
@@ -256,7 +256,7 @@ fn swap(shared: &Shared, ready: Ready, why: &str) {
     );
 }
 
-/// The keys that were changed and cannot be in place; what they say is put back.
+/// Restores settings that cannot change while running, and returns the keys that were changed.
 fn put_back_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     let mut changed = Vec::new();
     if new.listen != old.listen {
@@ -292,11 +292,11 @@ fn put_back_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
         changed.push("admin.listen");
         new.admin.clone_from(&old.admin);
     }
-    // Whom to trust is read at the start, and only where there is somebody to verify.
+    // Authorities are read only at the start, and only if there is an https backend.
     if new.has_tls_backend() && !old.has_tls_backend() {
         changed.push("backend, from http to https");
         new.backend.clone_from(&old.backend);
-        // They know backends by their numbers.
+        // Routes refer to backends by index.
         if new.routes.name_backends() || old.routes.name_backends() {
             changed.push("routes, whose backends would change");
             new.routes.clone_from(&old.routes);
@@ -315,7 +315,7 @@ fn put_back_fixed(old: &Config, new: &mut Config) -> Vec<&'static str> {
     changed
 }
 
-/// The store is the one that is open.
+/// Restores the settings of the open store.
 fn put_back_store(old: &Config, new: &mut Config) -> Vec<&'static str> {
     let mut changed = Vec::new();
     match (&old.store, &mut new.store) {
@@ -344,7 +344,7 @@ fn put_back_store(old: &Config, new: &mut Config) -> Vec<&'static str> {
     changed
 }
 
-/// Of servers what is said of users, passwords and certificates can change.
+/// For servers, users, passwords and certificates can change.
 fn put_back_home(old: &StoreHome, new: &mut StoreHome, changed: &mut Vec<&'static str>) {
     let (old, next) = match (old, &mut *new) {
         (StoreHome::Server(old), StoreHome::Server(next)) => (old, next),
@@ -374,14 +374,14 @@ mod tests {
     use super::*;
     use std::sync::mpsc;
 
-    /// On one thread, as the sidecar does it; a channel stands for the mount that hangs.
+    /// On one thread, like the sidecar; a channel replaces the hanging mount.
     #[test]
     fn files_that_hang_hold_nothing_else_up() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let (answer, hung) = mpsc::channel();
             let read = tokio::spawn(aside(move || hung.recv().unwrap()));
-            // Others have their turn, which would never come if this thread hung.
+            // Other tasks run, which would be impossible if this thread were blocked.
             for _ in 0..10 {
                 tokio::task::yield_now().await;
             }
@@ -419,7 +419,7 @@ mod tests {
             let found = backends(old, &config(backend, route));
             assert_eq!(found, (changes, names.to_owned(), required), "{backend} {route}");
         }
-        // Certificates are read already.
+        // The certificates have already been read.
         let old = config("http://one", "backend = 'https://two'");
         let found = backends(&old, &config("https://three", "backend = 'https://four'"));
         assert_eq!(found, (0, "https://three:443 https://four:443".to_owned(), false));

@@ -1,4 +1,4 @@
-//! The proxy and the rest as services of pingora's, on sockets that listen already.
+//! The proxy and the other services of pingora, on sockets that are already bound.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use crate::proxy::Proxy;
 use crate::session::cookie::Transport;
 use crate::state::Shared;
 
-/// Who carries requests of HTTP/1.1 that either could: said by the environment, so that both can be
-/// tested. pingora takes whatever the exchange does not.
+/// Which carrier handles HTTP/1.1 requests, set by the environment so that both can be tested.
+/// pingora carries what the exchange does not support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Carrier {
     Pingora,
@@ -33,7 +33,7 @@ impl Carrier {
     const VARIABLE: &str = "CLOAKROOM_CARRIER";
 
     /// # Errors
-    /// The variable says something else.
+    /// The variable has another value.
     pub(super) fn chosen() -> Result<Self, CannotStart> {
         let variable = Self::VARIABLE;
         match std::env::var_os(variable) {
@@ -48,7 +48,7 @@ impl Carrier {
     }
 }
 
-/// The proxy as services of pingora's, one for the listeners in the clear and one for those of TLS.
+/// The proxy as two pingora services, one for plain listeners and one for TLS.
 pub(super) fn start_proxies(
     shared: &Arc<Shared>,
     (conf, carrier): (&Arc<ServerConf>, Carrier),
@@ -83,13 +83,13 @@ pub(super) fn start_proxies(
 fn proxy(shared: &Arc<Shared>, conf: &Arc<ServerConf>) -> HttpProxy<Proxy> {
     let mut proxy = pingora_proxy::http_proxy(conf, Proxy(Arc::clone(shared)));
     let mut options = HttpServerOptions::default();
-    // Refused all the same, but by us, so that it is stripped, counted and logged like the rest.
+    // Still refused, but by the sidecar, so that it is stripped, counted and logged like others.
     options.allow_connect_method_proxying = true;
     proxy.server_options = Some(options);
     proxy
 }
 
-/// Runs a service, and whatever it spawns, on a runtime until `stops` says so.
+/// Runs a service and its tasks on a runtime until `stops` is set.
 pub(super) fn start(
     mut service: Box<dyn pingora_core::services::Service + Send>,
     listeners: &[&Bound],

@@ -1,24 +1,24 @@
-//! The signals that are sent to the process, and the thread that awaits them.
+//! The signals sent to the process, and the thread that waits for them.
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cannot_start::CannotStart;
 
-/// The process, once it is ready for signals.
+/// A process that handles signals.
 #[derive(Debug)]
 pub struct Process {
-    /// Signals, reloads, health checks and the admin listener are on this thread: no request waits
-    /// for them, and their timers do not wake the workers.
+    /// Runs signals, reloads, health checks and the admin listener, so that they neither delay
+    /// requests nor wake the workers.
     pub(super) rest: Runtime,
     pub(super) signals: Signals,
 }
 
 impl Process {
-    /// From here on no signal ends the process before what it has begun is finished.
+    /// Installs the handlers, so that no signal interrupts work in progress.
     ///
     /// # Errors
-    /// The system does not let it.
+    /// The operating system refused.
     pub fn new() -> Result<Self, CannotStart> {
         let rest = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -38,7 +38,7 @@ pub(super) struct Signals {
     term: Signal,
     int: Signal,
     quit: Signal,
-    /// Where nobody takes it for a reload.
+    /// Until the reload task takes it.
     pub(super) hangup: Option<Signal>,
 }
 
@@ -47,7 +47,7 @@ impl Signals {
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
-            // Which ends nginx gracefully, and would end us with a core dump.
+            // Ends nginx gracefully; by default it would dump core.
             quit: signal(SignalKind::quit())?,
             hangup: Some(signal(SignalKind::hangup())?),
         })

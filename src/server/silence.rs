@@ -1,7 +1,7 @@
-//! How long a connection may say nothing: as long as clients are given, or as the process has.
+//! Idle time-outs: how long a connection may be silent, also during a shutdown.
 //!
-//! One timer and one look at the shutdown serve all requests of a connection. To set them up for
-//! each would cost more than to read its head.
+//! One timer and one shutdown watch serve all requests of a connection, since setting them up for
+//! each would cost more than reading its head.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use pingora_core::server::ShutdownWatch;
 use pingora_timeout::fast_timeout::fast_timeout;
 
-/// How long after its last request a connection may bring another one although the process is to
-/// end: a client that has just sent it would find the connection reset.
+/// How long a connection may still send a request during a shutdown. If it were closed at once, a
+/// client that has just sent one would see a reset.
 const DRAIN_IDLE: Duration = Duration::from_millis(500);
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
-/// What ends a connection on which nothing is said.
+/// The timers of a connection.
 pub(super) struct Silence {
-    /// The moment that a timer is set for; it may be earlier than what is waited for.
+    /// The time of the timer, which may be earlier than needed.
     alarm: Option<(Instant, Wait)>,
-    /// None once the process is to end.
+    /// None after the shutdown has begun.
     running: Option<Wait>,
 }
 
@@ -32,8 +32,7 @@ impl Silence {
         Self { alarm: None, running: Some(Box::pin(running)) }
     }
 
-    /// Waits until a silence that begins now has been too long. What was waited for is not lost
-    /// where something is said before.
+    /// Waits until the silence that begins now lasts too long. May be dropped and called again.
     pub(super) async fn is_too_long(&mut self, patience: Duration) {
         let begun = Instant::now();
         tokio::select! {
@@ -47,8 +46,8 @@ impl Silence {
     }
 }
 
-/// Waits for a moment, with an alarm that goes off no later. One that goes off too early is set
-/// anew.
+/// Waits for a point in time with a timer that fires no later; if it fires earlier, it is set
+/// again.
 async fn reach(alarm: &mut Option<(Instant, Wait)>, moment: Instant) {
     loop {
         let now = Instant::now();
@@ -67,7 +66,7 @@ async fn reach(alarm: &mut Option<(Instant, Wait)>, moment: Instant) {
     }
 }
 
-/// Unlike `fast_sleep`, this leaves no timer behind for hours where it is given up.
+/// Unlike `fast_sleep`, leaves no timer behind for hours if it is dropped.
 async fn pass(time: Duration) {
     let _ = fast_timeout(time, std::future::pending::<()>()).await;
 }
@@ -87,14 +86,14 @@ mod tests {
     const SOON: Duration = Duration::from_millis(30);
     const LATE: Duration = Duration::from_secs(60);
 
-    /// How long it took, where it ended in time.
+    /// How long the wait took, if it ended in time.
     async fn takes(wait: impl Future<Output = ()>) -> Option<Duration> {
         let begun = Instant::now();
         tokio::time::timeout(Duration::from_secs(10), wait).await.ok()?;
         Some(begun.elapsed())
     }
 
-    /// Somebody speaks: the alarm stays set.
+    /// Data arrives; the timer stays set.
     async fn is_broken_at_once(silence: &mut Silence, patience: Duration) {
         tokio::select! {
             biased;
@@ -134,7 +133,7 @@ mod tests {
         let (stop, stops) = watch::channel(false);
         let mut silence = Silence::new(&stops);
         stop.send_replace(true);
-        // Both before and after it has been noticed.
+        // Before and after the shutdown is noticed.
         for _ in 0..2 {
             assert!(takes(silence.is_too_long(LATE)).await.is_some_and(|took| took >= DRAIN_IDLE));
         }

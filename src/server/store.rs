@@ -1,4 +1,4 @@
-//! Opens the store that the configuration names.
+//! Opens the configured store.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::store::{Home, Store};
 pub enum CannotOpen {
     /// The file cannot be used.
     File(FileError),
-    /// Nothing here can speak with that server.
+    /// This program was built without a client for servers.
     BuiltWithout,
 }
 
@@ -32,8 +32,7 @@ impl fmt::Display for CannotOpen {
 
 impl std::error::Error for CannotOpen {}
 
-/// Opens a file; a server is connected to when the store is started. No call takes longer than
-/// `timeout`.
+/// Opens a file; a server is connected when the store starts. Calls take at most `timeout`.
 ///
 /// # Errors
 /// Why a file cannot be used.

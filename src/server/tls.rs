@@ -1,5 +1,5 @@
-//! TLS towards clients: certificates read and read again, and connections that can be rewound as
-//! those in the clear can.
+//! TLS for clients: loads the certificates, also on a reload, and wraps connections so that bytes
+//! can be returned to them.
 
 use std::fmt;
 use std::path::Path;
@@ -27,13 +27,13 @@ use crate::config::{Config, TlsFiles};
 use crate::fault::Fault;
 use crate::named_file;
 
-/// RFC 9113 section 3.1, the name in ALPN.
+/// The name of HTTP/2 in ALPN (RFC 9113 section 3.1).
 const HTTP_2: &[u8] = b"h2";
 
-/// What clients are shown, and how TLS is spoken with them: 1.2 and 1.3, HTTP/2 by ALPN.
+/// The TLS settings for clients: versions 1.2 and 1.3, HTTP/2 by ALPN.
 ///
 /// # Errors
-/// A file that cannot be read, is none of PEM, or a key that is not the certificate's.
+/// A file cannot be read or is not PEM, or the key does not belong to the certificate.
 pub(crate) fn load(
     files: &TlsFiles,
     configuration: &Path,
@@ -59,17 +59,17 @@ pub(crate) fn load(
             fault(format!("tls.cert {cert} with tls.key {key}: {error}"))
         })?;
     config.alpn_protocols = [HTTP_2, b"http/1.1", b"http/1.0"].map(<[u8]>::to_vec).to_vec();
-    // Without a store of sessions: a client that comes back brings its own.
+    // Stateless session tickets: the client stores the TLS session.
     config.ticketer = ring::Ticketer::new()
         .map_err(|error| fault(format!("tls: no randomness for session tickets: {error}")))?;
     Ok(Arc::new(config))
 }
 
-/// Whether there is anything to verify the certificate of an https backend with, if it is one:
-/// pingora panics where that cannot be read.
+/// Checks that the certificate of an https backend can be verified; pingora panics if the
+/// authorities cannot be read.
 ///
 /// # Errors
-/// What is wrong with `backend_tls.ca_file`, or with the system's certificates in its place.
+/// What is wrong with `backend_tls.ca_file` or the system's certificates.
 pub(super) fn check_authorities(config: &Config, path: &Path) -> Result<(), Vec<Fault>> {
     if !config.has_tls_backend() {
         return Ok(());
@@ -107,11 +107,11 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Unusable> {
     Ok(CertificateDer::pem_file_iter(path).and_then(Iterator::collect)?)
 }
 
-/// Why a file is of no use to TLS: the end of a sentence about it.
+/// Why a file cannot be used for TLS; it completes a sentence about the file.
 #[derive(Debug)]
 enum Unusable {
     Io(std::io::Error),
-    /// There is no certificate in it.
+    /// It contains no certificate.
     Empty,
     NoKey,
     NotPem,
@@ -142,7 +142,7 @@ impl fmt::Display for Unusable {
 /// Does the handshake.
 ///
 /// # Errors
-/// What the client does not speak, or that it went away.
+/// What the client does not support, or that it closed the connection.
 pub(super) async fn accept(
     config: Arc<ServerConfig>,
     stream: Box<L4Stream>,
@@ -162,13 +162,13 @@ pub(super) async fn accept(
 #[derive(Debug)]
 pub(super) struct TlsStream {
     stream: tokio_rustls::server::TlsStream<Box<L4Stream>>,
-    /// What was read and put back, to be read first.
+    /// Returned bytes, to be read first.
     rewound: Vec<u8>,
     digest: Arc<SslDigest>,
 }
 
 impl TlsStream {
-    /// Puts back what was read.
+    /// Returns bytes, to be read again.
     pub(super) fn rewind(&mut self, bytes: &[u8]) {
         self.rewound.splice(..0, bytes.iter().copied());
     }
@@ -237,7 +237,7 @@ impl AsyncWrite for TlsStream {
 #[async_trait]
 impl Shutdown for TlsStream {
     async fn shutdown(&mut self) {
-        // A client that is gone already has been told enough.
+        // An error does not matter: the client is gone.
         let _ = AsyncWriteExt::shutdown(&mut self.stream).await;
     }
 }

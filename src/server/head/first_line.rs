@@ -1,22 +1,22 @@
-//! The first line of a request of HTTP/1: method, target and version.
+//! The first line of an HTTP/1 request: method, target and version.
 
 use pingora_core::protocols::http::authority::validate_request_authority;
 use pingora_http::RequestHeader;
 
-/// The longest target that can be a URI of the crate `http`.
+/// The longest target that the crate `http` accepts as a URI.
 pub(super) const LONGEST_TARGET: usize = u16::MAX as usize - 1;
 
-/// One that is in proper form.
+/// A valid first line.
 pub(super) struct FirstLine<'a> {
     method: &'a [u8],
     pub(super) target: &'a [u8],
-    /// Whether the target is a path with nothing in it that may not be read.
+    /// Whether the target is a path that is certainly readable.
     pub(super) is_plain: bool,
     pub(super) is_http11: bool,
 }
 
 impl<'a> FirstLine<'a> {
-    /// Method, target and version with one space between them (RFC 9112 section 3).
+    /// Method, target and version, separated by one space each (RFC 9112 section 3).
     pub(super) fn parse(line: &'a [u8]) -> Option<Self> {
         let mut parts = line.split(|&byte| byte == b' ');
         let (method, target, version) = (parts.next()?, parts.next()?, parts.next()?);
@@ -32,7 +32,7 @@ impl<'a> FirstLine<'a> {
         is_proper.then_some(Self { method, target, is_plain: is_plain && !is_connect, is_http11 })
     }
 
-    /// Whether pingora can read it, and reads the same host from it as from the field `Host`.
+    /// Whether pingora can parse it, with the same host as in the field `Host`.
     pub(super) fn is_readable(&self, host: Option<&[u8]>) -> bool {
         let build = || {
             str::from_utf8(self.target).ok()?;
@@ -46,7 +46,7 @@ impl<'a> FirstLine<'a> {
     }
 }
 
-/// Whether a target can have it wherever it likes: the characters of a path and a query (RFC 3986
+/// Whether the byte is allowed anywhere in a target: characters of a path and a query (RFC 3986
 /// sections 3.3 and 3.4).
 fn is_plain(byte: u8) -> bool {
     const PLAIN: [bool; 256] = {
@@ -67,9 +67,9 @@ fn is_plain(byte: u8) -> bool {
     PLAIN[usize::from(byte)]
 }
 
-/// One of the forms of RFC 9112 section 3.2. Of CONNECT any will do: it is refused by its name.
+/// Whether it is a form of RFC 9112 section 3.2. CONNECT is refused by its method anyway.
 fn is_target(method: &[u8], target: &[u8]) -> bool {
-    // A fragment would be dropped, and the backend see a target that nobody has sent.
+    // pingora would drop a fragment, so that the app sees another target than the client sent.
     let is_clean = !target.iter().any(|byte| byte.is_ascii_control() || *byte == b'#');
     let begins =
         |scheme: &[u8]| target.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme));
@@ -85,8 +85,8 @@ fn is_token(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().copied().all(crate::session::cookie::is_token_byte)
 }
 
-/// Method and target of a head that was refused, for metrics and logs. Both are `-` where the first
-/// line is none of a request: what it is then may be the rest of a body, and no log's business.
+/// Method and target of a refused head, for metrics and logs. Both are `-` if the first line is not
+/// one of a request: it may be the rest of a body, which must not be logged.
 pub(in crate::server) fn method_and_target(bytes: &[u8]) -> (&[u8], &[u8]) {
     let bytes = bytes.trim_ascii_start();
     let line = bytes.split(|&byte| byte == b'\r' || byte == b'\n').next().unwrap_or_default();

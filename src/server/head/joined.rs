@@ -1,12 +1,12 @@
-//! Many `Cookie` fields as one (RFC 9113 section 8.2.3 has the same for HTTP/2).
+//! Joins many `Cookie` fields into one, as RFC 9113 section 8.2.3 does for HTTP/2.
 
 use bytes::{BufMut as _, BytesMut};
 
 use super::is_cookie;
 
-/// A head that has been looked at, and what came behind it, with one `Cookie` field.
+/// A scanned head with its `Cookie` fields joined, and the bytes after it.
 pub(in crate::server) fn with_one_cookie_field(bytes: &[u8]) -> BytesMut {
-    // It does not get longer: a separator is shorter than a name.
+    // Never longer than before: a separator is shorter than a name.
     let mut joined = BytesMut::with_capacity(bytes.len());
     let mut cookies = Vec::new();
     let mut rest = bytes;

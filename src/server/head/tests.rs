@@ -169,7 +169,7 @@ fn cookies_have_a_limit_of_their_own() {
     assert_eq!(verdict(head(299, 10).as_bytes()), Progress::Refused(431));
     assert_eq!(verdict(head(290, 90).as_bytes()), Progress::Refused(431));
     assert_eq!(verdict(head(10, 70).as_bytes()), Progress::Complete);
-    // Not before it is too much.
+    // Not before the limit is reached.
     let long = head(400, 10);
     assert_eq!(verdict(&long.as_bytes()[..300]), Progress::More);
     assert_eq!(verdict(&long.as_bytes()[..400]), Progress::Refused(431));
