@@ -1,5 +1,5 @@
 //! The admin listener: `/metrics`, `/healthz` and `/readyz` for Prometheus, Docker and Kubernetes;
-//! and, for who has the token, the sessions in the store and what is to be said of a cookie.
+//! with the token, also the sessions in the store and an explanation of cookies.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,18 +25,18 @@ mod sessions;
 use answer::{PLAIN, answer, refusal, unauthorized};
 pub(crate) use listening::Listening;
 
-/// What the admin listener serves.
+/// The handler of the admin listener.
 pub(crate) struct Admin {
     shared: Arc<Shared>,
     listening: Listening,
 }
 
-/// What only who has the token may do.
+/// Requests that need the token.
 enum Guarded {
-    /// What stands behind `/sessions`.
+    /// The path after `/sessions`.
     Sessions(String),
     Inspector,
-    /// A path that means nothing. Who has no token learns not even that.
+    /// An unknown path. Without the token it is not distinguishable from others.
     Nothing,
 }
 
@@ -68,7 +68,7 @@ impl Admin {
         Self { shared, listening }
     }
 
-    /// Keys are loaded wherever this runs: without them nothing starts.
+    /// Keys are always loaded here; without them the process does not start.
     async fn ready(&self) -> (StatusCode, String) {
         if self.shared.drain.has_begun() {
             return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".into());
@@ -151,7 +151,7 @@ fn names<'a>(apps: impl Iterator<Item = &'a App>) -> Vec<String> {
     apps.map(|app| app.name.clone()).collect()
 }
 
-/// Those that take no connections now; all are asked at once.
+/// The apps that accept no connections now; all are tried at the same time.
 async fn unreachable(apps: &Apps) -> Vec<String> {
     let asked: Vec<_> = apps
         .iter()
@@ -177,7 +177,7 @@ impl ServeHttp for Admin {
             return answer(StatusCode::MISDIRECTED_REQUEST, PLAIN, rebinding::REFUSAL);
         }
         let method = request.method.clone();
-        // What is no UTF-8 is no path of ours.
+        // No known path contains invalid UTF-8.
         let Ok(target) = String::from_utf8(request.raw_path().to_vec()) else { return nowhere() };
         let path = crate::routes::path_of(target.as_bytes());
         let path = std::str::from_utf8(path).unwrap_or_default();
@@ -195,7 +195,7 @@ fn nowhere() -> Response<Vec<u8>> {
     answer(StatusCode::NOT_FOUND, PLAIN, "/, /metrics, /healthz or /readyz\n")
 }
 
-/// The token that a request shows: exactly one.
+/// The token of a request, which must be sent exactly once.
 fn shown(request: &RequestHeader) -> Option<&[u8]> {
     let mut fields = request.headers.get_all(AUTHORIZATION).iter();
     let (field, None) = (fields.next()?, fields.next()) else { return None };
@@ -205,7 +205,7 @@ fn shown(request: &RequestHeader) -> Option<&[u8]> {
 
 const BEARER: &[u8] = b"Bearer ";
 
-/// How long a body may take: there is nothing large to send.
+/// The time limit for a body; they are small.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 async fn read_body(session: &mut ServerSession, most: usize) -> Result<Vec<u8>, Response<Vec<u8>>> {

@@ -1,5 +1,5 @@
-//! Which address the backend is reached at. Names are resolved again and again: a container may
-//! come back with another address.
+//! The addresses of the backend. Names are resolved regularly, because a container may return with
+//! another address.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,21 +16,21 @@ use names::Name;
 
 use crate::config::{Backend, Config};
 
-/// Keeps the connections for upgrades apart from the others in pingora's pool.
+/// Keeps connections for upgrades apart from others in pingora's pool.
 const UPGRADES: u64 = 1;
 
-/// One backend and what is known of its addresses.
+/// A backend with its known addresses.
 pub(crate) struct Upstream {
     backend: Backend,
     options: PeerOptions,
-    /// Those of connections that are to be upgraded.
+    /// Options for connections that will be upgraded.
     upgrade_options: PeerOptions,
-    /// What the backend's certificate must be made out to.
+    /// The name expected in the backend's certificate.
     server_name: Option<String>,
     connect_timeout: Duration,
-    /// None where it is reached by an address or a path.
+    /// None if the backend is an address or a path.
     name: Option<Arc<Name>>,
-    /// What never changes is made once: each request takes a copy.
+    /// The peer, if it never changes; each request clones it.
     fixed: Option<Box<HttpPeer>>,
 }
 
@@ -45,7 +45,7 @@ impl Upstream {
         options.idle_timeout = Some(timeouts.backend_idle);
         let mut upgrade_options = options.clone();
         upgrade_options.read_timeout = Some(timeouts.upgraded);
-        // Of those that were not upgraded after all none is worth keeping.
+        // Connections that were not upgraded are not kept.
         upgrade_options.idle_timeout = Some(Duration::from_millis(1));
         let connector =
             upgrade::Connector { connect: timeouts.backend_connect, answer: timeouts.backend_read };
@@ -65,12 +65,12 @@ impl Upstream {
             name,
             fixed: None,
         };
-        // A path that is too long for a socket is told to whoever asks for it.
+        // A socket path that is too long is an error for each request.
         upstream.fixed = upstream.fixed_peer().ok().flatten();
         upstream
     }
 
-    /// Where to connect at this attempt, counted from 0: a further attempt takes the next address.
+    /// The peer for this attempt, counted from 0; each attempt takes the next address.
     pub(crate) async fn peer(
         self: &Arc<Self>,
         attempt: usize,
@@ -91,7 +91,7 @@ impl Upstream {
         Ok(peer)
     }
 
-    /// The peer, where it is always the same.
+    /// The peer, if it never changes.
     fn fixed_peer(&self) -> Result<Option<Box<HttpPeer>>> {
         let peer = match &self.backend {
             Backend::Unix(path) => {
@@ -115,8 +115,8 @@ impl Upstream {
         peer
     }
 
-    /// Notes that a connection could not be made. Returns whether another attempt is worth it: at
-    /// the next of several addresses, or at the one that the name stands for by now.
+    /// Notes a failed connection. Returns whether to try again, at the next address or at one that
+    /// the name has now.
     pub(crate) fn missed(&self, peer: &HttpPeer, attempts: usize) -> bool {
         match &self.name {
             Some(name) => {
@@ -129,7 +129,7 @@ impl Upstream {
         }
     }
 
-    /// Whether the backend takes connections now: for readiness.
+    /// Whether the backend accepts connections, for readiness.
     pub(crate) async fn is_reachable(self: &Arc<Self>) -> bool {
         let connect = async {
             match &self.backend {

@@ -12,7 +12,7 @@ use crate::store::operation::Outage;
 pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// An answer that nobody keeps.
+/// An answer that must not be cached.
 pub(super) fn answer(
     status: StatusCode,
     content_type: &'static str,
@@ -30,17 +30,17 @@ pub(super) fn answer(
     response
 }
 
-/// What was asked for.
+/// A successful answer.
 pub(super) fn json(text: String) -> Response<Vec<u8>> {
     answer(StatusCode::OK, JSON, text + "\n")
 }
 
-/// Why it cannot be given.
+/// An error.
 pub(super) fn refusal(status: StatusCode, reason: &str) -> Response<Vec<u8>> {
     answer(status, JSON, format!("{{\"error\":{}}}\n", Value::from(reason)))
 }
 
-/// Without the right token.
+/// The token is missing or wrong.
 pub(super) fn unauthorized() -> Response<Vec<u8>> {
     let reason = "this needs \"Authorization: Bearer\" with the secret in admin.token_file";
     let mut response = refusal(StatusCode::UNAUTHORIZED, reason);
@@ -48,7 +48,7 @@ pub(super) fn unauthorized() -> Response<Vec<u8>> {
     response
 }
 
-/// A method that means nothing here.
+/// The method is not supported here.
 pub(super) fn not_allowed(allowed: &'static str) -> Response<Vec<u8>> {
     let reason = format!("the methods here are {allowed}");
     let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, &reason);

@@ -1,4 +1,5 @@
-//! `/tokens/explain`: what `cloakroom token decode --explain` says of a token, as JSON. Never a key.
+//! `/tokens/explain`: the output of `cloakroom token decode --explain` as JSON. Never contains a
+//! key.
 
 use http::{Method, Response};
 use serde_json::Value;
@@ -13,10 +14,10 @@ use crate::state::Shared;
 use crate::store::operation::Loaded;
 use crate::time::Timestamp;
 
-/// More than any token that fits into a cookie.
+/// Larger than any token in a cookie.
 pub(super) const MOST_BODY_BYTES: usize = 64 * 1024;
 
-/// The answer to a request with a token as its body.
+/// Explains the token in the body of a request.
 pub(super) async fn answer(shared: &Shared, method: &Method, body: &[u8]) -> Response<Vec<u8>> {
     if method != Method::POST {
         return not_allowed("POST");
@@ -32,7 +33,7 @@ pub(super) async fn answer(shared: &Shared, method: &Method, body: &[u8]) -> Res
     json(as_json(&facts, policy.max_cookie_bytes))
 }
 
-/// What a request with that ticket would meet.
+/// The state of the ticket's session in the store.
 async fn in_store(
     shared: &Shared,
     holds: Option<Holds>,

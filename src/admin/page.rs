@@ -1,6 +1,6 @@
-//! The operator's page. It stands in the binary whole, asks nobody else for anything, and says with
-//! scripts turned off what is the case now. What needs the token is asked for by its script, with a
-//! header: there is no cookie that another site could use.
+//! The operator's page. It is part of the binary, loads nothing from other servers, and shows the
+//! current state even without scripts. What needs the token is requested by its script with a
+//! header: there is no cookie that another site could abuse.
 
 use std::collections::HashMap;
 use std::fmt::{Display, Write as _};
@@ -22,12 +22,12 @@ const HEAD: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// Nothing from elsewhere, nothing inline, and no text that becomes markup.
+/// No external sources, nothing inline, and no text parsed as markup.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// One of the files of the page.
+/// A file of the page.
 pub(super) fn file(path: &str) -> Option<Response<Vec<u8>>> {
     match path {
         "/page.css" => Some(answer(StatusCode::OK, "text/css; charset=utf-8", STYLE)),
@@ -36,7 +36,7 @@ pub(super) fn file(path: &str) -> Option<Response<Vec<u8>>> {
     }
 }
 
-/// The page as things are now. `ready` is what `/readyz` says.
+/// The page with the current state. `ready` is the answer of `/readyz`.
 pub(super) fn page(
     shared: &Shared,
     listening: &Listening,
@@ -69,7 +69,7 @@ pub(super) fn page(
     response
 }
 
-/// The series of the metrics as they are now.
+/// The current values of the metrics by series.
 struct Figures<'a>(HashMap<&'a str, &'a str>);
 
 impl<'a> Figures<'a> {
@@ -78,7 +78,7 @@ impl<'a> Figures<'a> {
         Self(lines.filter_map(|line| line.rsplit_once(' ')).collect())
     }
 
-    /// A cell that the script keeps up to date.
+    /// A cell that the script updates.
     fn cell(&self, series: &str) -> String {
         let value = self.0.get(series).copied().unwrap_or("–");
         let series = Text(series);
@@ -102,7 +102,7 @@ fn table(caption: [&str; 2], rows: &str) -> String {
     )
 }
 
-/// A table with a row for each value that a label of a family can have.
+/// A table with a row for each value of a label.
 fn by_label<'l>(
     figures: &Figures<'_>,
     [name, value]: [&str; 2],
@@ -160,7 +160,7 @@ fn plots(has_store: bool) -> String {
     )
 }
 
-/// What listens, and what is behind it.
+/// The listeners and the backends.
 fn ways(state: &State, listening: &Listening) -> String {
     let mut rows = String::new();
     for (listen, transport) in &listening.clients {
@@ -309,7 +309,7 @@ fn reloads(shared: &Shared, figures: &Figures<'_>) -> String {
     section("reloads", "Reloads", &body)
 }
 
-/// What needs the token.
+/// The part that needs the token.
 fn operate(state: &State) -> String {
     let body = if state.admin_token.is_some() {
         OPERATE.to_owned()

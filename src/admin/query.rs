@@ -1,4 +1,4 @@
-//! What stands behind the `?`.
+//! The query of a URL.
 
 use percent_encoding::percent_decode_str;
 
@@ -6,8 +6,8 @@ const EXPECTED: &str = "expected ?subject= and the user, percent-encoded, and no
 const PLUS: &str = "a \"+\" in subject is ambiguous, a space or a plus: write %20 or %2B";
 const ESCAPE: &str = "a \"%\" in subject is not followed by two hexadecimal digits: write %25";
 
-/// The user that a query names, as bytes. What two readers could take for two users is refused:
-/// the sessions of another one would end.
+/// The user named in a query, as bytes. An ambiguous query is refused, because the sessions of
+/// another user could be ended.
 pub(super) fn subject(query: &str) -> Result<Vec<u8>, &'static str> {
     let encoded = query.strip_prefix("subject=").ok_or(EXPECTED)?;
     if encoded.is_empty() || encoded.contains(['&', '=', ';', '#']) {

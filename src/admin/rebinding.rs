@@ -1,5 +1,6 @@
-//! DNS rebinding: a page of somebody's own site has its name point to this machine, and then reads what the
-//! operator's browser is shown here. What such a page cannot choose is the name that it asks by.
+//! Protects against DNS rebinding: an attacker's page changes its domain to point to this machine,
+//! and then reads what the operator's browser can reach here. The page cannot change the host name
+//! that the browser sends.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,30 +9,30 @@ use http::header::{ACCEPT_LANGUAGE, HOST, ORIGIN};
 use http::uri::Authority;
 use pingora_http::RequestHeader;
 
-/// What browsers add to each request, whatever a page asks for, and nothing else does: Prometheus, probes and
-/// curl come by any name.
+/// Headers that browsers add to each request and a page cannot remove. Other clients do not send
+/// them: Prometheus, probes and curl may use any name.
 const OF_BROWSERS: [HeaderName; 3] =
     [ACCEPT_LANGUAGE, ORIGIN, HeaderName::from_static("sec-fetch-site")];
 
-/// Said to a browser that comes by a name that may be anybody's.
+/// The answer to a browser that uses a suspicious name.
 pub(super) const REFUSAL: &str = "Anybody could have made this name point here. Open this page by an IP \
      address or as localhost; a proxy in front should set Host to one of these.\n";
 
-/// Whether a browser asks by a name that the owner of a domain could have made point here.
+/// Whether a browser uses a name that the owner of a domain could have pointed here.
 pub(super) fn is_suspected(request: &RequestHeader) -> bool {
     if !OF_BROWSERS.iter().any(|name| request.headers.contains_key(name)) {
         return false;
     }
-    // HTTP/2 has it in the target.
+    // HTTP/2 sends it in the target.
     let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = request.uri.authority().map(Authority::as_str).or(host);
     !host.is_some_and(is_nobodys)
 }
 
-/// Whether nobody can register the host of an authority: an address, localhost, or a name without a dot.
+/// Whether nobody can register the host: an address, localhost, or a name without a dot.
 fn is_nobodys(authority: &str) -> bool {
     let Ok(authority) = authority.parse::<Authority>() else { return false };
-    // Nothing stands around it but a port.
+    // Only a port may follow, and nothing may precede it.
     let around = authority.as_str().strip_prefix(authority.host());
     let is_port = |text: &str| text.strip_prefix(':').is_some_and(|it| it.parse::<u16>().is_ok());
     if !around.is_some_and(|around| around.is_empty() || is_port(around)) {

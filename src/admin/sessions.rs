@@ -1,5 +1,5 @@
-//! `/sessions`: what an operator can see of the sessions in the store, and end. Never a dict: only
-//! its cookie opens it.
+//! `/sessions`: lets an operator list and end sessions in the store. Never shows a dict, which only
+//! the cookie can open.
 
 use http::{Method, Response, StatusCode};
 
@@ -14,7 +14,7 @@ use crate::store::Store;
 use crate::store::operation::{Applied, Change, Listed, Outage, Revocation, Revoked};
 use crate::store::record::SubjectHash;
 
-/// The longest body that is of use here.
+/// The maximum length of a body.
 pub(super) const MOST_BODY_BYTES: usize = 1024;
 
 const NO_STORE: &str =
@@ -26,12 +26,12 @@ const NO_SUBJECT: &str =
 const WHICH: &str = "say which: /sessions/ID, /sessions?subject=…, or to end all of them DELETE with \
                      the body {\"all\":true}";
 
-/// What a request is about.
+/// The sessions that a request is about.
 struct Which(Revoked);
 
 type Refused = Response<Vec<u8>>;
 
-/// The answer to a request of `/sessions` and what is below it; `rest` is what stands behind.
+/// The answer to a request of `/sessions` or a path below it; `rest` is the path after it.
 pub(super) async fn answer(
     shared: &Shared,
     method: &Method,
@@ -73,7 +73,7 @@ impl Which {
             if query.is_some() || !body.is_empty() {
                 return Err(bad("/sessions/ID takes neither a query nor a body"));
             }
-            // One that cannot be has no session.
+            // No session has an invalid id.
             let id = SessionId::parse(id).filter(|id| id.to_bytes().is_some());
             return id.map(|id| Self(Revoked::Session(id))).ok_or_else(|| Box::new(no_session()));
         }
@@ -87,7 +87,7 @@ impl Which {
             }
             return Ok(Self(Revoked::Subject(SubjectHash::of_text(&subject))));
         }
-        // Nothing but the word itself ends everything.
+        // Only this exact body ends all sessions.
         let is_all = Dict::parse(body).is_ok_and(|dict| dict.as_str() == r#"{"all":true}"#);
         if is_all && method == Method::DELETE { Ok(Self(Revoked::All)) } else { Err(bad(WHICH)) }
     }
@@ -129,7 +129,7 @@ async fn end(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, 
         let revocation = Revocation { what: which, before: now, until };
         let replicated = shared.revoke(store, revocation, now).await?;
         log::info!(sessions = what; "sessions were revoked over the admin listener");
-        // How many cookies there were is known to nobody.
+        // The number of sessions in cookies is unknown.
         return Ok(json(format!("{{\"ended\":null,\"replicated\":{replicated}}}")));
     }
     let change = match which {

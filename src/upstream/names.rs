@@ -1,6 +1,5 @@
-//! The addresses behind the backend's name: looked up in the background while they are in use, and
-//! at once when one of them stops answering. An address that takes no connection is left out until
-//! it does again.
+//! The addresses of the backend's name: resolved in the background while they are used, and at once
+//! when one fails. An address that accepts no connections is left out until it does again.
 
 use std::future::Future;
 use std::io;
@@ -15,36 +14,36 @@ use parking_lot::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// How long addresses are used before they are looked up again.
+/// How long addresses are used before they are resolved again.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// How often an address that took no connection is tried again, beside the requests.
+/// How often an address without connections is tried again, independently of requests.
 const PROBE: Duration = Duration::from_secs(1);
 
 type Answer = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
-/// What a look-up found, for all who wait for it: `io::Error` cannot be copied.
+/// The result of a look-up, shared by all who wait. `io::Error` cannot be cloned.
 type Found = Result<Arc<Known>, (io::ErrorKind, String)>;
 
-/// A name, and what it stood for when it was last looked up.
+/// A name and its last known addresses.
 pub(super) struct Name {
     look_up: Box<dyn Fn() -> Answer + Send + Sync>,
     patience: Duration,
     fresh: Duration,
     probe: Duration,
     known: ArcSwapOption<Known>,
-    /// The look-up that is under way: whoever needs one meanwhile waits for it.
+    /// The look-up in progress, which later callers wait for too.
     looking: Mutex<Option<watch::Receiver<Option<Found>>>>,
-    /// No connection could be made to what is known.
+    /// A connection to a known address failed.
     suspect: AtomicBool,
-    /// The addresses that took no connection when they were last tried.
+    /// The addresses that accepted no connection at the last try.
     dead: Mutex<Dead>,
 }
 
 #[derive(Default)]
 struct Dead {
     addresses: Vec<SocketAddr>,
-    /// [`probe`] runs.
+    /// Whether [`probe`] is running.
     is_probed: bool,
 }
 
@@ -54,7 +53,7 @@ struct Known {
 }
 
 impl Name {
-    /// Asks the system's resolver, and waits for it for so long.
+    /// Uses the system's resolver and waits at most `patience`.
     pub(super) fn new(host: &str, port: u16, patience: Duration) -> Self {
         let host: Arc<str> = host.into();
         let look_up = move || -> Answer {
@@ -84,11 +83,11 @@ impl Name {
         }
     }
 
-    /// The address for an attempt, counted from 0: each takes the next one of those that are not
-    /// known to be dead, or of all where all are.
+    /// The address for an attempt, counted from 0. Each attempt takes the next address that is not
+    /// known to be dead, or any if all are dead.
     ///
     /// # Errors
-    /// The name cannot be looked up, and never could.
+    /// The name has never been resolved.
     pub(super) async fn address(self: &Arc<Self>, attempt: usize) -> io::Result<SocketAddr> {
         let known = match self.known.load_full() {
             Some(known) if self.suspect.swap(false, Ordering::AcqRel) => {
@@ -96,7 +95,7 @@ impl Name {
             }
             Some(known) => {
                 if known.at.elapsed() > self.fresh {
-                    // A name that cannot be looked up now keeps the addresses it had.
+                    // If the name cannot be resolved now, its old addresses stay.
                     drop(self.join_look_up());
                 }
                 known
@@ -112,13 +111,13 @@ impl Name {
         address.copied().ok_or_else(nowhere)
     }
 
-    /// How many addresses are known.
+    /// The number of known addresses.
     pub(super) fn count(&self) -> usize {
         self.known.load().as_ref().map_or(1, |known| known.addresses.len())
     }
 
-    /// Says that no connection could be made to an address: the next attempt looks the name up,
-    /// and requests take the other addresses until this one answers again.
+    /// Notes that a connection to an address failed: the next attempt resolves the name, and
+    /// requests use other addresses until this one answers again.
     pub(super) fn missed(self: &Arc<Self>, address: SocketAddr) {
         self.suspect.store(true, Ordering::Release);
         let mut dead = self.dead.lock();
@@ -130,7 +129,7 @@ impl Name {
         }
     }
 
-    /// Waits for the look-up that is under way, or for a new one, but not longer than `patience`.
+    /// Waits for the look-up in progress, or a new one, at most `patience`.
     async fn look_up(self: &Arc<Self>) -> io::Result<Arc<Known>> {
         let mut looking = self.join_look_up();
         let found = tokio::time::timeout(self.patience, looking.wait_for(Option::is_some)).await;
@@ -141,8 +140,8 @@ impl Name {
         found.map_err(|(kind, text)| io::Error::new(kind, text))
     }
 
-    /// One at a time: each takes a thread for as long as the resolver needs, also when nobody waits
-    /// for it any more.
+    /// Only one look-up at a time: each needs a thread until the resolver answers, even if nobody
+    /// waits any more.
     fn join_look_up(self: &Arc<Self>) -> watch::Receiver<Option<Found>> {
         let mut looking = self.looking.lock();
         if let Some(under_way) = &*looking
@@ -172,7 +171,7 @@ impl Name {
     }
 }
 
-/// Tries the dead addresses again and again, so that no request has to, until none is left.
+/// Tries the dead addresses until none is left, so that no request has to.
 async fn probe(name: Weak<Name>, every: Duration, patience: Duration) {
     loop {
         tokio::time::sleep(every).await;
@@ -205,7 +204,7 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    /// A name whose addresses the test decides; None is a resolver that fails.
+    /// A name whose addresses the test sets; None is a failing resolver.
     struct Zone {
         answer: Arc<Mutex<Option<Vec<u16>>>>,
         asked: Arc<Mutex<usize>>,
@@ -287,7 +286,7 @@ mod tests {
             assert_eq!(zone.port(0).await, Some(1));
             zone.becomes(Some(&[2]));
             assert_eq!(zone.port(0).await, Some(1));
-            // The task that was spawned has its turn.
+            // Let the spawned task run.
             while zone.port(0).await == Some(1) {
                 tokio::task::yield_now().await;
             }
@@ -323,7 +322,7 @@ mod tests {
             }
             zone.name.missed(at(2));
             assert_eq!((zone.port(0).await, zone.port(1).await), (Some(3), Some(3)));
-            // Where all are dead, each is as good as the others.
+            // If all are dead, all are used.
             zone.name.missed(at(3));
             assert_eq!((zone.port(0).await, zone.port(1).await), (Some(1), Some(2)));
         });

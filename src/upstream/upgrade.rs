@@ -1,9 +1,9 @@
 //! Connections to the backend for requests that ask for an upgrade (WebSocket).
 //!
-//! pingora 0.9.1 loses one in a hundred of them to a race. It reads the backend's answer and
-//! passes the request's body on in one loop, in random order; if the 101 comes first, the end of
-//! the (empty) body that comes next ends the upgraded connection. So the answer is held back for
-//! one turn of that loop, in which the end of the body goes first.
+//! pingora 0.9.1 loses one in a hundred of them to a race. One loop reads the backend's answer and
+//! forwards the request's body, in random order. If the 101 comes first, the end of the (empty)
+//! body then ends the upgraded connection. So the answer is held back for one round of that loop,
+//! in which the end of the body is handled first.
 
 use std::future::Future as _;
 use std::pin::Pin;
@@ -20,12 +20,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Sleep;
 
-/// Connects as pingora would, and holds the first answer back for a moment.
+/// Connects like pingora, and holds the first answer back for a moment.
 #[derive(Debug)]
 pub(super) struct Connector {
-    /// Until the connection stands.
+    /// The time limit to connect.
     pub(super) connect: Duration,
-    /// And then until an answer begins: what comes behind the 101 may take longer.
+    /// The time limit until an answer begins; after it `timeouts.upgraded` applies.
     pub(super) answer: Duration,
 }
 
@@ -57,12 +57,12 @@ impl Connect for Connector {
     }
 }
 
-/// A connection whose first read after a write has to be asked for twice.
+/// A connection whose first read after a write must be polled twice.
 #[derive(Debug)]
 struct Held<S> {
     stream: S,
     hold: bool,
-    /// When it is too late for an answer to begin; None once one has.
+    /// The deadline for the start of an answer; None after it has begun.
     late: Option<Pin<Box<Sleep>>>,
 }
 
@@ -80,7 +80,7 @@ impl<S> VirtualSocket for Held<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + Sync + std::fmt::Debug,
 {
-    /// TCP_NODELAY is set already, and keep-alive is not asked for.
+    /// TCP_NODELAY is already set, and keep-alive is not requested.
     fn set_socket_option(&self, _: VirtualSockOpt) -> std::io::Result<()> {
         Ok(())
     }
