@@ -1,4 +1,4 @@
-//! The validated configuration. What it holds has been checked; there is nothing left to refuse.
+//! The validated configuration: every value in it has been checked.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -36,24 +36,24 @@ mod value;
 
 pub use address::{AddressError, Backend, Listen};
 
-/// Everything an operator can set.
+/// All settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `listen`: where clients connect.
+    /// `listen`: the addresses that clients connect to.
     pub listen: Vec<Listen>,
     /// `backend`: the app.
     pub backend: Backend,
-    /// `backend` of routes: further apps, each once.
+    /// `backend` of routes: further apps, without duplicates.
     pub route_backends: Vec<Backend>,
-    /// `[[keys]]`: the first signs, all verify.
+    /// `[[keys]]`: the first one signs, all verify.
     pub keys: Vec<KeySpec>,
     /// `[headers]`
     pub headers: HeaderNames,
-    /// `[headers.signature]`, where requests to the app are signed.
+    /// `[headers.signature]`, if requests to the app are signed.
     pub signature: Option<SignatureSpec>,
     /// `[session]` and `[cookie]`
     pub session: Policy,
-    /// `session.revoked_file`: read apart, by [`Config::read_revoked`].
+    /// `session.revoked_file`: read separately, by [`Config::read_revoked`].
     pub revoked_file: Option<PathBuf>,
     /// `session.forward_cookie`: leave the session cookie in `Cookie`.
     pub forward_cookie: bool,
@@ -61,25 +61,25 @@ pub struct Config {
     pub vary: bool,
     /// `session.on_bad_save`
     pub on_bad_save: OnBadSave,
-    /// `session.cross_site`, where a route does not say otherwise.
+    /// `session.cross_site`, unless a route overrides it.
     pub cross_site: CrossSite,
-    /// `session.trusted_origins`: whose pages may send requests all the same.
+    /// `session.trusted_origins`: origins whose pages may send requests nevertheless.
     pub trusted_origins: Vec<Origin>,
-    /// `session.recheck`: how often answers that are open are looked at.
+    /// `session.recheck`: how often the sessions of open answers are checked.
     pub recheck: Option<Duration>,
-    /// `[store]`, where it has a url.
+    /// `[store]`, if it has a url.
     pub store: Option<StoreConfig>,
     /// `[[routes]]`
     pub routes: Routes,
-    /// `trusted_proxies`: whose `X-Forwarded-*` is believed.
+    /// `trusted_proxies`: peers whose `X-Forwarded-*` is trusted.
     pub trusted_proxies: TrustedProxies,
-    /// `strip`: request fields that no client may send, beside those of the sidecar's own.
+    /// `strip`: request fields to remove besides the sidecar's own.
     pub strip: Vec<FieldName>,
-    /// `odd_header_names`: what becomes of request fields that servers may read as others.
+    /// `odd_header_names`: what to do with ambiguous names of request fields.
     pub odd_header_names: OddNames,
-    /// `admin.listen`: metrics and health, where configured.
+    /// `admin.listen`: the admin listener, if configured.
     pub admin: Option<Listen>,
-    /// `admin.token_file`: who shows what is in it can see and end sessions.
+    /// `admin.token_file`: the secret required to view and end sessions.
     pub admin_token: Option<TokenFile>,
     /// `[log]`
     pub log: Log,
@@ -87,35 +87,35 @@ pub struct Config {
     pub limits: Limits,
     /// `[timeouts]`
     pub timeouts: Timeouts,
-    /// `shutdown_timeout`: how long requests under way may take to finish.
+    /// `shutdown_timeout`: how long requests in progress may take to finish.
     pub shutdown_timeout: Duration,
-    /// `[tls]`: where clients connect over TLS.
+    /// `[tls]`: TLS for clients.
     pub tls: Option<Tls>,
     /// `[backend_tls]`
     pub backend_tls: BackendTls,
-    /// `[health_check]`, where there is a path to ask for.
+    /// `[health_check]`, if it has a path.
     pub health_check: Option<HealthCheck>,
-    /// `socket_mode`: who may connect to the unix sockets that are listened on.
+    /// `socket_mode`: the mode of the unix sockets.
     pub socket_mode: u32,
     /// `upgrade_socket`: where a new process takes over the listeners.
     pub upgrade_socket: Option<PathBuf>,
-    /// `workers`: threads that handle requests.
+    /// `workers`: the number of threads that handle requests.
     pub workers: usize,
 }
 
 impl Config {
-    /// Every app, the one of the top level first. Routes know them by their numbers.
+    /// Every app, the top-level one first. Routes refer to them by index.
     pub fn backends(&self) -> impl Iterator<Item = &Backend> {
         std::iter::once(&self.backend).chain(&self.route_backends)
     }
 
-    /// Whether any app is reached over TLS.
+    /// Whether any app uses TLS.
     #[must_use]
     pub fn has_tls_backend(&self) -> bool {
         self.backends().any(Backend::is_tls)
     }
 
-    /// Where clients connect, and how.
+    /// The addresses of all listeners, and whether they use TLS.
     pub fn listeners(&self) -> impl Iterator<Item = (&Listen, Transport)> {
         let all_tls = self.tls.as_ref().is_some_and(|tls| tls.listen.is_empty());
         let first = self.listen.iter().map(move |listen| match listen {
@@ -126,18 +126,17 @@ impl Config {
         first.chain(others.map(|listen| (listen, Transport::Tls)))
     }
 
-    /// Reads the secret in `admin.token_file`; `file` is what this configuration was read from.
+    /// Reads the secret in `admin.token_file`; `file` is this configuration's file.
     ///
     /// # Errors
-    /// Why there is none in it.
+    /// Why the file does not contain a secret.
     pub fn read_admin_token(&self, file: &Path) -> Result<Option<Bearer>, Vec<Fault>> {
         let Some(TokenFile { path, line }) = &self.admin_token else { return Ok(None) };
         let secret = source::load_bearer(path);
         secret.map(Some).map_err(|error| vec![Fault::new(file, *line, error.to_string())])
     }
 
-    /// Reads the files that belong to the servers of the store; `file` is what this configuration was
-    /// read from.
+    /// Reads the files for the servers of the store; `file` is this configuration's file.
     ///
     /// # Errors
     /// What is wrong with them.
@@ -153,10 +152,10 @@ impl Config {
         })
     }
 
-    /// Reads the sessions that stand in `session.revoked_file`.
+    /// Reads the sessions in `session.revoked_file`.
     ///
     /// # Errors
-    /// A file that cannot be read, or every line in it that is no session.
+    /// The file cannot be read, or all of its invalid lines.
     pub fn read_revoked(&mut self) -> Result<(), Vec<Fault>> {
         let Some(path) = &self.revoked_file else { return Ok(()) };
         let text = std::fs::read_to_string(path).map_err(|error| {
@@ -177,85 +176,85 @@ impl Config {
 /// `admin.token_file`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenFile {
-    /// Where the secret is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Where it stands in the configuration.
+    /// Its line in the configuration.
     pub line: usize,
 }
 
 /// `[tls]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// What clients are shown.
+    /// The certificate and its key.
     pub files: TlsFiles,
-    /// `tls.listen`: listeners of TLS beside those in the clear; where there are none, all of
-    /// `listen` but unix sockets are.
+    /// `tls.listen`: TLS listeners besides the plain ones. If empty, TLS is used on all of `listen`
+    /// except unix sockets.
     pub listen: Vec<Listen>,
 }
 
 /// The certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// `tls.cert`: the chain in PEM, the server's own certificate first.
+    /// `tls.cert`: the chain in PEM, starting with the server's own certificate.
     pub cert: PathBuf,
     /// `tls.key`: its key in PEM.
     pub key: PathBuf,
-    /// Where `[tls]` stands in the file.
+    /// The line of `[tls]` in the file.
     pub line: usize,
 }
 
-/// `[backend_tls]`: how an https backend is verified.
+/// `[backend_tls]`: how the certificate of an https backend is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackendTls {
-    /// `backend_tls.ca_file`: whose certificates are taken, instead of the system's authorities.
+    /// `backend_tls.ca_file`: accepted authorities in place of the system's.
     pub ca_file: Option<PathBuf>,
-    /// `backend_tls.server_name`: what the certificate must be made out to, and the name asked
-    /// for (SNI), instead of the backend's host.
+    /// `backend_tls.server_name`: the name to request (SNI) and to expect in the certificate, in
+    /// place of the backend's host.
     pub server_name: Option<String>,
-    /// Where `ca_file`, or else the table, stands in the file.
+    /// The line of `ca_file` or, without it, of the table.
     pub line: usize,
 }
 
 /// `[health_check]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// `health_check.path`: what is asked for.
+    /// `health_check.path`: the path to request.
     pub path: String,
     /// `health_check.interval`: how often.
     pub interval: Duration,
     /// `health_check.timeout`: how long an answer may take.
     pub timeout: Duration,
-    /// `health_check.failures`: how many in a row make the backend unhealthy.
+    /// `health_check.failures`: how many consecutive failures make the backend unhealthy.
     pub failures: usize,
 }
 
-/// What happens to a response whose save cannot be carried out.
+/// What happens to an answer whose save fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnBadSave {
     /// The client gets 502.
     #[default]
     Fail,
-    /// The response passes, the cookie is untouched.
+    /// The answer passes, the cookie stays unchanged.
     Ignore,
 }
 
 /// `[store]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// `store.url`, and how it is reached.
+    /// `store.url` and the keys for servers.
     pub home: StoreHome,
-    /// `store.holds`: what is kept in it.
+    /// `store.holds`: what is stored.
     pub holds: Holds,
     /// `store.on_outage`
     pub on_outage: OnOutage,
-    /// `store.timeout`: how long any call may take.
+    /// `store.timeout`: the time limit of each call.
     pub timeout: Duration,
-    /// `store.prefix`: of names that others might use too, and of what is hashed.
+    /// `store.prefix`: prefix of key names and of hashed names, for servers shared with others.
     pub prefix: String,
 }
 
 impl StoreConfig {
-    /// The files that it names, beside that of the sessions.
+    /// The files that it names, except the session file.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match &self.home {
             StoreHome::File(_) => Vec::new(),
@@ -285,17 +284,18 @@ impl fmt::Display for StoreHome {
     }
 }
 
-/// What a request gets whose session cannot be read because the store is away.
+/// What happens to a request whose session cannot be read because of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnOutage {
     /// 503.
     #[default]
     Refuse,
-    /// It reaches the app, with an empty dict and nothing that it could save.
+    /// It reaches the app with an empty dict, and cannot save.
     Pass,
 }
 
-/// What becomes of a request field whose name has more in it than letters, digits and hyphens.
+/// What happens to a request field whose name has characters other than letters, digits and
+/// hyphens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OddNames {
     /// The field is removed.
@@ -314,58 +314,58 @@ pub struct Log {
     pub format: LogFormat,
     /// `log.level`
     pub level: log::LevelFilter,
-    /// `log.access`: one line for each request.
+    /// `log.access`: a line for each request.
     pub access: bool,
-    /// `log.user`: whose session it is stands in it.
+    /// `log.user`: include the user in it.
     pub user: bool,
-    /// `log.trace`: a request that is part of no trace begins one.
+    /// `log.trace`: start a trace if the request has none.
     pub trace: bool,
 }
 
 /// `log.format`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// One JSON object a line.
+    /// A JSON object per line.
     #[default]
     Json,
-    /// For people; coloured on a terminal.
+    /// Readable text, in colour on a terminal.
     Text,
 }
 
 /// `[limits]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// `limits.head_bytes`: the longest head of a request, not counting its `Cookie` fields.
+    /// `limits.head_bytes`: the maximum length of a request head without its `Cookie` fields.
     pub head_bytes: usize,
-    /// `limits.cookie_bytes`: the longest `Cookie` fields of one, taken together.
+    /// `limits.cookie_bytes`: the maximum total length of its `Cookie` fields.
     pub cookie_bytes: usize,
-    /// `limits.request_line_bytes`: the longest first line of one.
+    /// `limits.request_line_bytes`: the maximum length of its first line.
     pub request_line_bytes: usize,
-    /// `limits.header_fields`: the most fields in one.
+    /// `limits.header_fields`: the maximum number of its fields.
     pub header_fields: usize,
-    /// `limits.connections`: the most connections of clients at once.
+    /// `limits.connections`: the maximum number of client connections.
     pub connections: usize,
-    /// `limits.body_bytes`: the largest body of a request; None: any.
+    /// `limits.body_bytes`: the maximum size of a request body; None: unlimited.
     pub body_bytes: Option<usize>,
 }
 
 /// `[timeouts]`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// `timeouts.head`: until the head of a request has arrived.
+    /// `timeouts.head`: the time limit for a request head.
     pub head: Duration,
-    /// `timeouts.body`: longest silence of a client in the middle of a body, its own or an answer's.
+    /// `timeouts.body`: longest idle time of a client while a body is sent or received.
     pub body: Duration,
-    /// `timeouts.backend_connect`: until the TCP or TLS connection stands.
+    /// `timeouts.backend_connect`: the time limit to connect, including TLS.
     pub backend_connect: Duration,
-    /// `timeouts.backend_read`: longest silence of the backend while an answer is awaited.
+    /// `timeouts.backend_read`: longest idle time of the backend during an answer.
     pub backend_read: Duration,
-    /// `timeouts.backend_write`: longest wait for the backend to take more of a request.
+    /// `timeouts.backend_write`: longest wait for the backend to accept more of a request.
     pub backend_write: Duration,
-    /// `timeouts.backend_idle`: how long an unused connection to the backend is kept.
+    /// `timeouts.backend_idle`: how long an idle connection to the backend is kept.
     pub backend_idle: Duration,
-    /// `timeouts.upgraded`: longest silence of the backend on a connection that was upgraded.
+    /// `timeouts.upgraded`: longest idle time of the backend on an upgraded connection.
     pub upgraded: Duration,
-    /// `timeouts.keep_alive`: how long an unused connection of a client is kept.
+    /// `timeouts.keep_alive`: how long an idle client connection is kept.
     pub keep_alive: Duration,
 }

@@ -1,37 +1,37 @@
-//! Where to listen and where the app is, as they are written.
+//! Parses the addresses of listeners and backends.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-/// Why a text is no address. Says what was expected instead, and does not repeat the text, which
-/// may hold a password.
+/// Why a text is not an address. The message says what was expected; it does not repeat the text,
+/// which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// Nothing that can be listened on.
+    /// It is not an address to listen on.
     NotToListenOn,
-    /// Nothing that leads to an app.
+    /// It is not the URL of an app.
     NoUrl,
-    /// A URL with a user or a password.
+    /// The URL has a user or a password.
     Credentials,
-    /// A URL with a path.
+    /// The URL has a path.
     Path,
     /// `[::1`
     OpenBracket,
-    /// Brackets around something else than an IPv6 address.
+    /// The brackets contain something other than an IPv6 address.
     NoIpv6,
-    /// An IPv6 address without brackets.
+    /// An IPv6 address needs brackets.
     Unbracketed,
-    /// No name and no address of a host.
+    /// It has no host name or address.
     NoHost,
-    /// A port that there is not.
+    /// The port is invalid.
     NoPort,
-    /// A socket's path that depends on where the process was started.
+    /// The socket's path is relative, and would depend on the working directory.
     NotAbsolute,
-    /// A socket's path that no address holds.
+    /// The socket's path is too long.
     LongPath {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
     },
 }
@@ -74,7 +74,7 @@ pub enum Listen {
 }
 
 impl Listen {
-    /// Whether only this machine can connect.
+    /// Whether only this machine can connect to it.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
@@ -84,7 +84,7 @@ impl Listen {
     }
 }
 
-/// The error is what was expected instead.
+/// The error says what was expected.
 impl FromStr for Listen {
     type Err = AddressError;
 
@@ -92,7 +92,7 @@ impl FromStr for Listen {
         if let Some(path) = text.strip_prefix("unix:") {
             return socket_path(path).map(Self::Unix);
         }
-        // A name is not looked up: it may stand for several addresses, or for none just now.
+        // Names are not resolved, because they may have several addresses or none at the moment.
         if let Some(port) = text.strip_prefix("localhost:").and_then(port) {
             return Ok(Self::Tcp((Ipv4Addr::LOCALHOST, port).into()));
         }
@@ -100,7 +100,7 @@ impl FromStr for Listen {
     }
 }
 
-/// As it is written in the configuration.
+/// As written in the configuration.
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -110,23 +110,23 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Where the app listens.
+/// The address of the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// `"http://host:port"` or `"https://host:port"`. The host is resolved anew as time goes by.
+    /// `"http://host:port"` or `"https://host:port"`. The host is resolved regularly.
     Tcp {
-        /// Host name or literal address, without brackets.
+        /// Host name or IP address, without brackets.
         host: String,
         /// TCP port.
         port: u16,
-        /// Whether to speak TLS, with the host as the name to verify.
+        /// Whether to use TLS and verify the host name.
         tls: bool,
     },
     /// `"unix:/run/app.sock"`
     Unix(PathBuf),
 }
 
-/// The error is what was expected instead; it does not repeat the text, which may hold a password.
+/// The error says what was expected, without the text, which may contain a password.
 impl FromStr for Backend {
     type Err = AddressError;
 
@@ -152,7 +152,7 @@ impl FromStr for Backend {
 }
 
 impl Backend {
-    /// What stands in `Host` of a request of our own.
+    /// The value of `Host` in the sidecar's own requests.
     #[must_use]
     pub fn authority(&self) -> String {
         match self {
@@ -164,14 +164,14 @@ impl Backend {
         }
     }
 
-    /// Whether it is reached over TLS.
+    /// Whether it uses TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         matches!(self, Self::Tcp { tls: true, .. })
     }
 }
 
-/// As it is written in the configuration, with the port.
+/// As written in the configuration, with the port.
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -217,13 +217,13 @@ pub(super) fn host_and_port(
     }
 }
 
-/// Digits only: the standard library's parser would also take a sign.
+/// Only digits: the standard library's parser also accepts a sign.
 fn port(text: &str) -> Option<u16> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }
 
-/// A DNS name or an IPv4 address. Underscores occur in the names of containers.
+/// A DNS name or an IPv4 address. Names of containers may have underscores.
 fn is_host(host: &str) -> bool {
     let numeric = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if numeric {
@@ -236,10 +236,10 @@ fn is_host(host: &str) -> bool {
     host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(is_label)
 }
 
-/// What `sockaddr_un` holds, less the byte that ends it.
+/// The size of a path in `sockaddr_un`, without the final NUL.
 const MAX_SOCKET_PATH_BYTES: usize = 107;
 
-/// Absolute, so that it does not depend on where the process was started.
+/// Must be absolute, so that it does not depend on the working directory.
 fn socket_path(path: &str) -> Result<PathBuf, AddressError> {
     if !Path::new(path).is_absolute() || path.ends_with('/') || path.contains('\0') {
         return Err(AddressError::NotAbsolute);

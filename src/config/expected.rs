@@ -1,4 +1,4 @@
-//! What a value should have been, for whoever wrote another one.
+//! The expected form of a value, for error messages.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -8,20 +8,20 @@ use crate::session::cookie::{CookieNameError, MAX_OLD_NAMES};
 use crate::session::header::FieldNameError;
 use crate::visit::cross_site::NoOrigin;
 
-/// What was expected in the place of a value. Stands behind `expected` in a message.
+/// The expected form of a value. Follows `expected` in a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     /// Any string.
     String,
-    /// One with something in it.
+    /// A string that is not empty.
     Filled,
-    /// One on a single line.
+    /// A string on a single line.
     NoControlCharacters,
     Boolean,
     Whole(RangeInclusive<usize>),
     /// One of these words.
     OneOf(Vec<&'static str>),
-    /// What a number can be.
+    /// A number that fits in 64 bits.
     SmallerNumber,
     Duration,
     ShorterDuration,
@@ -30,7 +30,7 @@ pub(super) enum Expected {
     Moment,
     /// The path of a file.
     File,
-    /// The path of a file, and not its content.
+    /// The path of a file, not its content.
     FileNotContent,
     Address(AddressError),
     Origin(NoOrigin),
@@ -38,17 +38,17 @@ pub(super) enum Expected {
     CookieNames,
     Secure,
     FieldName(FieldNameError),
-    /// Another name than that of a field which means something else.
+    /// A field name without another meaning.
     UntakenField(&'static str),
-    /// Another name than that of a field without which requests would be others.
+    /// A field name that requests do not need.
     NeedlessField(&'static str),
-    /// What can stand between quotes (RFC 9651 section 3.3.3).
+    /// Text that is valid between quotes (RFC 9651 section 3.3.3).
     KeyId,
     DictPath,
     DictPathWithoutGaps,
     DictPathOrKeys,
     DictPathOrTable,
-    /// A table of a claim, without this key.
+    /// The table of a claim, without this key.
     ClaimTableWithout(String),
     ClaimTableWithPath,
     SomeKeys,
@@ -73,11 +73,11 @@ pub(super) enum Expected {
     StoreServer,
     StoreServerWithDatabase,
     StoreServerWithoutCredentials,
-    /// Several servers that are reached in one way.
+    /// Several servers of one type.
     StoreServersAlike,
-    /// This program was built without a client for servers.
+    /// A file, because this program was built without a client for servers.
     StoreFileAsBuilt,
-    /// A string without those that decide in a cluster where a key is.
+    /// A string without braces, which decide about the place of keys in a cluster.
     NoBraces,
     StoreFileWithoutHost,
     StoreFileWithoutEscapes,
@@ -87,9 +87,9 @@ pub(super) enum Expected {
     Target,
     /// The same, or the word `off`.
     OrOff(Box<Self>),
-    /// Of the part with this name.
+    /// The part with this name.
     As(&'static str, Box<Self>),
-    /// Of what is demanded of the value at this path.
+    /// The demand on the value at this path.
     For(String, Box<Self>),
 }
 

@@ -1,5 +1,5 @@
-//! What a key of the configuration means, read out of `config/cloakroom.toml`: the comment above it, its
-//! default or an example, and where the documentation says more. There is no other list of keys to keep.
+//! Explains a configuration key from `config/cloakroom.toml`: its comment, its default or an
+//! example, and links to the documentation. There is no other list of keys to maintain.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -8,33 +8,33 @@ use super::reader::place::numberless;
 
 const SAMPLE: &str = include_str!("../../config/cloakroom.toml");
 
-/// In the comment of a key that must be set: what stands there is an example.
+/// In the comment of a required key; its value in the sample is an example.
 const REQUIRED: &str = "Has no default.";
 
-/// Where the documentation says more of a key whose comment and table name no page.
+/// The page for keys whose comment and table name no page.
 const EVERY_KEY: &str = "docs/configuration.md";
 
-/// The table whose keys are names of headers of the operator's own.
+/// The table whose keys are header names chosen by the operator.
 const CLAIMS: &str = "headers.claims";
 
-/// A key of the sample, or a table.
+/// A key or table of the sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// `session.ttl`, `routes.path`, `listen`.
     path: String,
     comment: Vec<&'static str>,
-    /// The lines as they stand in a configuration; of a table its head.
+    /// Its lines in a configuration; for a table, its header.
     lines: Vec<&'static str>,
-    /// Whether `lines` is what holds where the key is not set.
+    /// Whether `lines` show the default.
     is_default: bool,
     is_table: bool,
 }
 
-/// What is known of `key`: `session.ttl`, `[session]`, `keys[1].id`, or the last part alone, for
-/// which there may be several.
+/// Explains `key`: `session.ttl`, `[session]`, `keys[1].id`, or only the last part, which may match
+/// several keys.
 ///
 /// # Errors
-/// That there is no such key, and what may have been meant.
+/// The key is unknown; suggests similar ones.
 pub(crate) fn explain(key: &str) -> Result<String, Unknown> {
     let entries = entries();
     let wanted = without_numbers(key);
@@ -48,7 +48,7 @@ pub(crate) fn explain(key: &str) -> Result<String, Unknown> {
 }
 
 fn find<'a>(entries: &'a [Entry], wanted: &str) -> Vec<&'a Entry> {
-    // Below this table each name is one that the operator has chosen.
+    // In this table the operator chooses the names.
     let wanted = match wanted.strip_prefix(CLAIMS) {
         Some(header) if header.starts_with('.') => CLAIMS,
         _ => wanted,
@@ -60,7 +60,7 @@ fn find<'a>(entries: &'a [Entry], wanted: &str) -> Vec<&'a Entry> {
     }
 }
 
-/// There is no such key.
+/// Unknown key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unknown {
     key: String,
@@ -110,7 +110,7 @@ fn without_numbers(key: &str) -> String {
     parts.collect::<Vec<_>>().join(".")
 }
 
-/// All of the sample, in its order.
+/// All entries of the sample, in order.
 fn entries() -> Vec<Entry> {
     let (mut entries, mut table, mut comment) = (Vec::<Entry>::new(), "", Vec::new());
     for line in SAMPLE.lines() {
@@ -132,7 +132,7 @@ fn entries() -> Vec<Entry> {
             let (path, lines) = (table.to_owned(), vec![line]);
             entries.push(Entry { path, comment, lines, is_default, is_table: true });
         } else if table == CLAIMS {
-            // Examples of the table, with what is said of them.
+            // Examples of the table, with their comments.
             if let Some(entry) = entries.last_mut() {
                 entry.comment.extend(comment);
                 entry.lines.push(line);
@@ -154,7 +154,7 @@ impl Entry {
         if self.is_table { &self.path } else { self.path.rsplit_once('.').map_or("", |(it, _)| it) }
     }
 
-    /// The pages that its comment names.
+    /// The pages named in its comment.
     fn pages(&self) -> impl Iterator<Item = &'static str> {
         let words = self.comment.iter().flat_map(|line| line.split_whitespace());
         words
@@ -163,7 +163,7 @@ impl Entry {
     }
 }
 
-/// An entry among the others.
+/// An entry with its context.
 struct Explained<'a> {
     entry: &'a Entry,
     entries: &'a [Entry],
@@ -226,7 +226,7 @@ mod tests {
         );
         let ttl = explain("session.ttl").unwrap();
         assert!(ttl.contains("Example: [session]\n         ttl = \"14d\"\n"), "{ttl}");
-        // What must be set has a value in the sample all the same.
+        // A required key has a value in the sample too.
         assert!(explain("backend").unwrap().starts_with("backend\n"));
         assert!(
             explain("backend").unwrap().contains(
@@ -243,7 +243,7 @@ mod tests {
         for key in ["keys[1].id", "keys[].id", " keys.id "] {
             assert_eq!(explain(key).unwrap(), id, "{key}");
         }
-        // By its last part: each that there is.
+        // By its last part: every match.
         assert_eq!(explain("same_site"), explain("cookie.same_site"));
         let timeouts = explain("timeout").unwrap();
         assert!(timeouts.starts_with("store.timeout\n"), "{timeouts}");
@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    /// As GitHub makes one of a heading.
+    /// The anchor that GitHub makes from a heading.
     fn as_anchor(heading: &str) -> String {
         let heading = heading.trim_start_matches('#').trim().to_lowercase();
         let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));

@@ -1,4 +1,4 @@
-//! Reads a configuration file: all of it, whatever is wrong, so that every fault shows at once.
+//! Reads a whole configuration file and collects all faults.
 
 use std::path::Path;
 use std::thread::available_parallelism;
@@ -16,7 +16,7 @@ use crate::session::Policy;
 use crate::session::cookie::Secure;
 use crate::session::revocation::Revocations;
 
-/// What the command line says instead of the file.
+/// Overrides of the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// `--listen`
@@ -28,11 +28,11 @@ pub struct Overrides {
 /// A configuration that has been read.
 #[derive(Debug)]
 pub struct Loaded {
-    /// What it says.
+    /// The configuration.
     pub config: Config,
-    /// Every key with the value in force, secrets redacted.
+    /// Every key with its effective value, secrets redacted.
     pub effective: toml::Table,
-    /// What an operator should know about what is nevertheless in force, one line each.
+    /// Warnings for the operator, one line each.
     pub warnings: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, Vec<Fault>> {
     read_file(path, overrides).loaded
 }
 
-/// Reads `text`, which `path` names in messages.
+/// Reads `text`; messages refer to it as `path`.
 ///
 /// # Errors
 /// Every fault found.
@@ -52,22 +52,22 @@ pub fn parse(text: &str, path: &Path, overrides: &Overrides) -> Result<Loaded, V
     read(text, path, overrides).loaded
 }
 
-/// What was made of a file, with faults or without.
+/// The result of reading a file, with or without faults.
 #[derive(Debug)]
 pub(crate) struct FileRead {
     pub(crate) loaded: Result<Loaded, Vec<Fault>>,
-    /// A spec for each `[[keys]]`, in order, to look whether there is a secret behind it. In the
-    /// place of what is faulty stands something that adds no fault. Not to sign with.
+    /// A spec for each `[[keys]]`, in order, to check the secrets. Faulty values are replaced by
+    /// ones that cause no further faults. Not for signing.
     pub(crate) keys: Vec<KeySpec>,
 }
 
-/// Reads the file at `path`, and its keys even where there are faults.
+/// Reads the file at `path`, and its keys even if there are faults.
 pub(crate) fn read_file(path: &Path, overrides: &Overrides) -> FileRead {
     let unreadable = |line, message: String| FileRead {
         loaded: Err(vec![Fault::new(path, line, message)]),
         keys: Vec::new(),
     };
-    // It may hold a secret.
+    // It may contain a secret.
     let bytes = match std::fs::read(path) {
         Ok(bytes) => Zeroizing::new(bytes),
         Err(error) => return unreadable(1, format!("cannot be read: {error}")),
@@ -84,7 +84,7 @@ pub(crate) fn read_file(path: &Path, overrides: &Overrides) -> FileRead {
 fn read(text: &str, path: &Path, overrides: &Overrides) -> FileRead {
     let (tree, errors) = DeTable::parse_recoverable(text);
     let syntax = syntax_faults(&errors, text, path);
-    // An array without its end swallows the rest of the file.
+    // An unclosed array includes the rest of the file.
     if errors.iter().any(|error| error.message().starts_with("unclosed")) {
         let first = syntax.into_iter().take(1).collect();
         return FileRead { loaded: Err(first), keys: Vec::new() };
@@ -100,8 +100,8 @@ fn read(text: &str, path: &Path, overrides: &Overrides) -> FileRead {
     FileRead { loaded, keys }
 }
 
-/// One fault a line: what follows from the first is no help. The parser's messages are its own
-/// words, with nothing of the file in them.
+/// Only one fault per line, because the others follow from it. The parser's messages do not quote
+/// the file.
 fn syntax_faults(errors: &[toml::de::Error], text: &str, path: &Path) -> Vec<Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     for error in errors {
@@ -121,7 +121,7 @@ fn syntax_faults(errors: &[toml::de::Error], text: &str, path: &Path) -> Vec<Fau
 
 pub(super) type Parts = (Read<(Config, Vec<String>)>, Vec<KeySpec>);
 
-/// The top level, in the order of the documentation.
+/// Reads the top level, in the order of docs/configuration.md.
 pub(super) fn everything(table: &mut Table<'_, '_>, overrides: &Overrides) -> Parts {
     let listen = listen(table, &overrides.listen);
     let backend = backend(table, overrides.backend.as_deref());
@@ -270,7 +270,7 @@ where
         .map_err(|expected: AddressError| table.document().refuse(place, Some(&written), expected))
 }
 
-/// Refuses an address that stands twice. Port 0 is another one each time.
+/// Refuses duplicate addresses, except port 0.
 fn refuse_taken(
     table: &mut Table<'_, '_>,
     listen: &Read<Listeners>,

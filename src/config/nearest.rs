@@ -1,11 +1,11 @@
-//! What somebody who wrote a key that does not exist may have meant.
+//! Suggests existing keys for unknown ones.
 
 use std::collections::BTreeSet;
 
 use super::reader::place::{join, numberless};
 
-/// The message about the key `key` of the table at `table`, given every key that there is.
-/// In `known`, `[]` stands for the number of a table in an array.
+/// The message about an unknown key `key` in the table `table`. `known` has all valid keys; `[]`
+/// stands for an index in an array of tables.
 pub(super) fn unknown_key(
     table: &str,
     key: &str,
@@ -17,7 +17,7 @@ pub(super) fn unknown_key(
     if let Some(near) = here.clone().filter_map(|known| near(key, known)).min() {
         return format!("{unknown}; did you mean {}?", join(table, near.1));
     }
-    // A key in the wrong table: most often one of the top level below a header.
+    // The key exists in another table; most often a top-level key was written below a header.
     let elsewhere = known.iter().find(|(_, known)| fold(known) == fold(key));
     if let Some((table, key)) = elsewhere {
         return match table.strip_suffix("[]") {
@@ -32,7 +32,7 @@ pub(super) fn unknown_key(
     format!("{unknown}; known here: {}", expected.join(", "))
 }
 
-/// How far apart the two are, if that is little enough to be a slip.
+/// The edit distance, if it is small enough to be a typing error.
 pub(super) fn near<'a>(written: &str, known: &'a str) -> Option<(usize, &'a str)> {
     let distance = strsim::damerau_levenshtein(&fold(written), &fold(known));
     (distance <= known.len().div_ceil(4)).then_some((distance, known))

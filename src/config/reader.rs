@@ -1,5 +1,5 @@
-//! Reads a TOML tree key by key. Each key is named once, with its default and its parser; the
-//! reader notes which keys there are, what is in force, and every fault, and goes on.
+//! Reads a TOML tree key by key. Each key is named once, with its default and its parser. The
+//! reader records known keys, effective values and all faults, and continues after a fault.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,22 +15,22 @@ mod table;
 pub(super) use place::Place;
 pub(super) use table::Table;
 
-/// Stands for what could not be read. Only the reader makes one, and only beside a fault.
+/// Stands for a value that could not be read. Only the reader makes it, after recording a fault.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reported(());
 
-/// What was read, or the proof that a fault was noted.
+/// A value, or the proof that a fault was recorded.
 pub(super) type Read<T> = Result<T, Reported>;
 
-/// One file while it is read.
+/// A file that is being read.
 pub(super) struct Document<'a> {
     file: &'a Path,
     text: &'a str,
     faults: Vec<Fault>,
-    /// What seems to be wrong only as long as nothing else is, such as a missing key: where the
-    /// syntax is broken, the key may have been lost there.
+    /// Faults that may result from a syntax error, such as a missing key, which may be on the
+    /// broken line.
     consequences: Vec<Fault>,
-    /// Every key that was asked for, with its table; `[]` stands for the number in an array.
+    /// Every key that was read, with its table; `[]` stands for an index in an array.
     known: BTreeSet<(String, &'static str)>,
     unknown: Vec<Unknown>,
 }
@@ -53,7 +53,7 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// Notes a value that will not do.
+    /// Records an invalid value.
     pub(super) fn refuse(
         &mut self,
         place: &Place,
@@ -69,7 +69,7 @@ impl<'a> Document<'a> {
         self.fault(place, message)
     }
 
-    /// Notes a fault. The message names the key, as there may be several.
+    /// Records a fault. The message names the key, because a line may have several.
     pub(super) fn fault(&mut self, place: &Place, message: impl Into<String>) -> Reported {
         let fault = match place.line {
             0 => Fault::of_flag(&place.path, message),
@@ -79,7 +79,7 @@ impl<'a> Document<'a> {
         Reported(())
     }
 
-    /// Notes several faults, at least one.
+    /// Records several faults, at least one.
     pub(super) fn faults(&mut self, faults: impl IntoIterator<Item = (Place, String)>) -> Reported {
         for (place, message) in faults {
             self.fault(&place, message);
@@ -87,14 +87,14 @@ impl<'a> Document<'a> {
         Reported(())
     }
 
-    /// Notes that something is missing, or does not go with something else.
+    /// Records that a key is missing or conflicts with another one.
     pub(super) fn consequence(&mut self, place: &Place, message: impl Into<String>) -> Reported {
         let reported = self.fault(place, message);
         self.consequences.extend(self.faults.pop());
         reported
     }
 
-    /// Every fault, in the order of the file, those of the syntax included. None: all is well.
+    /// All faults in the order of the file, including syntax errors. Empty if there are none.
     pub(super) fn finish(mut self, syntax: Vec<Fault>) -> Vec<Fault> {
         for Unknown { line, table, key } in self.unknown {
             let message = nearest::unknown_key(&table, &key, &self.known);
@@ -103,7 +103,7 @@ impl<'a> Document<'a> {
         if syntax.is_empty() {
             self.faults.append(&mut self.consequences);
         } else {
-            // What the parser made of a broken line is not what stands there.
+            // Values on a broken line are not reliable.
             let broken: BTreeSet<usize> = syntax.iter().map(|fault| fault.line).collect();
             self.faults.retain(|fault| !broken.contains(&fault.line));
             self.faults.extend(syntax);
@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
         self.faults
     }
 
-    /// Every key that was asked for, as `cookie.same_site` or `keys[].secret_file`.
+    /// Every key that was read, as `cookie.same_site` or `keys[].secret_file`.
     #[cfg(test)]
     pub(super) fn known_keys(&self) -> BTreeSet<String> {
         self.known.iter().map(|(table, key)| place::join(table, key)).collect()
@@ -123,13 +123,13 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Most values were expected to be something else. What must not be, or is a duplicate, says so itself.
+/// Most messages start with "expected"; forbidden and duplicate values have their own wording.
 fn sentence(expected: &str) -> String {
     let is_whole = ["must ", "duplicate "].iter().any(|start| expected.starts_with(start));
     if is_whole { expected.to_owned() } else { format!("expected {expected}") }
 }
 
-/// The line of a byte of the text, from 1.
+/// The line of a byte offset, from 1.
 pub(super) fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     1 + before.iter().filter(|&&byte| byte == b'\n').count()

@@ -1,4 +1,4 @@
-//! The files under `config/` and docs/configuration.md say what the code does.
+//! Tests that the files in `config/` and docs/configuration.md match the code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn effective(text: &str) -> toml::Table {
     parse(text, Path::new("sample.toml"), &Overrides::default()).unwrap().effective
 }
 
-/// The sample with every optional key: whatever has no space behind its `#`.
+/// The sample with every optional key enabled: those without a space after `#`.
 fn uncommented() -> String {
     let line = |line: &str| match line.strip_prefix('#') {
         Some(key) if !key.is_empty() && !key.starts_with(' ') => format!("{key}\n"),
@@ -65,7 +65,7 @@ fn the_full_sample_uncommented_is_sound_but_for_the_choice_of_secrets() {
     );
 }
 
-/// Every key that the code asks for, by its full name; `[]` stands for the number in an array.
+/// Every key that the code reads, by its full name; `[]` stands for an index in an array.
 fn known_keys() -> BTreeSet<String> {
     let text = uncommented();
     let tree = DeTable::parse(&text).unwrap();
@@ -80,7 +80,7 @@ fn the_full_sample_has_every_key() {
     let text = uncommented();
     let mut in_sample = BTreeSet::new();
     collect("", &toml::Value::Table(text.parse().unwrap()), &mut in_sample);
-    // The entries of this table are the operator's own.
+    // The operator chooses the keys of this table.
     in_sample.retain(|key| !key.starts_with("headers.claims."));
     assert_eq!(known_keys(), in_sample);
 }
@@ -116,7 +116,8 @@ fn each_key_of_the_full_sample_is_explained() {
     }
 }
 
-/// The rows of docs/configuration.md: a key with its table, as in [`Document::known_keys`], and its default.
+/// The rows of docs/configuration.md: a key with its table, as in [`Document::known_keys`], and its
+/// default.
 fn reference() -> Vec<(String, &'static str)> {
     let mut rows = Vec::new();
     let mut table = None;
@@ -146,7 +147,7 @@ fn the_reference_has_every_key_once() {
     documented.retain(|key| !key.starts_with("headers.claims."));
     documented.sort();
     let all = known_keys();
-    // A table is a heading there, and no row.
+    // There a table is a heading, not a row.
     let is_table = |key: &str| {
         let below = [format!("{key}."), format!("{key}[].")];
         key == "headers.claims"
@@ -188,7 +189,7 @@ fn the_reference_has_every_control_header() {
 }
 
 proptest! {
-    /// Whatever becomes of a file: a configuration, or faults that can be shown.
+    /// A damaged file gives either a configuration or printable faults.
     #[test]
     fn a_damaged_sample_is_read_or_has_faults(
         cut in 0..uncommented().len(),

@@ -1,4 +1,4 @@
-//! The tables of the file, one function each.
+//! The tables of the file, each with its own function.
 
 mod cookie;
 mod headers;

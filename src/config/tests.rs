@@ -1,4 +1,4 @@
-//! What the reader says of whole files.
+//! Tests with whole files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::session::{Holds, OnConflict};
 
 mod faults;
 
-/// Three lines, so that what stands below starts on the fourth.
+/// Three lines; text after it starts on the fourth.
 const TOP: &str = "listen = \"127.0.0.1:0\"\nbackend = \"http://app\"\n\
                    keys = [{ secret = \"0123456789abcdef0123456789abcdef\" }]\n";
 
@@ -233,7 +233,7 @@ fn a_store_is_read() {
     assert_eq!(config.store, Some(expected));
     assert_eq!(config.session.subject, Some(vec!["https://a.example/id".into()]));
     assert_eq!(config.session.on_conflict, OnConflict::Fail);
-    // Its tokens have to say which session they belong to.
+    // Its tokens must contain their session.
     assert_eq!(config.session.lifetime(), Some(crate::session::lifetime::LONGEST));
     let below = "session.ttl = '1d'\nstore.url = 'file:b'";
     assert_eq!(store(below), Some(of_file("b")));

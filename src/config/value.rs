@@ -1,4 +1,4 @@
-//! Parsers for single values. Their error is what was expected, to stand behind `expected`.
+//! Parsers for single values. Their error follows `expected` in a message.
 
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
@@ -16,7 +16,7 @@ pub(super) fn text(value: &Value) -> Result<String, Expected> {
     as_str(value, Expected::String).map(str::to_owned)
 }
 
-/// A string with something in it, all on one line.
+/// A string that is not empty and has no control characters.
 pub(super) fn word(value: &Value) -> Result<String, Expected> {
     match as_str(value, Expected::String)? {
         "" => Err(Expected::Filled),
@@ -25,12 +25,12 @@ pub(super) fn word(value: &Value) -> Result<String, Expected> {
     }
 }
 
-/// The longest name that a file can have, and the longest path.
+/// The maximum length of a file name, and of a path.
 const MOST_NAME_BYTES: usize = 255;
 const MOST_PATH_BYTES: usize = 4095;
 
-/// The path of a file. What cannot be one is refused; read it with `Table::discreet`, so that the
-/// message does not show it.
+/// The path of a file. Use it with `Table::discreet`, so that the message does not show an invalid
+/// value.
 pub(super) fn file_path(value: &Value) -> Result<PathBuf, Expected> {
     let text = value.as_str().ok_or(Expected::File)?;
     let is_content = text.contains(['\n', '\r']) || text.contains("-----BEGIN");
@@ -55,7 +55,7 @@ pub(super) fn whole(range: RangeInclusive<usize>) -> impl Fn(&Value) -> Result<u
     }
 }
 
-/// One of a few words.
+/// One of several words.
 pub(super) fn choice<T: Copy>(
     words: &[(&'static str, T)],
 ) -> impl Fn(&Value) -> Result<T, Expected> {
@@ -67,9 +67,9 @@ pub(super) fn choice<T: Copy>(
     }
 }
 
-/// Whatever reads itself from a string, but not from an empty one.
+/// A value parsed from a string that is not empty.
 pub(super) fn from_text<T: FromStr<Err: Into<Expected>>>(value: &Value) -> Result<T, Expected> {
-    // What is no string is refused as the empty one is, with the same words.
+    // A value that is not a string gets the same error as an empty one.
     value.as_str().unwrap_or_default().parse().map_err(Into::into)
 }
 
@@ -77,7 +77,7 @@ pub(super) fn from_text<T: FromStr<Err: Into<Expected>>>(value: &Value) -> Resul
 pub(super) fn duration(value: &Value) -> Result<Duration, Expected> {
     let text = as_str(value, Expected::Duration)?;
     let duration = humantime::parse_duration(text).map_err(|_| Expected::Duration)?;
-    // Past this, somebody mistook the unit, and arithmetic on moments would saturate.
+    // A longer one is a wrong unit, and would make times overflow.
     if duration > MAX_DURATION {
         return Err(Expected::ShorterDuration);
     }
@@ -94,7 +94,7 @@ pub(super) fn some_time(value: &Value) -> Result<Duration, Expected> {
     }
 }
 
-/// A duration in whole seconds, at least one: what a token or a `Max-Age` can hold.
+/// A duration in whole seconds, at least one, for a token or a `Max-Age`.
 pub(super) fn seconds(value: &Value) -> Result<Duration, Expected> {
     match some_time(value)? {
         duration if duration.subsec_nanos() != 0 => Err(Expected::WholeSeconds),
@@ -102,7 +102,7 @@ pub(super) fn seconds(value: &Value) -> Result<Duration, Expected> {
     }
 }
 
-/// A moment, as a string or as TOML's own kind of value, with its offset from UTC.
+/// A time with its offset from UTC, as a string or as a TOML date-time.
 pub(super) fn moment(value: &Value) -> Result<Timestamp, Expected> {
     let text = match value {
         Value::Datetime(moment) => moment.to_string(),
@@ -111,7 +111,7 @@ pub(super) fn moment(value: &Value) -> Result<Timestamp, Expected> {
     rfc3339(&text).ok_or(Expected::Moment)
 }
 
-/// A moment of RFC 3339 in UTC.
+/// A time in RFC 3339, converted to UTC.
 pub(crate) fn rfc3339(text: &str) -> Option<Timestamp> {
     let moment = humantime::parse_rfc3339(text).ok()?;
     let since_epoch = moment.duration_since(std::time::UNIX_EPOCH).ok()?;
@@ -122,8 +122,8 @@ fn as_str(value: &Value, expected: Expected) -> Result<&str, Expected> {
     value.as_str().ok_or(expected)
 }
 
-/// The value for a message: one line, not too long, without the password of a URL, and nothing
-/// that a terminal would act on.
+/// The value for a message: one line, not too long, without the password of a URL or terminal
+/// control characters.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => {
@@ -135,7 +135,7 @@ pub(super) fn shown(value: &Value) -> String {
         }
         Value::Array(_) => "[…]".into(),
         Value::Table(_) => "{…}".into(),
-        // Not as a value, which panics over what the parser has left of a date with a typo.
+        // Formatted here, because displaying it as a `Value` panics for some invalid dates.
         Value::Datetime(moment) => moment.to_string(),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => value.to_string(),
     }
@@ -143,7 +143,7 @@ pub(super) fn shown(value: &Value) -> String {
 
 const MOST_SHOWN: usize = 60;
 
-/// The same for a number as it was written: behind an underscore the parser takes anything for one.
+/// The same for a number as written: the parser accepts any characters after an underscore.
 pub(super) fn shown_number(text: &str) -> String {
     match text.char_indices().nth(MOST_SHOWN) {
         Some((end, _)) => format!("{}…", text[..end].escape_debug()),

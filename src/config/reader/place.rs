@@ -1,6 +1,6 @@
-//! Where something stands, and what messages call it.
+//! The position of a value, and its name in messages.
 
-/// A key in the file, or a flag that overrides it: what a fault is about.
+/// The subject of a fault: a key in the file, or a flag that overrides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) struct Place {
     pub(super) path: String,
@@ -8,7 +8,7 @@ pub(in crate::config) struct Place {
 }
 
 impl Place {
-    /// A flag of the command line.
+    /// A command-line flag.
     pub(in crate::config) fn flag(flag: &str) -> Self {
         Self { path: flag.to_owned(), line: 0 }
     }
@@ -18,7 +18,7 @@ impl Place {
         Self { path: String::new(), line: 1 }
     }
 
-    /// The key as it is written in messages: `cookie.same_site`, `keys[1].secret_file`.
+    /// The key as in messages: `cookie.same_site`, `keys[1].secret_file`.
     pub(in crate::config) fn path(&self) -> &str {
         &self.path
     }
@@ -28,13 +28,13 @@ impl Place {
         self.line
     }
 
-    /// An element of the array that stands here. Counted from 1, as keys are in metrics and logs.
+    /// An element of this array. Counted from 1, as keys are in metrics and logs.
     pub(super) fn element(&self, index: usize, line: usize) -> Self {
         Self { path: format!("{}[{}]", self.path, index + 1), line }
     }
 }
 
-/// The path of a key. Keys that TOML wants quoted are.
+/// The path of a key, quoted if TOML requires it.
 pub(in crate::config) fn join(table: &str, key: &str) -> String {
     let bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let quoted = key.is_empty() || !key.bytes().all(bare);

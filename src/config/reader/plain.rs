@@ -1,4 +1,4 @@
-//! Values without their places, and what becomes of them.
+//! TOML values without their positions.
 
 use toml::de::DeValue;
 use toml::{Spanned, Value};
@@ -6,17 +6,17 @@ use toml::{Spanned, Value};
 use crate::config::expected::Expected;
 use crate::config::value::{shown, shown_number};
 
-/// A number that does not fit, as it was written.
+/// A number that is out of range, as written.
 pub(in crate::config) struct TooLarge(String);
 
 impl TooLarge {
-    /// For a message.
+    /// The text for a message.
     pub(super) fn shown(self) -> String {
         self.0
     }
 }
 
-/// The parsed value and the value, or how it was written and what was expected.
+/// The parsed and the plain value, or the text of an invalid one with what was expected.
 pub(super) fn judge<T>(
     value: Result<Value, TooLarge>,
     parse: impl FnOnce(&Value) -> Result<T, Expected>,
@@ -28,7 +28,7 @@ pub(super) fn judge<T>(
     }
 }
 
-/// The value without its places; a number that does not fit comes back as it was written.
+/// The value without positions, or a number that is out of range.
 pub(super) fn plain(spanned: &Spanned<DeValue<'_>>) -> Result<Value, TooLarge> {
     Ok(match spanned.get_ref() {
         DeValue::String(text) => Value::String(text.to_string()),

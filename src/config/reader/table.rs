@@ -1,4 +1,4 @@
-//! One table of the tree, and the ways to read a key of it.
+//! A table of the tree, with methods to read its keys.
 
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
@@ -11,19 +11,19 @@ use crate::config::expected::Expected;
 
 mod nested;
 
-/// What a secret looks like in the effective configuration.
+/// The placeholder for a secret in the effective configuration.
 const REDACTED: &str = "(redacted)";
 
-/// A table that is being read; one that is not there has defaults all the same.
+/// A table that is being read. If it is missing, its keys have their defaults.
 pub(in crate::config) struct Table<'t, 'a> {
     document: &'t mut Document<'a>,
     place: Place,
     given: Option<&'t DeTable<'a>>,
-    /// The keys that were asked for.
+    /// The keys that were read.
     known: Vec<&'static str>,
-    /// The keys that are refused in words of their own.
+    /// Keys that are refused with their own message.
     refused: Vec<&'static str>,
-    /// Whether any key may stand here.
+    /// Whether any key is allowed.
     open: bool,
     effective: toml::Table,
 }
@@ -46,7 +46,7 @@ impl<'t, 'a> Table<'t, 'a> {
         }
     }
 
-    /// Reads the table, notes the keys that nobody asked for, and hands back what is in force.
+    /// Reads the table, records unknown keys, and returns the effective values.
     pub(in crate::config) fn read<T>(
         mut self,
         read: impl FnOnce(&mut Self) -> T,
@@ -82,8 +82,8 @@ impl<'t, 'a> Table<'t, 'a> {
         self.parse(key, &place, value, parse).map(Some)
     }
 
-    /// A key without a default, whose value is in no message: it may be a secret that went astray,
-    /// such as one in the place of the name of its file.
+    /// A key without a default whose value is never shown, because it may be a secret written by
+    /// mistake in place of a file name.
     pub(in crate::config) fn discreet<T>(
         &mut self,
         key: &'static str,
@@ -101,7 +101,7 @@ impl<'t, 'a> Table<'t, 'a> {
         }
     }
 
-    /// A key with a default, which is written as in the file and goes through the same parser.
+    /// A key with a default, which is parsed like a value in the file.
     pub(in crate::config) fn or<T>(
         &mut self,
         key: &'static str,
@@ -115,7 +115,7 @@ impl<'t, 'a> Table<'t, 'a> {
         self.parse(key, &place, value, parse)
     }
 
-    /// A key without which nothing works; `example` says how it may look.
+    /// A required key; the message shows `example`.
     pub(in crate::config) fn required<T>(
         &mut self,
         key: &'static str,
@@ -125,13 +125,13 @@ impl<'t, 'a> Table<'t, 'a> {
         self.optional(key, parse)?.ok_or_else(|| self.missing(key, example))
     }
 
-    /// Notes that a key is missing.
+    /// Records that a key is missing.
     pub(in crate::config) fn missing(&mut self, key: &str, example: &str) -> Reported {
         let place = self.at(key);
         self.document.consequence(&place, format!("missing key {}: {example}", place.path))
     }
 
-    /// A key that is known and cannot stand here; without a message it is passed over.
+    /// A known key that is not allowed here; without a message it is ignored.
     pub(in crate::config) fn refuse_key(&mut self, key: &'static str, message: Option<&str>) {
         self.refused.push(key);
         if let Some(message) = message.filter(|_| self.has(key)) {
@@ -140,7 +140,7 @@ impl<'t, 'a> Table<'t, 'a> {
         }
     }
 
-    /// A string that no message and no output shows.
+    /// A string that is never shown in messages or output.
     pub(in crate::config) fn secret(
         &mut self,
         key: &'static str,
@@ -155,7 +155,7 @@ impl<'t, 'a> Table<'t, 'a> {
         }
     }
 
-    /// Where a key stands; where it does not, the table.
+    /// The position of a key or, if it is missing, of the table.
     pub(in crate::config) fn at(&self, key: &str) -> Place {
         let found = self.given.and_then(|table| table.get_key_value(key));
         Place {
@@ -164,22 +164,22 @@ impl<'t, 'a> Table<'t, 'a> {
         }
     }
 
-    /// Where this table stands.
+    /// The position of this table.
     pub(in crate::config) fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Whether the file has this key, whatever its value.
+    /// Whether the file has this key.
     pub(in crate::config) fn has(&self, key: &str) -> bool {
         self.given.is_some_and(|table| table.contains_key(key))
     }
 
-    /// Where to note faults.
+    /// For recording faults.
     pub(in crate::config) fn document(&mut self) -> &mut Document<'a> {
         self.document
     }
 
-    /// Says what is in force where that is neither the value in the file nor a default.
+    /// Sets the effective value, if it is neither that of the file nor the default.
     pub(in crate::config) fn set_effective(&mut self, key: &str, value: impl Into<Value>) {
         self.effective.insert(key.into(), value.into());
     }

@@ -11,7 +11,7 @@ use crate::session::cookie::{
 
 pub(in crate::config) struct Cookie {
     pub(in crate::config) attributes: CookieAttributes,
-    /// Whether it is for encrypted connections only.
+    /// Whether the cookie is only sent over encrypted connections.
     pub(in crate::config) secure: Secure,
     pub(in crate::config) accept_names: Vec<CookieName>,
 }
@@ -31,8 +31,8 @@ pub(in crate::config) fn cookie(table: &mut Table<'_, '_>) -> Read<Cookie> {
     let same_site = table.or("same_site", "lax", choice(&same_sites));
     let partitioned = table.or("partitioned", false, truth);
     let accept_names = table.or("accept_names", Vec::<Value>::new(), cookie_names);
-    // In the place of what could not be read stands what goes with everything, so that each fault
-    // shows at once, and none that is not there.
+    // Unreadable values are replaced by ones that fit all others, so that all real faults are
+    // reported and no false ones.
     let parts = CookieParts {
         name: name?,
         path: path.clone().unwrap_or_else(|_| "/".into()),
@@ -45,7 +45,7 @@ pub(in crate::config) fn cookie(table: &mut Table<'_, '_>) -> Read<Cookie> {
     let attributes = CookieAttributes::new(parts).map_err(|faults| {
         let located = faults.into_iter().map(|CookieFault { key, message }| {
             let place = if table.has(key) { table.at(key) } else { table.at("name") };
-            // Most messages begin with the key that they are about.
+            // Most messages start with the key.
             let message = match message.starts_with("cookie.") {
                 true => message,
                 false => format!("cookie.{key}: {message}"),

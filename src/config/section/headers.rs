@@ -8,9 +8,9 @@ use crate::config::value::{choice, file_path, seconds, word};
 use crate::keys::signature::SignatureSpec;
 use crate::session::header::{Claim, ClaimEncoding, Encoding, FieldName, HeaderNames};
 
-/// Fields that mean something to servers, clients or the sidecar itself. None can carry a session,
-/// and none may fall under the guard, which takes whatever starts with `headers.session` and a
-/// dash from requests: without `Content-Length`, a body would be read as the next request.
+/// Fields with a meaning for servers, clients or the sidecar. They cannot carry a session, nor
+/// start with `headers.session` and a dash, because those are removed from requests: without
+/// `Content-Length`, a body would be read as the next request.
 const RESERVED: [&str; 44] = [
     "Accept",
     "Accept-Encoding",
@@ -67,7 +67,7 @@ pub(in crate::config) struct Headers {
 pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<Headers> {
     let encodings = [("json", Encoding::Json), ("base64url", Encoding::Base64Url)];
     let session = table.or("session", "X-Session", field_name);
-    // A new name for the first renames the others, unless they have names of their own.
+    // The other names start with the first one, unless they are configured.
     let prefix = session.as_ref().map_or("X-Session", FieldName::as_str).to_owned();
     let save = table.or("save", format!("{prefix}-Save"), field_name);
     let merge = table.or("merge", format!("{prefix}-Merge"), field_name);
@@ -123,7 +123,7 @@ pub(in crate::config) fn headers(table: &mut Table<'_, '_>) -> Read<Headers> {
     Ok(Headers { names, signature: signature? })
 }
 
-/// `[headers.signature]`, where it has a file.
+/// `[headers.signature]`, if it has a file.
 fn signature(table: &mut Table<'_, '_>) -> Read<Option<SignatureSpec>> {
     let file = table.discreet("secret_file", file_path);
     let id = table.or("id", "cloakroom", key_id);
@@ -133,7 +133,7 @@ fn signature(table: &mut Table<'_, '_>) -> Read<Option<SignatureSpec>> {
     Ok(Some(SignatureSpec { secret_file, id, max_age, line }))
 }
 
-/// What can stand between quotes (RFC 9651 section 3.3.3).
+/// Text that is valid between quotes (RFC 9651 section 3.3.3).
 fn key_id(value: &Value) -> Result<String, Expected> {
     let id = word(value)?;
     match id.bytes().all(|byte| (b' '..=b'~').contains(&byte) && !b"\"\\".contains(&byte)) {
@@ -150,7 +150,7 @@ fn field_name(value: &Value) -> Result<FieldName, Expected> {
     }
 }
 
-/// The path alone, or a table with the path and how its value is written.
+/// Only the path, or a table with the path and the encoding of its value.
 fn claim(name: &str, value: &Value) -> Result<Claim, Expected> {
     let field = field_name(&name.into())?;
     let Value::Table(table) = value else {
@@ -192,7 +192,7 @@ pub(super) fn dotted_path(path: &Value) -> Result<Vec<String>, Expected> {
     Ok(path)
 }
 
-/// What can stand between elements, and not be taken for a part of one.
+/// A separator that cannot be taken for a part of an element.
 fn separator(value: &Value, encoding: ClaimEncoding) -> Result<String, Expected> {
     let separator = word(value)?;
     if !separator.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
@@ -207,14 +207,15 @@ fn separator(value: &Value, encoding: ClaimEncoding) -> Result<String, Expected>
 
 struct Named<'a> {
     place: Place,
-    /// In the file, rather than by default.
+    /// Set in the file, not a default.
     given: bool,
-    /// The name is the key, and not its value.
+    /// The key is the name, not the value.
     is_claim: bool,
     field: &'a FieldName,
 }
 
-/// Two fields of one name, or of names that a server may fold into one, would overwrite each other.
+/// Fields with the same name, or with names that servers may treat as equal, would overwrite each
+/// other.
 fn refuse_doubles(table: &mut Table<'_, '_>, named: &[Named<'_>]) {
     for (index, second) in named.iter().enumerate() {
         let name = second.field.as_str();
@@ -222,7 +223,7 @@ fn refuse_doubles(table: &mut Table<'_, '_>, named: &[Named<'_>]) {
         let Some(first) = named[..index].iter().find(same) else {
             continue;
         };
-        // Where one of them is a default, the other is the one to change.
+        // If one is a default, the other one must be changed.
         let (wrong, taken) = if second.given { (second, first) } else { (first, second) };
         let value = (!wrong.is_claim).then(|| format!("{:?}", wrong.field.as_str()));
         let expected = format!("duplicate name: {} has it already", taken.place.path());

@@ -9,12 +9,12 @@ use crate::config::value::{choice, file_path, truth, word};
 use crate::keys::Algorithm;
 use crate::keys::source::{KeySpec, SecretEncoding, Source};
 
-/// What was made of the `[[keys]]`.
+/// The result of reading `[[keys]]`.
 pub(in crate::config) struct KeyTables {
-    /// Each as it stands in the file.
+    /// The keys in the file.
     pub(in crate::config) specs: Read<Vec<KeySpec>>,
-    /// As many, with something harmless in the place of what is faulty: whether there is a secret
-    /// behind each can be seen all the same.
+    /// The same number of keys, with faulty values replaced, so that the secrets can be checked
+    /// nevertheless.
     pub(in crate::config) stand_ins: Vec<KeySpec>,
 }
 
@@ -53,7 +53,7 @@ fn key(table: &mut Table<'_, '_>, ids: &mut Vec<(String, Place)>) -> (Read<KeySp
     let stand_in = KeySpec {
         id: id.clone().unwrap_or(None),
         algorithm: match algorithm {
-            // How long the secret is cannot be told, and this one would insist on it.
+            // The length of the secret is unknown, but this algorithm requires an exact one.
             Ok(sealing) if sealing.seals() && !(sound && source.is_ok()) => Algorithm::default(),
             algorithm => algorithm.unwrap_or_default(),
         },
@@ -67,7 +67,7 @@ fn key(table: &mut Table<'_, '_>, ids: &mut Vec<(String, Place)>) -> (Read<KeySp
         } else {
             SecretEncoding::Utf8
         },
-        // How long the secret has to be is not known, then.
+        // The required length of the secret is unknown.
         allow_weak_secret: allow_weak_secret.unwrap_or(true) || !sound || source.is_err(),
         line,
     };
@@ -84,7 +84,7 @@ fn key(table: &mut Table<'_, '_>, ids: &mut Vec<(String, Place)>) -> (Read<KeySp
     (spec(), stand_in)
 }
 
-/// A token's `kid` must lead to one key.
+/// Refuses a duplicate id: a `kid` must identify one key.
 fn own_id(
     table: &mut Table<'_, '_>,
     id: Option<String>,
@@ -146,7 +146,7 @@ fn source(table: &mut Table<'_, '_>) -> Read<Source> {
     }
 }
 
-/// A secret must not be used where a key pair is expected, nor a public key as a secret.
+/// Refuses a secret where a key pair is expected, and a public key as a secret.
 fn fitting(
     table: &mut Table<'_, '_>,
     algorithm: Option<Algorithm>,

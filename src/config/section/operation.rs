@@ -21,7 +21,7 @@ pub(in crate::config) fn trusted_proxies(table: &mut Table<'_, '_>) -> Read<Trus
     })
 }
 
-/// Without these, a request would be another one.
+/// Requests do not work without these.
 const NEEDED: [&str; 13] = [
     "Connection",
     "Content-Length",
@@ -113,7 +113,7 @@ pub(in crate::config) fn limits(table: &mut Table<'_, '_>) -> Read<Limits> {
     })
 }
 
-/// Half of what pingora takes at the most: the two limits of a head add up.
+/// Half of pingora's maximum, because the two limits of a head add up.
 const MOST_HEAD_BYTES: usize = 512 * 1024;
 const MOST_HEADER_FIELDS: usize = 250;
 
@@ -125,7 +125,7 @@ pub(in crate::config) fn timeouts(table: &mut Table<'_, '_>) -> Read<Timeouts> {
     let backend_write = table.or("backend_write", "60s", some_time);
     let backend_idle = table.or("backend_idle", "20s", some_time);
     let upgraded = table.or("upgraded", "1h", some_time);
-    // HTTP/1.0 tells a client this in seconds.
+    // HTTP/1.0 clients are told this in seconds.
     let keep_alive = table.or("keep_alive", "60s", seconds);
     Ok(Timeouts {
         head: head?,

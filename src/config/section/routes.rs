@@ -12,15 +12,14 @@ use crate::routes::{Guard, Methods, Route, RoutePolicy, Routes, SessionRule};
 use crate::session::demand::{Demand, Scalar};
 use crate::session::view::View;
 
-/// A route with a backend of its own or without, and the place of its `path`.
+/// A route, its own backend if any, and the position of its `path`.
 struct Placed {
     route: Route,
     backend: Option<Backend>,
     path: Place,
 }
 
-/// Every route, and the backends that they name, each once: the second and so on of all, where the
-/// first is `backend`.
+/// All routes, and their backends without duplicates. These follow `backend`, which has index 0.
 pub(in crate::config) fn routes(
     table: &mut Table<'_, '_>,
     first: Option<&Backend>,
@@ -94,7 +93,7 @@ fn route(table: &mut Table<'_, '_>) -> Read<Placed> {
     Ok(Placed { route, backend: backend?, path: table.at("path") })
 }
 
-/// Keys at the top of the dict.
+/// Top-level keys of the dict.
 fn keys(value: &Value) -> Result<View, Expected> {
     let keys = value.as_array().and_then(|keys| {
         keys.iter().map(|key| key.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()
@@ -102,7 +101,7 @@ fn keys(value: &Value) -> Result<View, Expected> {
     keys.map(View::new).ok_or(Expected::DictKeys)
 }
 
-/// Names of methods, which are in capitals: RFC 9110 section 9.1.
+/// Method names, in upper case (RFC 9110 section 9.1).
 fn methods(value: &Value) -> Result<Vec<String>, Expected> {
     let named = value.as_array().ok_or(Expected::Methods)?;
     let method = |value: &Value| match value.as_str() {
@@ -122,7 +121,7 @@ fn is_method(name: &str) -> bool {
     name.bytes().next().is_some_and(|byte| byte.is_ascii_uppercase()) && name.bytes().all(fits)
 }
 
-/// None: no session is required. Otherwise what it must have in it.
+/// The required values; None if no session is required.
 fn require(value: &Value) -> Result<Option<Vec<Demand>>, Expected> {
     match value {
         Value::Boolean(required) => Ok(required.then(Vec::new)),
@@ -140,7 +139,7 @@ fn require(value: &Value) -> Result<Option<Vec<Demand>>, Expected> {
     }
 }
 
-/// One value, or several of which one will do.
+/// One value, or several alternatives.
 fn wanted(value: &Value) -> Result<Vec<Scalar>, Expected> {
     match value {
         Value::Array(values) if values.is_empty() => Err(Expected::SomeValues),
@@ -165,7 +164,7 @@ fn path(value: &Value) -> Result<String, Expected> {
     if path.starts_with('/') { Ok(path) } else { Err(Expected::RoutePath) }
 }
 
-/// On this host: a browser takes `//other` and `/\other` for another.
+/// A path on this host: a browser reads `//other` and `/\other` as another host.
 fn login_path(value: &Value) -> Result<String, Expected> {
     let path = path(value)?;
     if path.starts_with("//") || path.contains('\\') {

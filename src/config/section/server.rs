@@ -1,4 +1,4 @@
-//! `[store]` of Redis or Valkey: the servers, and how they are reached.
+//! `[store]` with Redis or Valkey: the servers and the connection settings.
 
 use std::path::PathBuf;
 
@@ -10,9 +10,9 @@ use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{choice, file_path, word};
 use crate::store::server::{Node, ServerSpec, Topology};
 
-/// What is said of servers in `url`.
+/// The servers in `url`.
 pub(super) struct Servers {
-    /// Without a port it is 0.
+    /// Port 0 if none is given.
     nodes: Vec<Node>,
     tls: bool,
     database: u16,
@@ -21,7 +21,7 @@ pub(super) struct Servers {
 const SCHEMES: [(&str, bool); 4] =
     [("redis", false), ("rediss", true), ("valkey", false), ("valkeys", true)];
 
-/// Keys that say how a server is reached.
+/// Keys for connections to servers.
 const KEYS: [&str; 9] = [
     "topology",
     "master",
@@ -34,11 +34,11 @@ const KEYS: [&str; 9] = [
     "client_key",
 ];
 
-/// Where servers listen that are named without a port.
+/// The default port.
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
-/// The keys of servers, where `url` names none.
+/// Refuses the keys for servers if `url` names none.
 pub(super) fn refuse_keys(table: &mut Table<'_, '_>, is_file: bool) {
     for key in KEYS {
         let message =
@@ -47,7 +47,7 @@ pub(super) fn refuse_keys(table: &mut Table<'_, '_>, is_file: bool) {
     }
 }
 
-/// The servers that `url` names; None where it names something else.
+/// The servers in `url`; None if it does not name servers.
 pub(super) fn servers(value: &Value) -> Option<Result<Servers, Expected>> {
     let urls = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
     let is_server = |value: &Value| {
@@ -106,7 +106,7 @@ enum Kind {
     Cluster,
 }
 
-/// The rest of what is said of servers.
+/// Reads the other keys for servers.
 pub(super) fn spec(table: &mut Table<'_, '_>, servers: Servers, url: &Place) -> Read<ServerSpec> {
     let kinds =
         [("single", Kind::Single), ("sentinel", Kind::Sentinel), ("cluster", Kind::Cluster)];
@@ -172,7 +172,7 @@ fn both(
     }
 }
 
-/// Notes keys that do not go together.
+/// Refuses keys that conflict.
 fn refuse_unfit(table: &mut Table<'_, '_>, servers: &Servers, kind: Option<Kind>, url: &Place) {
     let Some(kind) = kind else { return };
     let mut refuse = |key: &str, message: &str| {

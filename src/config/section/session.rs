@@ -16,7 +16,7 @@ use crate::session::OnConflict;
 use crate::time::Timestamp;
 use crate::visit::cross_site::Origin;
 
-/// `[session]`, less what it shares with `[cookie]`.
+/// The keys of `[session]`.
 pub(in crate::config) struct SessionTable {
     pub(in crate::config) max_cookie_bytes: usize,
     pub(in crate::config) max_bytes: usize,
@@ -39,7 +39,7 @@ pub(in crate::config) struct SessionTable {
 pub(super) const CROSS_SITES: [(&str, CrossSite); 2] =
     [("allow", CrossSite::Allow), ("refuse", CrossSite::Refuse)];
 
-/// The keys that say how long a session lasts.
+/// The keys for the lifetime of a session.
 pub(in crate::config) struct Lifetime {
     pub(in crate::config) ttl: Option<Duration>,
     pub(in crate::config) refresh_after: Option<Duration>,
@@ -47,10 +47,10 @@ pub(in crate::config) struct Lifetime {
     pub(in crate::config) require_exp: bool,
 }
 
-/// Far past what browsers keep: a limit on what is signed and verified for each request.
+/// Much more than browsers store; limits the work of signing and verifying.
 const MOST_COOKIE_BYTES: usize = 65536;
 
-/// Far past the header fields that servers take.
+/// Much more than servers accept in a field.
 const MOST_BYTES: usize = 1024 * 1024;
 
 pub(in crate::config) fn session(table: &mut Table<'_, '_>) -> Read<SessionTable> {
@@ -130,7 +130,7 @@ fn lifetime(table: &mut Table<'_, '_>) -> Read<Lifetime> {
     })
 }
 
-/// None: never.
+/// None turns it off.
 fn recheck(value: &Value) -> Result<Option<Duration>, Expected> {
     match value.as_str() {
         Some("off") => Ok(None),
@@ -138,7 +138,7 @@ fn recheck(value: &Value) -> Result<Option<Duration>, Expected> {
     }
 }
 
-/// Keys with dots between them, or an array of keys, which may have dots in them.
+/// Keys separated by dots, or an array of keys, which may contain dots.
 fn path_into_dict(value: &Value) -> Result<Vec<String>, Expected> {
     let path: Option<Vec<String>> = match value {
         Value::String(path) => Some(path.split('.').map(str::to_owned).collect()),

@@ -12,7 +12,7 @@ use crate::config::value::{choice, some_time, word};
 use crate::config::{Config, OnOutage, StoreConfig, StoreHome};
 use crate::session::{Holds, ticket};
 
-/// `[store]`, and where it says what is kept there.
+/// `[store]`, with the position of `holds`.
 pub(in crate::config) struct Store {
     pub(in crate::config) place: Place,
     pub(in crate::config) config: StoreConfig,
@@ -35,7 +35,7 @@ pub(in crate::config) fn store(table: &mut Table<'_, '_>) -> Read<Option<Store>>
         Ok(Some(Url::Servers(servers))) => server::spec(table, servers, &url_place)
             .map(|spec| Some(StoreHome::Server(Box::new(spec)))),
         other => {
-            // Where the url is faulty it may be one of a server, and these keys right.
+            // A faulty url may be meant to name a server, so these keys may be right.
             server::refuse_keys(table, other.is_ok());
             other.map(|url| match url {
                 Some(Url::File(path)) => Some(StoreHome::File(path)),
@@ -60,7 +60,7 @@ pub(in crate::config) fn store(table: &mut Table<'_, '_>) -> Read<Option<Store>>
     Ok(Some(Store { place, config }))
 }
 
-/// What `url` names.
+/// The type of `url`.
 enum Url {
     File(PathBuf),
     Servers(server::Servers),
@@ -73,13 +73,13 @@ fn url(value: &Value) -> Result<Url, Expected> {
     }
 }
 
-/// In a cluster what stands in braces decides where a key is.
+/// In a cluster, braces decide about the place of keys.
 fn prefix(value: &Value) -> Result<String, Expected> {
     let text = word(value)?;
     if text.contains(['{', '}']) { Err(Expected::NoBraces) } else { Ok(text) }
 }
 
-/// `file:` and a path, as it is: nothing in it is an escape.
+/// `file:` and a path, without escapes.
 fn file(value: &Value) -> Result<PathBuf, Expected> {
     let text = word(value).map_err(|_| Expected::Store)?;
     let path = text.strip_prefix("file:").ok_or(Expected::Store)?;
@@ -91,14 +91,14 @@ fn file(value: &Value) -> Result<PathBuf, Expected> {
     if path.is_empty() || path.ends_with('/') {
         return Err(Expected::StoreFile);
     }
-    // Who writes these means a query or an escape.
+    // These characters suggest a query or an escape.
     if path.contains(['?', '#', '%']) {
         return Err(Expected::StoreFileWithoutEscapes);
     }
     Ok(PathBuf::from(path))
 }
 
-/// Refuses what does not go with a store.
+/// Refuses settings that conflict with a store.
 pub(in crate::config) fn refuse_unfit(table: &mut Table<'_, '_>, config: &Config, place: &Place) {
     let policy = &config.session;
     if policy.store != Some(Holds::Sessions) {

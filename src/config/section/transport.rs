@@ -1,4 +1,4 @@
-//! `[tls]`, `[backend_tls]`, `[health_check]`, and where sockets are.
+//! `[tls]`, `[backend_tls]`, `[health_check]`, and the settings of sockets.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::config::reader::{Place, Read, Table};
 use crate::config::value::{file_path, from_text, some_time, whole, word};
 use crate::config::{BackendTls, HealthCheck, Listen, TlsFiles};
 
-/// `[tls]`, with the place of each listener.
+/// `[tls]`, with the position of each listener.
 pub(in crate::config) struct Tls {
     pub(in crate::config) files: TlsFiles,
     pub(in crate::config) listen: Vec<(Place, Listen)>,
@@ -47,7 +47,7 @@ pub(in crate::config) fn health_check(table: &mut Table<'_, '_>) -> Read<Option<
     Ok(path?.map(|path| HealthCheck { path, interval, timeout, failures }))
 }
 
-/// `"0660"`: digits of a mode, as chmod takes them.
+/// `"0660"`: octal digits, as for chmod.
 pub(in crate::config) fn socket_mode(value: &Value) -> Result<u32, Expected> {
     let digits = value.as_str().filter(|text| matches!(text.len(), 3 | 4));
     digits
@@ -57,10 +57,10 @@ pub(in crate::config) fn socket_mode(value: &Value) -> Result<u32, Expected> {
         .ok_or(Expected::SocketMode)
 }
 
-/// Absolute, so that it does not depend on where a process was started.
+/// Must be absolute, so that it does not depend on the working directory.
 pub(in crate::config) fn absolute_path(value: &Value) -> Result<PathBuf, Expected> {
     let path = path(value)?;
-    // What a socket's address holds.
+    // The maximum length of a socket's path.
     let fits = path.is_absolute() && path.as_os_str().len() <= 107;
     if fits { Ok(path) } else { Err(Expected::SocketPath) }
 }
@@ -69,7 +69,7 @@ fn path(value: &Value) -> Result<PathBuf, Expected> {
     word(value).map(PathBuf::from)
 }
 
-/// A name or an address, as certificates are made out to.
+/// A name or an address, as in certificates.
 fn server_name(value: &Value) -> Result<String, Expected> {
     let name = word(value)?;
     match tokio_rustls::rustls::pki_types::ServerName::try_from(name.as_str()) {
@@ -78,7 +78,7 @@ fn server_name(value: &Value) -> Result<String, Expected> {
     }
 }
 
-/// A path with or without a query (RFC 9112 section 3.2.1).
+/// A path with an optional query (RFC 9112 section 3.2.1).
 fn target(value: &Value) -> Result<String, Expected> {
     let target = word(value)?;
     let fits = target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic());

@@ -1,16 +1,16 @@
-//! Faults: each is found, named with its place, and none that is not there.
+//! Every fault is found with its position, and nothing else is reported.
 
 use super::{TOP, loaded, read};
 
 mod values;
 
-/// `line: message` of each fault.
+/// The faults as `line: message`.
 fn faults(text: &str) -> Vec<String> {
     let Err(faults) = read(text) else { panic!("no fault: {text}") };
     faults.iter().map(|fault| format!("{}: {}", fault.line, fault.message)).collect()
 }
 
-/// Each text, below [`TOP`], has this one fault.
+/// Each text, after [`TOP`], has exactly this fault.
 fn each_has_one_fault(table: &[(&str, &str)]) {
     for (below, expected) in table {
         assert_eq!(faults(&format!("{TOP}{below}")), [*expected], "{below}");

@@ -1,4 +1,4 @@
-//! Keys that hold more than one value: arrays, tables and arrays of tables.
+//! Keys with several values: arrays, tables and arrays of tables.
 
 use toml::de::DeValue;
 use toml::{Spanned, Value};
@@ -9,11 +9,11 @@ use crate::config::reader::plain::{judge, plain};
 use crate::config::reader::{Place, Read, Reported};
 use crate::config::value::shown;
 
-/// What an array holds, and where each of it stands.
+/// The elements of an array, with their positions.
 type Elements<T> = Vec<(Place, T)>;
 
 impl<'a> Table<'_, 'a> {
-    /// An array, empty by default. Each element is parsed, with `expected` about the whole.
+    /// An array, empty by default. Each element is parsed; `expected` describes the whole array.
     pub(in crate::config) fn list<T>(
         &mut self,
         key: &'static str,
@@ -34,7 +34,7 @@ impl<'a> Table<'_, 'a> {
         }
     }
 
-    /// A single value, or an array of at least one.
+    /// A single value, or an array that is not empty.
     pub(in crate::config) fn one_or_more<T>(
         &mut self,
         key: &'static str,
@@ -60,7 +60,7 @@ impl<'a> Table<'_, 'a> {
         }
     }
 
-    /// A table inside. Where it is not there, `read` sees an empty one.
+    /// A nested table. If it is missing, `read` gets an empty one.
     pub(in crate::config) fn table<T>(
         &mut self,
         key: &'static str,
@@ -83,7 +83,7 @@ impl<'a> Table<'_, 'a> {
         result
     }
 
-    /// An array of tables, which may be missing. Its values are in no message.
+    /// An optional array of tables, whose values are never shown.
     pub(in crate::config) fn tables<T>(
         &mut self,
         key: &'static str,
@@ -112,7 +112,7 @@ impl<'a> Table<'_, 'a> {
         Ok(Some(results))
     }
 
-    /// Every key of a table in which any may stand, in the order of the file.
+    /// All keys of a table that allows any, in the order of the file.
     pub(in crate::config) fn entries<T>(
         &mut self,
         parse: impl Fn(&str, &Value) -> Result<T, Expected>,

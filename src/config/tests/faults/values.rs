@@ -1,4 +1,4 @@
-//! Values that no key takes.
+//! Values that no key accepts.
 
 use super::each_has_one_fault;
 
