@@ -1,7 +1,7 @@
 //! Log lines on standard error, as JSON or text.
 //!
-//! No cookie, token, secret or dict is ever logged. Our own messages see to that where they are
-//! written; what other crates write is let through only where it cannot quote a request.
+//! Cookies, tokens, secrets and dicts are never logged. Our own messages do not contain them;
+//! messages of other crates are logged only where they cannot quote a request.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -23,16 +23,16 @@ use crate::config::{Log, LogFormat};
 use crate::printable::{is_plain, is_unprintable, push_escaped, push_json_escaped};
 use crate::time::Timestamp;
 
-/// Where the access lines come from; `log.access` switches them, `log.level` does not.
+/// The target of access lines; `log.access` turns them on, independently of `log.level`.
 const ACCESS: &str = "cloakroom::access";
 
-/// Sends what is logged to standard error from now on. Of several calls the first counts.
+/// Starts logging to standard error. Only the first call has an effect.
 pub fn init(log: Log) {
     let text = match log.format {
         LogFormat::Json => None,
         LogFormat::Text => Some(Colour::of_stderr()),
     };
-    // Without a thread each line is written where it comes up.
+    // If no thread can be started, each line is written directly.
     let writer = Writer::start(std::io::stderr()).ok();
     let logger = Logger { text, level: log.level, access: log.access, writer };
     if log::set_boxed_logger(Box::new(logger)).is_ok() {
@@ -41,27 +41,27 @@ pub fn init(log: Log) {
     }
 }
 
-/// Waits until what was logged is written.
+/// Waits until everything logged has been written.
 pub fn flush() {
     log::logger().flush();
 }
 
-/// What the access line says of a request.
+/// The contents of an access line.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessLine<'a> {
     /// The request method.
     pub method: &'a str,
-    /// The request target as it was sent. Only its path is logged: queries carry secrets.
+    /// The request target as sent. Only its path is logged, because queries may contain secrets.
     pub target: &'a [u8],
-    /// The status that the client got.
+    /// The status of the answer.
     pub status: u16,
     /// `HTTP/1.1`, `HTTP/2.0`
     pub protocol: &'a str,
-    /// The whole exchange.
+    /// The duration of the whole exchange.
     pub duration: Duration,
-    /// From the request handed on to the response head, where it came to that.
+    /// The time from sending the request to receiving the response head, if there was one.
     pub backend: Option<Duration>,
-    /// The app it was handed to, where there are several.
+    /// The app that it was sent to, if there are several.
     pub app: Option<&'a str>,
     /// The outcome of the session check, on routes with sessions.
     pub outcome: Option<&'a str>,
@@ -69,20 +69,19 @@ pub struct AccessLine<'a> {
     pub action: Option<&'a str>,
     /// Bytes of response body sent.
     pub bytes: u64,
-    /// The address that the request has come from, as `trusted_proxies` make it known; None is a
-    /// unix socket.
+    /// The address of the client, according to `trusted_proxies`; None is a unix socket.
     pub client: Option<IpAddr>,
-    /// The address that connected; None is a unix socket.
+    /// The address of the peer; None is a unix socket.
     pub peer: Option<IpAddr>,
-    /// Whose session it is, where that is to be logged.
+    /// The user of the session, if this is logged.
     pub user: Option<&'a [u8]>,
-    /// What the request is called: `X-Request-Id`.
+    /// The request's id: `X-Request-Id`.
     pub request_id: &'a str,
-    /// The trace that it is part of: `traceparent`.
+    /// The request's trace: `traceparent`.
     pub trace_id: Option<&'a str>,
 }
 
-/// Writes the one line of a request.
+/// Writes the access line of a request.
 pub fn access(line: &AccessLine<'_>) {
     let metadata = Metadata::builder().target(ACCESS).level(Level::Info).build();
     let logger = log::logger();
@@ -131,15 +130,15 @@ impl AccessLine<'_> {
     }
 }
 
-/// How many fields an access line can have: room for all from the start.
+/// The maximum number of fields in an access line, for its capacity.
 const MOST_FIELDS: usize = 15;
 
-/// Milliseconds to three digits.
+/// Milliseconds with three decimals.
 fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// What a client sent, fit to be printed: what is unprintable and what is no UTF-8 as `%XX`.
+/// A client's text, made printable: unprintable characters and invalid UTF-8 become `%XX`.
 fn escape(text: &[u8]) -> String {
     let mut escaped = String::with_capacity(text.len());
     if is_plain(text) {
@@ -162,7 +161,7 @@ fn escape(text: &[u8]) -> String {
 
 fn push_percent(escaped: &mut String, bytes: &[u8]) {
     for byte in bytes {
-        // Writing to a String does not fail, here and below.
+        // Writing to a String cannot fail, here and below.
         let _ = write!(escaped, "%{byte:02X}");
     }
 }
@@ -194,10 +193,10 @@ impl log::Log for Logger {
         match metadata.target() {
             ACCESS => self.access,
             target if is_own(target) => metadata.level() <= self.level,
-            // At info and below, other crates write whole requests.
+            // At info and below, other crates log whole requests.
             target if never_quotes(target) => metadata.level() <= self.level.min(LevelFilter::Warn),
-            // What their warnings say about a request the proxy says itself; a client that breaks
-            // off is an error for them.
+            // The proxy itself logs what their warnings say about a request; and they log an error
+            // for each client that disconnects.
             _ => self.level >= LevelFilter::Debug && metadata.level() <= Level::Warn,
         }
     }
@@ -210,7 +209,7 @@ impl log::Log for Logger {
             };
             match &self.writer {
                 Some(writer) => writer.push(&line),
-                // Nobody is left to tell if it fails.
+                // An error cannot be reported.
                 None => _ = std::io::stderr().lock().write_all(line.as_bytes()),
             }
         }
@@ -227,8 +226,8 @@ fn is_own(target: &str) -> bool {
     target == "cloakroom" || target.starts_with("cloakroom::")
 }
 
-/// Those of other crates whose warnings and errors never have to do with what is in a request:
-/// they listen, accept and start threads, or lie below HTTP.
+/// Other crates whose warnings and errors never quote a request: they listen, accept and start
+/// threads, or work below HTTP.
 const NEVER_QUOTE: [&str; 6] = [
     "pingora_core::listeners",
     "pingora_core::server",
@@ -244,13 +243,13 @@ fn never_quotes(target: &str) -> bool {
     })
 }
 
-/// The message, unless it is another crate's and may quote a request.
+/// The message, unless it comes from another crate and may quote a request.
 ///
-/// pingora 0.9.1 does: its errors have a context, which for a broken head is the first bytes of
-/// it, `Cookie` or `Set-Cookie` included (`buf: GET / HTTP/1.1\r\nCookie: ...`), and its "Fail to
-/// proxy" ends with the target, query and all. Such texts reach most of its warnings, so a message
-/// with anything filled in is replaced by the place where it was written. What went wrong with a
-/// request is for the proxy's own messages to say.
+/// pingora 0.9.1 quotes requests: for an invalid head, the error contains its first bytes,
+/// including `Cookie` or `Set-Cookie` (`buf: GET / HTTP/1.1\r\nCookie: ...`), and "Fail to proxy"
+/// ends with the target and its query. Most of its warnings can contain such texts, so a message
+/// with arguments is replaced by its position in the source. The proxy's own messages describe the
+/// error.
 fn message<'a>(record: &Record<'a>) -> Cow<'a, str> {
     let target = record.target();
     let may_quote = !is_own(target) && !never_quotes(target);
@@ -294,8 +293,7 @@ fn text(record: &Record<'_>, now: Timestamp, colour: Colour) -> String {
     push_time(&mut line, now);
     let _ = write!(line, " {start}{:<5}{end} ", record.level().as_str());
     if is_own(record.target()) {
-        // A line break would make room for a forged line, an escape sequence could rewrite the
-        // terminal.
+        // A line break would allow a forged line, and an escape sequence could change the terminal.
         push_escaped(&mut line, &message(record));
         let _ = record.key_values().visit(&mut TextFields(&mut line));
     } else {
@@ -323,7 +321,7 @@ struct JsonFields<'a>(&'a mut String);
 impl<'kvs> VisitSource<'kvs> for JsonFields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
         self.0.push(',');
-        // A key that is ours already would make two of it.
+        // A key that the line already has would be a duplicate.
         match key.as_str() {
             taken @ ("time" | "level" | "target" | "message") => {
                 push_json(self.0, format!("{taken}_"));

@@ -1,6 +1,5 @@
-//! The metric families (Prometheus text format). Every label value of a series exists from the
-//! start at 0, so that `rate()` sees the first event; the hot path only touches handles that were
-//! looked up beforehand.
+//! The metric families (Prometheus text format). All label values exist from the start with 0, so
+//! that `rate()` sees the first event. Hot paths only use handles that were looked up before.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,7 +30,7 @@ use store::StoreFamilies;
 const METHODS: [&str; 10] =
     ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "other"];
 
-/// The status codes of IANA's registry, and 499 for a client that went away before the answer.
+/// The status codes of IANA's registry, and 499 for a client that closed before the answer.
 const STATUSES: [u16; 63] = [
     100, 101, 102, 103, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304,
     305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415,
@@ -55,24 +54,24 @@ pub struct Metrics {
     writes: Vec<IntCounter>,
     cookie_bytes: Histogram,
     key_uses: IntCounterVec,
-    /// Request fields of a client that looked like the sidecar's own.
+    /// Request fields of clients with the name of a sidecar's field.
     pub spoofed_headers: IntCounter,
-    /// Request fields of a client with a name that servers may read as another.
+    /// Request fields of clients with a name that servers may confuse with another.
     pub odd_headers: IntCounter,
-    /// Requests that a page of another site has made a browser send.
+    /// Requests that a page of another site made a browser send.
     pub cross_site_refused: IntCounter,
-    /// Answers that ended because their session was over.
+    /// Answers that ended because their session ended.
     pub streams_ended: IntCounter,
-    /// Values of the dict that no header can carry.
+    /// Values of the dict that cannot be sent in a header.
     pub claim_headers_skipped: IntCounter,
-    /// Writes forgotten before their time, because too many came at once.
+    /// Writes forgotten too early because there were too many.
     pub recent_writes_evicted: IntCounter,
     backend_errors: Vec<IntCounter>,
     connections: IntGauge,
-    /// Connections closed at once, because there were too many.
+    /// Connections closed at once because there were too many.
     pub connections_refused: IntCounter,
     log_lines_dropped: IntCounter,
-    /// Connections of clients that did not get as far as TLS.
+    /// Client connections whose TLS handshake failed.
     pub tls_handshakes_failed: IntCounter,
     backend_healthy: IntGaugeVec,
     in_flight: IntGauge,
@@ -80,7 +79,7 @@ pub struct Metrics {
     reload_failure: IntCounter,
     reload_time: IntGauge,
     store: StoreFamilies,
-    /// Connections that are open: what a drain waits for.
+    /// Open connections, for which a drain waits.
     open: AtomicUsize,
 }
 
@@ -88,7 +87,7 @@ impl Metrics {
     /// Registers every family.
     ///
     /// # Errors
-    /// A name or label that Prometheus does not take; none is known.
+    /// Prometheus refused a name or label; this does not happen.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
         let families = Families::of(&registry);
@@ -235,7 +234,7 @@ impl Metrics {
         }
     }
 
-    /// Times the backend.
+    /// Records the response time of the backend.
     pub fn backend_answered(&self, took: Duration) {
         self.backend_seconds.observe(took.as_secs_f64());
     }
@@ -247,27 +246,27 @@ impl Metrics {
         }
     }
 
-    /// Counts what was done with a session.
+    /// Counts what happened to a session.
     pub fn session_written(&self, action: Action) {
         self.writes[action as usize].inc();
     }
 
-    /// Counts a save or merge whose session others had written since its request began.
+    /// Counts a save or merge of a session that another request has written meanwhile.
     pub fn session_conflict(&self, conflict: Conflict) {
         self.store.conflicts[conflict as usize].inc();
     }
 
-    /// Counts a call to the store: how long it took, and why there was no answer.
+    /// Counts a call to the store with its duration and, if it failed, the reason.
     pub fn store_answered(&self, op: Op, took: Duration, outage: Option<Outage>) {
         self.store.answered(op, took, outage);
     }
 
-    /// Notes whether the store answers.
+    /// Sets whether the store is available.
     pub fn store_is_up(&self, is_up: bool) {
         self.store.up.set(i64::from(is_up));
     }
 
-    /// Notes whether the store may remove sessions, and how many of their ends no replica has
+    /// Sets whether the store may evict sessions, and how many ends of sessions no replica has
     /// acknowledged so far.
     pub fn store_loses(&self, evicts: bool, unreplicated: u64) {
         self.store.evicts.set(i64::from(evicts));
@@ -275,7 +274,7 @@ impl Metrics {
         self.store.unreplicated.inc_by(new);
     }
 
-    /// Notes how many revocations are known, and how long ago they were read to the end.
+    /// Sets the number of known revocations, and how long ago they were read.
     pub fn revocations_known(&self, count: usize, age: Duration) {
         self.store.revocations.set(i64::try_from(count).unwrap_or(i64::MAX));
         self.store.revocations_age.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
@@ -287,24 +286,24 @@ impl Metrics {
         self.cookie_bytes.observe(bytes as f64);
     }
 
-    /// Counts a fault of the backend.
+    /// Counts a failure of the backend.
     pub fn backend_failed(&self, kind: BackendError) {
         self.backend_errors[kind as usize].inc();
     }
 
-    /// Whether a backend answers health checks as it should: 1 or 0.
+    /// The gauge of a backend's health: 1 or 0.
     #[must_use]
     pub fn backend_healthy(&self, backend: &str) -> IntGauge {
         self.backend_healthy.with_label_values(&[backend])
     }
 
-    /// Nothing is said any more of a backend that the configuration does not name.
+    /// Removes the gauge of a backend that is no longer configured.
     pub fn backend_gone(&self, backend: &str) {
-        // It fails for one that was never named, of which nothing is said anyway.
+        // Fails only if there is no such gauge.
         let _ = self.backend_healthy.remove_label_values(&[backend]);
     }
 
-    /// Counts a reload, and when it succeeded.
+    /// Counts a reload and, if it succeeded, sets its time.
     pub fn reloaded(&self, success: bool, now: Timestamp) {
         if success {
             self.reload_success.inc();
@@ -314,7 +313,7 @@ impl Metrics {
         }
     }
 
-    /// Notes when configuration and keys were loaded.
+    /// Sets the time when configuration and keys were loaded.
     pub fn loaded(&self, now: Timestamp) {
         self.reload_time.set(i64::try_from(now.as_secs()).unwrap_or(i64::MAX));
     }
@@ -327,18 +326,18 @@ impl Metrics {
         })
     }
 
-    /// Everything, in the text format.
+    /// All metrics in the text format.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
         let dropped = crate::logging::dropped();
         self.log_lines_dropped.inc_by(dropped.saturating_sub(self.log_lines_dropped.get()));
         let mut text = Vec::new();
-        // Writing to a Vec fails only for a family without metrics, and there is none.
+        // Writing to a Vec fails only for a family without metrics, which does not exist.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
         text
     }
 
-    /// Returns how many connections are open now.
+    /// Returns the number of open connections.
     pub(crate) fn connection_opened(&self) -> usize {
         self.connections.inc();
         self.open.fetch_add(1, Ordering::AcqRel) + 1

@@ -29,7 +29,7 @@ fn logger(level: LevelFilter, access: bool) -> Logger {
     Logger { text: None, level, access, writer: None }
 }
 
-/// The line for a message with something filled in.
+/// The line for a message with an argument.
 fn line_of(target: &str, text: &str) -> String {
     json(
         &Record::builder()
@@ -159,7 +159,7 @@ fn text_stays_on_one_line() {
     );
 }
 
-/// Everything that a terminal or a reader of logs would act on, wherever it stands.
+/// Every character that a terminal or log viewer would interpret, at every place.
 #[test]
 fn what_is_unprintable_is_escaped_in_both_formats() {
     for character in ['\u{7f}', '\u{85}', '\u{9b}', '\u{2028}', '\u{202e}', '\u{2067}', '\u{feff}']

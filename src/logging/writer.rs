@@ -1,6 +1,6 @@
-//! Log lines on their way to standard error. No request waits for whoever reads them: lines gather
-//! for a moment, and a thread of their own writes them. Where nobody reads them, memory is bounded,
-//! and what has no room is counted.
+//! Buffers log lines for standard error, so that no request waits for a slow reader. Lines are
+//! collected for a moment and written by a separate thread. If they are not read, memory is
+//! limited; lines that do not fit are dropped and counted.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-/// How long lines gather, so that not each of them wakes the thread.
+/// How long lines are collected, so that not every line wakes the thread.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// How many bytes may wait for a reader: some ten thousand access lines.
+/// The maximum number of waiting bytes: some ten thousand access lines.
 const MOST: usize = 4 << 20;
 
-/// How much of that room is kept when it has been written.
+/// How much of the buffer is kept after writing.
 const KEPT: usize = 64 << 10;
 
-/// How long the end of the process waits for a reader.
+/// How long the process waits for a reader at its end.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Lines that had no room, since the start.
+/// The number of dropped lines since the start.
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// How many lines were dropped since the start, because nobody read those before.
+/// The number of lines dropped since the start because they were not read in time.
 pub(crate) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// Where lines gather.
+/// The buffer of lines.
 pub(super) struct Writer {
     waiting: Mutex<Waiting>,
-    /// Something of it has changed.
+    /// Notified when the buffer changes.
     changed: Condvar,
 }
 
@@ -40,9 +40,9 @@ pub(super) struct Writer {
 struct Waiting {
     lines: Vec<u8>,
     dropped: u64,
-    /// Lines have been taken and are not written yet.
+    /// Lines have been taken but not yet written.
     writing: bool,
-    /// Somebody waits until all is written.
+    /// A caller waits until everything is written.
     hurry: bool,
 }
 
@@ -50,7 +50,7 @@ impl Writer {
     /// Starts the thread.
     ///
     /// # Errors
-    /// The system has none to spare.
+    /// The thread could not be started.
     pub(super) fn start(out: impl Write + Send + 'static) -> std::io::Result<Arc<Self>> {
         let writer = Arc::new(Self { waiting: Mutex::default(), changed: Condvar::new() });
         let writes = Arc::clone(&writer);
@@ -58,7 +58,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Takes a line, line break included, and does not wait.
+    /// Adds a line with its line break, without waiting.
     pub(super) fn push(&self, line: &str) {
         let mut waiting = self.waiting.lock();
         if waiting.lines.len() + line.len() > MOST {
@@ -74,7 +74,7 @@ impl Writer {
         }
     }
 
-    /// Waits until all is written, unless that takes too long.
+    /// Waits until everything is written, but only for a limited time.
     pub(super) fn flush(&self) {
         let late = Instant::now() + PATIENCE;
         let mut waiting = self.waiting.lock();
@@ -101,7 +101,7 @@ impl Writer {
             let dropped = std::mem::take(&mut waiting.dropped);
             waiting.writing = true;
             drop(waiting);
-            // Nobody is left to tell if it fails.
+            // An error cannot be reported.
             let _ = out.write_all(&lines);
             lines.clear();
             lines.shrink_to(KEPT);
@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes what is written when it likes.
+    /// A reader that reads only when the test tells it to.
     struct Pipe(SyncSender<Vec<u8>>);
 
     impl Write for Pipe {
@@ -158,7 +158,7 @@ mod tests {
         let (writer, reader) = writer();
         let line = "x".repeat(1023) + "\n";
         let before = dropped();
-        // Nobody reads: this would never end if it waited.
+        // Nobody reads: this would hang if it waited.
         let pushed = 3 * MOST / line.len();
         (0..pushed).for_each(|_| writer.push(&line));
         let lost = usize::try_from(dropped() - before).unwrap();

@@ -1,11 +1,11 @@
-//! Makes families of metrics and registers them at once, so that none is forgotten.
+//! Creates and registers families of metrics in one step, so that none is forgotten.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
 
-/// Registers families in one registry.
+/// Creates families in a registry.
 pub(super) struct Families<'a> {
     registry: &'a Registry,
 }

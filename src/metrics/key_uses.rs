@@ -1,4 +1,4 @@
-//! How often the keys of a ring are used, and when one is worn.
+//! Counts the uses of a ring's keys, and warns when one needs replacement.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,12 +10,12 @@ use crate::keys::{KeyIndex, KeyRing, MANY_SEALS};
 pub struct KeyUses {
     sign: Vec<IntCounter>,
     verify: Vec<IntCounter>,
-    /// Of a first key that seals.
+    /// For a first key that seals.
     wear: Option<Wear>,
 }
 
 impl KeyUses {
-    /// Of the keys of a ring, each with its counter for `sign` and for `verify`.
+    /// The keys with their counters for `sign` and `verify`.
     pub(super) fn new(
         keys: &KeyRing,
         counter: impl Fn(KeyIndex, &'static str) -> IntCounter,
@@ -45,7 +45,7 @@ impl KeyUses {
     }
 }
 
-/// Says once that a key has sealed so much that it should be replaced; again after a reload.
+/// Warns once when a key has sealed so often that it should be replaced; again after a reload.
 struct Wear {
     key: String,
     is_said: AtomicBool,

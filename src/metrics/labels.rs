@@ -9,20 +9,20 @@ pub enum Action {
     Merged,
     /// The cookie was deleted.
     Deleted,
-    /// The token was renewed.
+    /// The token was refreshed.
     Refreshed,
-    /// The token was due for renewal, and a newer one was issued meanwhile.
+    /// A refresh was due, but a newer token was issued meanwhile.
     RefreshSkipped,
     /// A save could not be carried out.
     Rejected,
-    /// The session goes on under a new id.
+    /// The session got a new id.
     Renewed,
     /// Another write, or the end of the session, came first.
     Conflict,
 }
 
 impl Action {
-    /// Every action, in the order of the documentation.
+    /// Every action, in the order of docs/metrics.md.
     pub const ALL: [Self; 8] = [
         Self::Saved,
         Self::Merged,
@@ -50,21 +50,21 @@ impl Action {
     }
 }
 
-/// What went wrong between the sidecar and the backend: the label `kind`.
+/// A failure of the backend: the label `kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendError {
     /// No connection: refused, unresolvable, TLS.
     Connect,
-    /// No connection, or no answer, in time.
+    /// No connection or answer in time.
     Timeout,
-    /// The connection broke.
+    /// The connection was closed.
     Reset,
-    /// The answer is no HTTP.
+    /// The answer is not HTTP.
     Protocol,
 }
 
 impl BackendError {
-    /// Every kind, in the order of the documentation.
+    /// Every kind, in the order of docs/metrics.md.
     pub const ALL: [Self; 4] = [Self::Connect, Self::Timeout, Self::Reset, Self::Protocol];
 
     /// The value of the label.

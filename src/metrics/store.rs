@@ -1,4 +1,4 @@
-//! What is counted about the store and what others write at the same time.
+//! The metrics of the store, including conflicts with other writes.
 
 use std::time::Duration;
 
@@ -8,29 +8,29 @@ use super::families::Families;
 use crate::store::Op;
 use crate::store::operation::Outage;
 
-/// A file answers within a millisecond, a server on the network within a few; past the last one it
-/// is away.
+/// A file answers within a millisecond, a server within a few; after the last value it is
+/// unavailable.
 const SECONDS: [f64; 12] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 
-/// What became of a save or merge whose session others had written since its request began: the
-/// label `result`.
+/// The result of a save or merge of a session that another request has written meanwhile: the label
+/// `result`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
-    /// What the save changed was put into what is there now.
+    /// The changes of the save were applied to the current dict.
     Rebased,
-    /// The merge was applied to what is there now.
+    /// The patch was applied to the current dict.
     Merged,
-    /// The save replaced what the others had written.
+    /// The save replaced the current dict.
     Overwritten,
     /// Nothing was written; the client was told.
     Refused,
-    /// Nothing was written: the session had ended.
+    /// Nothing was written, because the session has ended.
     Ended,
 }
 
 impl Conflict {
-    /// Every result, in the order of the documentation.
+    /// Every result, in the order of docs/metrics.md.
     pub const ALL: [Self; 5] =
         [Self::Rebased, Self::Merged, Self::Overwritten, Self::Refused, Self::Ended];
 
@@ -47,7 +47,7 @@ impl Conflict {
     }
 }
 
-/// The families of the store, there with or without one.
+/// The families of the store, which exist even without one.
 pub(super) struct StoreFamilies {
     pub(super) conflicts: Vec<IntCounter>,
     seconds: Vec<Histogram>,
@@ -111,7 +111,7 @@ impl StoreFamilies {
     }
 
     pub(super) fn answered(&self, op: Op, took: Duration, outage: Option<Outage>) {
-        // What was not asked took no time, and would make the store look fast.
+        // Skipped calls take no time, and would make the store look fast.
         if outage != Some(Outage::OpenCircuit) {
             self.seconds[op as usize].observe(took.as_secs_f64());
         }
