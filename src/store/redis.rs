@@ -1,4 +1,4 @@
-//! Sessions in Redis or Valkey, which many sidecars share.
+//! Sessions in Redis or Valkey, shared by many sidecars.
 //!
 //! ```text
 //! a call ──> Link::live ──> scripts ──> the server
@@ -6,7 +6,7 @@
 //!            keeper: connects, repeats the ends of the last minute, looks after the connection
 //! ```
 //!
-//! A read takes one round trip and a change one. Whatever is no clear answer is an outage.
+//! A read or a change takes one round trip. Any unclear answer is an outage.
 
 mod call;
 mod change;
@@ -47,17 +47,17 @@ use names::Names;
 use recent::End;
 use scripts::{Call, SCRIPTS};
 
-/// How long the end of every session may take: nobody's request waits for it.
+/// The time limit to end every session; no request waits for it.
 const LONG: Duration = Duration::from_secs(120);
 
-/// A store in one server or several.
+/// A store in one or several servers.
 pub struct RedisStore {
     caller: Caller,
     keeper: Mutex<Option<AbortHandle>>,
 }
 
 impl RedisStore {
-    /// A store that is not connected yet: see [`RedisStore::start`].
+    /// A store that is not yet connected: see [`RedisStore::start`].
     #[must_use]
     pub fn new(spec: ServerSpec, secrets: Secrets, prefix: String, timeout: Duration) -> Self {
         let settings = Settings { spec, secrets, patience: patience(timeout) };
@@ -65,7 +65,7 @@ impl RedisStore {
         Self { caller: Caller::new(link, timeout), keeper: Mutex::default() }
     }
 
-    /// Connects, and stays connected, on that runtime: it has to be there for as long as the store.
+    /// Connects and stays connected, on this runtime, which must live as long as the store.
     pub fn start(&self, runtime: &Handle) {
         let task = runtime.spawn(keeper::keep(Arc::clone(&self.caller.link)));
         if let Some(before) = self.keeper.lock().replace(task.abort_handle()) {
@@ -73,36 +73,36 @@ impl RedisStore {
         }
     }
 
-    /// How long calls may take from now on.
+    /// Changes the time limit of later calls.
     pub fn set_timeout(&self, timeout: Duration) {
         self.caller.set_timeout(timeout);
     }
 
-    /// Takes other credentials and certificates into use, with another connection.
+    /// Changes the credentials and certificates, and connects again.
     pub fn set_credentials(&self, spec: ServerSpec, secrets: Secrets) {
         let patience = patience(self.caller.timeout());
         self.caller.link.set(Settings { spec, secrets, patience });
     }
 
-    /// Whether there is a connection now.
+    /// Whether it is connected.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.caller.link.is_connected()
     }
 
-    /// How often a connection has been made.
+    /// How often a connection was made.
     #[must_use]
     pub fn contacts(&self) -> u64 {
         self.caller.link.contacts()
     }
 
-    /// How many ends of sessions no replica has acknowledged that should have.
+    /// How many ends of sessions should have been acknowledged by a replica but were not.
     #[must_use]
     pub fn unreplicated(&self) -> u64 {
         self.caller.link.replicas.missing()
     }
 
-    /// Whether the server may remove sessions to make room.
+    /// Whether the server may evict sessions to free memory.
     #[must_use]
     pub fn evicts(&self) -> bool {
         self.caller.link.evicts.load(Ordering::Relaxed)
@@ -111,7 +111,7 @@ impl RedisStore {
     /// Reads a session.
     ///
     /// # Errors
-    /// There was no clear answer.
+    /// No clear answer.
     pub async fn load(&self, id: SessionId, now: Timestamp) -> Result<Loaded, Outage> {
         let mut get = redis::cmd("GET");
         get.arg(self.caller.link.names.session(&id));
@@ -126,10 +126,10 @@ impl RedisStore {
         })
     }
 
-    /// Carries out a change. Where that is not answered in time it may have been carried out or not.
+    /// Applies a change. After a time-out it may or may not have been applied.
     ///
     /// # Errors
-    /// There was no clear answer.
+    /// No clear answer.
     pub async fn apply(&self, change: Change, now: Timestamp) -> Result<Applied, Outage> {
         let deadline = match change {
             Change::EndAll => Deadline::after(LONG),
@@ -138,10 +138,10 @@ impl RedisStore {
         change::apply(&self.caller, change, now, deadline).await
     }
 
-    /// What can be told of a session; None where there is none.
+    /// The public data of a session; None if there is none.
     ///
     /// # Errors
-    /// There was no clear answer.
+    /// No clear answer.
     pub async fn show(&self, id: SessionId, now: Timestamp) -> Result<Option<Listed>, Outage> {
         let mut get = redis::cmd("GET");
         get.arg(self.caller.link.names.session(&id));
@@ -152,10 +152,10 @@ impl RedisStore {
         Ok(listed.filter(|listed| listed.exp > now))
     }
 
-    /// The sessions of a user, the oldest first.
+    /// The sessions of a user, oldest first.
     ///
     /// # Errors
-    /// There was no clear answer.
+    /// No clear answer.
     pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Result<Vec<Listed>, Outage> {
         let subject = names::subject(&subject);
         let call = Call::of(self.caller.link.names.index(&subject)).text(&subject);
@@ -174,10 +174,10 @@ impl RedisStore {
         Ok(list)
     }
 
-    /// Adds a revocation to the log that others follow.
+    /// Adds a revocation to the log that other sidecars follow.
     ///
     /// # Errors
-    /// There was no clear answer.
+    /// No clear answer.
     pub async fn revoke(&self, revocation: Revocation) -> Result<bool, Outage> {
         let add = log::add(&self.caller.link.names, &revocation);
         let (answer, replicated) =
@@ -189,10 +189,10 @@ impl RedisStore {
         Ok(replicated)
     }
 
-    /// The revocations behind the one with the number `after`, in order, at most `most` of them.
+    /// The revocations after number `after`, in order, at most `most`.
     ///
     /// # Errors
-    /// There was no clear answer.
+    /// No clear answer.
     pub async fn revocations(&self, after: u64, most: usize) -> Result<Vec<Entry>, Outage> {
         let range = log::range(&self.caller.link.names, after, most);
         let answer = self.caller.send(&range, self.caller.deadline()).await?;
@@ -200,8 +200,7 @@ impl RedisStore {
     }
 }
 
-/// How long making a connection may take: several round trips, each of which may take as long as a
-/// call.
+/// The time limit to connect: several round trips, each as long as a call.
 fn patience(timeout: Duration) -> Duration {
     (4 * timeout).clamp(Duration::from_secs(1), Duration::from_secs(10))
 }

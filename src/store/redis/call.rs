@@ -1,5 +1,5 @@
-//! One call: it waits for a connection, is asked, and asked once more where the connection turns out
-//! to be gone; all of it in time.
+//! A call: waits for a connection, asks, and retries once if the connection was closed; all within
+//! the time limit.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,14 +16,14 @@ use crate::store::operation::Outage;
 use crate::store::server::Topology;
 use crate::time::Timestamp;
 
-/// What calls go through.
+/// Makes the calls.
 pub(super) struct Caller {
     pub(super) link: Arc<Link>,
     /// In milliseconds.
     timeout: AtomicU64,
 }
 
-/// Until when a call is to be answered.
+/// When a call must be answered.
 #[derive(Clone, Copy)]
 pub(super) struct Deadline(Instant);
 
@@ -57,7 +57,7 @@ impl Caller {
         self.link.settings.load().spec.topology == Topology::Cluster
     }
 
-    /// Whether another server is to take over where one fails.
+    /// Whether another server takes over if one fails.
     pub(super) fn has_failover(&self) -> bool {
         self.link.settings.load().spec.topology != Topology::Single
     }
@@ -82,8 +82,8 @@ impl Caller {
         self.ask(deadline, |live| async move { live.general.send(command).await }).await
     }
 
-    /// Asks, and once more where the connection turns out to be gone: whatever is asked here may be
-    /// asked twice. A time-out is no reason to: there is no time left.
+    /// Runs a call, and retries it once if the connection was closed. So `ask` must be repeatable.
+    /// A time-out is not retried, because no time is left.
     pub(super) async fn ask<T, F: Future<Output = Result<T, RedisError>> + Send>(
         &self,
         Deadline(end): Deadline,
@@ -115,10 +115,10 @@ impl Caller {
     }
 }
 
-/// What was answered, in the form that it should have.
+/// Converts an answer to the expected type.
 ///
 /// # Errors
-/// It has another one.
+/// It has another type.
 pub(super) fn parse<T: redis::FromRedisValue>(answer: Value) -> Result<T, Outage> {
     redis::from_redis_value(answer).map_err(|_| Outage::Protocol)
 }

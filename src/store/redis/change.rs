@@ -1,4 +1,4 @@
-//! What each change asks of the server.
+//! How each change is carried out on the server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::store::operation::{Applied, Change, LINKED, Outage, REPLACED, Row};
 use crate::store::record::SubjectHash;
 use crate::time::Timestamp;
 
-/// How long a replica may take to acknowledge an end, in milliseconds.
+/// How long to wait for a replica to acknowledge an end, in milliseconds.
 const ACKNOWLEDGE: u64 = 100;
 
 pub(super) async fn apply(
@@ -59,11 +59,11 @@ impl Changing<'_> {
     }
 
     fn ttl(&self, exp: Timestamp) -> u64 {
-        // None at all would be refused.
+        // The server refuses a lifetime of 0.
         exp.as_millis().saturating_sub(self.now.as_millis()).max(1)
     }
 
-    /// `old` is the id that the session had, where it had one a moment ago.
+    /// `old` is the previous id of the session, if it was renewed recently.
     async fn save(
         &self,
         id: &SessionId,
@@ -71,11 +71,11 @@ impl Changing<'_> {
         row: &Row,
         old: Option<&SessionId>,
     ) -> Result<Applied, Outage> {
-        // An id that nobody made is nobody's.
+        // No session has an invalid id.
         if id.to_bytes().is_none() {
             return Ok(Applied::Gone);
         }
-        // No revision is given out twice, whatever a caller asks for.
+        // Never use a revision twice, whatever the caller asks for.
         let expected = match expected {
             Some(expected) if row.rev <= expected => NO_REVISION.to_vec(),
             Some(expected) => expected.to_be_bytes().to_vec(),
@@ -92,8 +92,8 @@ impl Changing<'_> {
         call.bytes(value::write(row)).number(self.ttl(row.exp)).number(row.exp.as_millis())
     }
 
-    /// Of `{1}`, or `{0, value}`. What is there may be what was asked for, at a first try whose
-    /// answer was lost.
+    /// Reads `{1}`, or `{0, value}` with the current value. This may be our own write, if the
+    /// answer to a first try was lost.
     fn done_or_there(&self, answer: Value, row: Option<&Row>) -> Result<Applied, Outage> {
         let mut answer = parse::<Vec<Value>>(answer)?.into_iter();
         match (answer.next(), answer.next()) {
@@ -151,7 +151,7 @@ impl Changing<'_> {
         self.done_or_there(answer, None)
     }
 
-    /// Where the two are at different servers: the new one first, so that at no moment there is none.
+    /// For ids on different servers: writes the new one first, so that the session always exists.
     async fn renew_apart(
         &self,
         call: Call,
@@ -169,7 +169,7 @@ impl Changing<'_> {
             Err(outage) => Err(outage),
         };
         if !matches!(replaced, Ok(Applied::Done { .. })) {
-            // Nobody has been told this id: where this fails, too, it expires unseen.
+            // Nobody knows this id yet: if this fails too, it expires unused.
             let end = Call::of(self.caller.link.names.session(id)).id(id).text("alone");
             let _ = self.run(&SCRIPTS.end, &end).await;
         }
@@ -183,7 +183,7 @@ impl Changing<'_> {
         self.end_all_of(vec![id], "follow", 0, true).await
     }
 
-    /// Ends sessions, and whatever a script finds that it cannot reach itself.
+    /// Ends sessions, including those that the script could not reach on its own server.
     async fn end_all_of(
         &self,
         mut open: Vec<SessionId>,
@@ -196,7 +196,7 @@ impl Changing<'_> {
             let call = Call::of(self.caller.link.names.session(&id)).id(&id).text(how);
             let (answer, is_replicated) = self.end_by(&SCRIPTS.end, &call).await?;
             let Ended { live, elsewhere } = self.ended(answer)?;
-            // Where it was gone already it may be here again after a failover.
+            // Remember it even if it was already gone: a failover may restore it.
             self.caller.link.recent.note([End::Session(id)]);
             ended += live;
             replicated &= is_replicated;
@@ -229,7 +229,7 @@ impl Changing<'_> {
         acknowledged(self.caller, command, self.deadline).await
     }
 
-    /// Of what a script has ended; it is remembered.
+    /// The sessions that a script has ended; remembers them.
     fn ended(&self, answer: Value) -> Result<Ended, Outage> {
         let (live, ids, elsewhere): (u64, Vec<String>, Vec<String>) = parse(answer)?;
         let read = |ids: Vec<String>| -> Result<Vec<SessionId>, Outage> {
@@ -254,19 +254,19 @@ impl Changing<'_> {
     }
 }
 
-/// What a script has ended.
+/// The sessions that a script has ended.
 struct Ended {
-    /// How many sessions those were.
+    /// The number of live sessions.
     live: u64,
-    /// What is to be ended at another server.
+    /// The sessions to end on other servers.
     elsewhere: Vec<SessionId>,
 }
 
-/// Has something ended, and a replica acknowledge it where there is one: else a failover would bring
-/// it back. Whether one has is the second of the answers.
+/// Runs an end, and waits for a replica to acknowledge it if there is one: otherwise a failover
+/// would restore the session. Also returns whether one has acknowledged it.
 ///
 /// # Errors
-/// There was no clear answer.
+/// No clear answer.
 pub(super) async fn acknowledged(
     caller: &Caller,
     command: impl Fn(bool) -> Cmd + Sync,
@@ -306,7 +306,7 @@ pub(super) async fn acknowledged(
         .await
 }
 
-/// No revision is written so.
+/// No written revision looks like this.
 const NO_REVISION: &[u8] = b"none";
 
 fn millis(duration: Duration) -> u64 {

@@ -1,7 +1,7 @@
 //! Connections to a server, a sentinel or a cluster.
 //!
-//! The client's own `ConnectionManager` is not used: after a failover it stays with a server that
-//! cannot be written any more, and on a connection that is dead in silence it never dials again.
+//! The client's `ConnectionManager` is not used: after a failover it keeps a server that has become
+//! read-only, and it never reconnects if the server silently disappears.
 
 use std::time::Duration;
 
@@ -19,19 +19,19 @@ use super::fault::is_unknown_script;
 use super::scripts::{Call, Script, Setting};
 use crate::store::server::{Node, Secrets, ServerSpec};
 
-/// How many calls may wait until the connection takes them.
+/// How many calls may wait to be sent on a connection.
 const WAITING: usize = 1024;
 
-/// How a store is reached: what the configuration says, and what its files hold.
+/// The connection settings: the configuration and the contents of its files.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) spec: ServerSpec,
     pub(super) secrets: Secrets,
-    /// How long making a connection may take.
+    /// The time limit to connect.
     pub(super) patience: Duration,
 }
 
-/// A connection that many calls share.
+/// A connection shared by many calls.
 #[derive(Clone)]
 pub(super) enum Connection {
     Node(MultiplexedConnection),
@@ -40,7 +40,7 @@ pub(super) enum Connection {
 
 impl Connection {
     /// # Errors
-    /// What the server or the connection said instead of an answer.
+    /// The error of the server or the connection.
     pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         match self {
             Self::Node(node) => command.query_async(&mut node.clone()).await,
@@ -48,10 +48,10 @@ impl Connection {
         }
     }
 
-    /// Has a script carried out.
+    /// Runs a script.
     ///
     /// # Errors
-    /// What the server or the connection said instead of an answer.
+    /// The error of the server or the connection.
     pub(super) async fn run(
         &self,
         script: &Script,
@@ -59,7 +59,7 @@ impl Connection {
         call: &Call,
     ) -> RedisResult<Value> {
         match self.send(&script.call(false, setting, call)).await {
-            // It was restarted, or its scripts were flushed.
+            // The server was restarted, or its scripts were flushed.
             Err(error) if is_unknown_script(&error) => {
                 self.send(&script.call(true, setting, call)).await
             }
@@ -67,10 +67,11 @@ impl Connection {
         }
     }
 
-    /// Sends several at once; in a cluster they are of one place. The answers, or errors, in order.
+    /// Sends several commands at once, in a cluster all for one node. Returns the answers and
+    /// errors in order.
     ///
     /// # Errors
-    /// There are none.
+    /// The error of the connection.
     pub(super) async fn send_all(&self, pipeline: &Pipeline) -> RedisResult<Vec<Value>> {
         let count = pipeline.len();
         match self {
@@ -80,7 +81,7 @@ impl Connection {
     }
 }
 
-/// Two connections to one server.
+/// Two connections to a server.
 pub(super) async fn both(
     settings: &Settings,
     node: &Node,
@@ -95,7 +96,7 @@ pub(super) async fn both(
     Ok((Connection::Node(general), Connection::Node(ends)))
 }
 
-/// One connection to a sentinel.
+/// A connection to a sentinel.
 pub(super) async fn to_sentinel(settings: &Settings, node: &Node) -> RedisResult<Connection> {
     let Settings { spec, secrets, .. } = settings;
     let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
@@ -153,7 +154,7 @@ fn certificates(secrets: &Secrets) -> TlsCertificates {
     TlsCertificates { client_tls, root_cert: secrets.authorities.clone() }
 }
 
-/// Each call has its own limit: no other is set.
+/// No time limit here, because each call has its own.
 fn config(settings: &Settings) -> AsyncConnectionConfig {
     AsyncConnectionConfig::new()
         .set_response_timeout(None)
@@ -174,10 +175,10 @@ fn cluster_client(settings: &Settings) -> RedisResult<redis::cluster::ClusterCli
     let nodes: Result<Vec<_>, RedisError> =
         spec.nodes.iter().map(|node| info(spec, node)).collect();
     let mut builder = ClusterClientBuilder::new(nodes?)
-        // It tells by it that a node is gone.
+        // Needed to notice that a node is gone.
         .use_protocol(ProtocolVersion::RESP3)
         .connection_timeout(*patience)
-        // Of one try, before it is tried elsewhere.
+        // For one try, before the next one.
         .response_timeout(*patience)
         .overall_response_timeout(None)
         .retries(CLUSTER_TRIES)
@@ -196,7 +197,7 @@ fn cluster_client(settings: &Settings) -> RedisResult<redis::cluster::ClusterCli
     builder.build()
 }
 
-/// How often a call is tried at most, where keys are on the move or a node is gone; and how long is
-/// waited in between, in milliseconds, at first.
+/// How often a call is tried at most if keys are being moved or a node has failed, and the first
+/// pause between tries in milliseconds.
 const CLUSTER_TRIES: u32 = 8;
 const CLUSTER_WAIT: u64 = 5;

@@ -1,4 +1,4 @@
-//! The way to whatever the configuration names: a server, the master that sentinels name, a cluster.
+//! Connects to the configured target: a server, the master that sentinels name, or a cluster.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32};
@@ -11,25 +11,24 @@ use super::names::Names;
 use super::sentinel::dial_master;
 use crate::store::server::{Node, Topology};
 
-/// Connections that are in use.
+/// The connections in use.
 pub(super) struct Live {
     pub(super) general: Connection,
-    /// For what a replica has to acknowledge: whoever waits for that holds up what comes behind on
-    /// the same connection.
+    /// For ends that wait for a replica: the wait blocks later commands on the same connection.
     pub(super) ends: Connection,
-    /// How many calls in a row were not answered in time.
+    /// How many consecutive calls were not answered in time.
     pub(super) late: AtomicU32,
-    /// It leads to a server that is of no use now.
+    /// The server cannot be used at the moment.
     pub(super) is_flawed: AtomicBool,
     pub(super) facts: Facts,
-    /// The server it leads to, where that is one.
+    /// The connected server, unless it is a cluster.
     pub(super) node: Option<Node>,
 }
 
-/// Connects, and asks the server what it is.
+/// Connects, and asks the server for its properties.
 ///
 /// # Errors
-/// Why there is no connection that is of use.
+/// Why there is no usable connection.
 pub(super) async fn dial(settings: &Arc<Settings>, names: &Names) -> RedisResult<Live> {
     let (general, ends, node) = match &settings.spec.topology {
         Topology::Single => {

@@ -1,4 +1,4 @@
-//! What a server says of itself, and what follows from it for sessions.
+//! The properties of a server that matter for sessions.
 
 use std::collections::BTreeMap;
 
@@ -8,34 +8,34 @@ use super::connection::Connection;
 use super::names::Names;
 use super::scripts::SCRIPTS;
 
-/// What is known of a server. None where it was not allowed to be asked.
+/// The known properties of a server. None if it may not be asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// `redis` or `valkey`, and its version.
     pub(super) version: Option<String>,
-    /// How many replicas follow; in a cluster, those of the master that has the fewest.
+    /// The number of replicas; in a cluster, of the master with the fewest.
     pub(super) replicas: Option<u64>,
-    /// Whether keys are removed to make room: the policy's name, where it is one that does.
+    /// The name of the eviction policy, if it evicts keys.
     pub(super) evicts: Option<String>,
-    /// Whether a limit of its memory is set.
+    /// Whether its memory is limited.
     pub(super) is_limited: bool,
-    /// Whether each write is appended to a file.
+    /// Whether each write is appended to a file (AOF).
     pub(super) appends: Option<bool>,
-    /// Whether the whole content is saved from time to time. None where that cannot be told.
+    /// Whether snapshots are saved (RDB). None if unknown.
     pub(super) snapshots: Option<bool>,
     /// `master` or `replica`.
     pub(super) role: Option<String>,
 }
 
-/// Has the server carry out what a session takes, and asks it what it is.
+/// Checks that the server can be used, and asks for its properties.
 ///
 /// # Errors
-/// It cannot be used: it is loading, say, or the user may not read.
+/// It cannot be used, for example because it is loading, or the user may not read.
 pub(super) async fn ask(connection: &Connection, names: &Names) -> RedisResult<Facts> {
     let mut probe = redis::cmd("GET");
     probe.arg(names.probe());
-    // Where this is not allowed scripts are sent in full when they are asked for. So are those of a
-    // cluster, to each server at the first time.
+    // If loading scripts is not allowed, or in a cluster, each script is sent in full at its first
+    // use on a server.
     let load = async {
         if let Connection::Node(_) = connection {
             let mut pipeline = Pipeline::new();
@@ -49,10 +49,10 @@ pub(super) async fn ask(connection: &Connection, names: &Names) -> RedisResult<F
     probed.map(|_| facts)
 }
 
-/// What of `INFO` is of use.
+/// The sections of `INFO` that are needed.
 const SECTIONS: &[&str] = &["server", "memory", "persistence", "replication"];
 
-/// Asks the server what it is, as far as that is allowed.
+/// Asks the server for its properties, as far as this is allowed.
 pub(super) async fn look(connection: &Connection) -> Facts {
     let info = connection.send(redis::cmd("INFO").arg(SECTIONS)).await;
     let mut facts = match info.map(texts) {
@@ -67,7 +67,7 @@ pub(super) async fn look(connection: &Connection) -> Facts {
     facts
 }
 
-/// Whether it is a `master` or a `replica`. Every user may ask.
+/// Whether it is a `master` or a `replica`. Every user may ask this.
 pub(super) async fn role(connection: &Connection) -> RedisResult<String> {
     let said = connection.send(&redis::cmd("HELLO")).await?;
     let said = BTreeMap::<String, Value>::from_redis_value(said)?;
@@ -75,7 +75,7 @@ pub(super) async fn role(connection: &Connection) -> RedisResult<String> {
     Ok(String::from_redis_value(role)?)
 }
 
-/// A cluster answers with a text of each node.
+/// A cluster answers with one text for each node.
 fn texts(info: Value) -> Vec<String> {
     let info = match info {
         Value::Map(nodes) => nodes.into_iter().map(|(_, text)| text).collect(),
@@ -85,7 +85,7 @@ fn texts(info: Value) -> Vec<String> {
 }
 
 impl Facts {
-    /// Of the answer to `INFO`.
+    /// Reads the answer to `INFO`.
     fn of(info: &str) -> Self {
         let field = |name: &str| {
             info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
@@ -103,9 +103,9 @@ impl Facts {
         }
     }
 
-    /// Of two nodes: what can happen at one of them can happen to sessions.
+    /// The worse of two nodes in each property: sessions may be on either.
     fn worst(self, other: Self) -> Self {
-        // Replicas have none of their own, and say what their master says.
+        // Ignore replicas: they have no replicas of their own and report what their master reports.
         if other.role.as_deref() == Some("replica") {
             return self;
         }
@@ -123,7 +123,7 @@ impl Facts {
         }
     }
 
-    /// Whether the server can remove sessions before their time.
+    /// Whether the server may evict sessions.
     pub(super) fn may_evict(&self) -> bool {
         self.is_limited && self.evicts.is_some()
     }

@@ -1,30 +1,30 @@
-//! What an error of the server's or of the connection means. Pure.
+//! Classifies errors of the server and the connection. Pure.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::store::operation::Outage;
 
-/// What follows from an error.
+/// The consequences of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// What is counted. Whatever it is, it says nothing of a session.
+    /// The kind of outage. It says nothing about any session.
     pub(super) outage: Outage,
-    /// What becomes of the connection.
+    /// What to do with the connection.
     pub(super) then: Then,
 }
 
-/// What becomes of a connection.
+/// What to do with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
-    /// It goes on.
+    /// Keep it.
     Keep,
-    /// It is gone: a new one is made, and whatever can be asked twice is asked there.
+    /// It was closed: reconnect, and repeat calls that can be repeated.
     Gone,
-    /// It leads to a server that is of no use now: another one is made.
+    /// The server cannot be used at the moment: reconnect.
     Replace,
 }
 
-/// Judges an error. Anything unknown is an outage, and never an answer.
+/// Classifies an error. An unknown one is an outage, never an answer.
 pub(super) fn judge(error: &RedisError) -> Verdict {
     let verdict = |outage, then| Verdict { outage, then };
     if error.is_timeout() {
@@ -34,16 +34,16 @@ pub(super) fn judge(error: &RedisError) -> Verdict {
         ErrorKind::Io => verdict(Outage::Connect, Then::Gone),
         ErrorKind::Server(kind) => of_server(kind),
         ErrorKind::Extension => of_code(error.code().unwrap_or_default()),
-        // WRONGPASS and the like, at the handshake.
+        // WRONGPASS and similar, during the handshake.
         ErrorKind::AuthenticationFailed => verdict(Outage::Connect, Then::Replace),
         ErrorKind::ClusterConnectionNotFound
         | ErrorKind::MasterNameNotFoundBySentinel
         | ErrorKind::NoValidReplicasFoundBySentinel
         | ErrorKind::EmptySentinelList
-        // A certificate that does not verify, among others.
+        // For example, a certificate that cannot be verified.
         | ErrorKind::Client
         | ErrorKind::InvalidClientConfig => verdict(Outage::Connect, Then::Gone),
-        // What comes behind an answer that is none cannot be told apart from it.
+        // After an invalid answer, later answers on the connection cannot be trusted.
         _ => verdict(Outage::Protocol, Then::Replace),
     }
 }
@@ -55,7 +55,7 @@ fn of_server(kind: ServerErrorKind) -> Verdict {
             verdict(Outage::Connect, Then::Replace)
         }
         ServerErrorKind::ReadOnly => verdict(Outage::ReadOnly, Then::Replace),
-        // The client follows these itself, as often as there is time for it.
+        // The client retries these itself while there is time.
         ServerErrorKind::ClusterDown
         | ServerErrorKind::TryAgain
         | ServerErrorKind::Moved
@@ -64,21 +64,21 @@ fn of_server(kind: ServerErrorKind) -> Verdict {
     }
 }
 
-/// Codes that the client has no word for.
+/// Codes without their own kind in the client.
 fn of_code(code: &str) -> Verdict {
     let verdict = |outage, then| Verdict { outage, then };
     match code {
         "OOM" => verdict(Outage::Full, Then::Keep),
-        // The disk has no room or cannot be written; too few replicas.
+        // The disk is full or not writable, or too few replicas are connected.
         "MISCONF" | "NOREPLICAS" => verdict(Outage::ReadOnly, Then::Keep),
         "NOAUTH" | "WRONGPASS" => verdict(Outage::Connect, Then::Replace),
-        // Somebody's script keeps the server from answering.
+        // Another script blocks the server.
         "BUSY" | "UNKILLABLE" => verdict(Outage::Timeout, Then::Keep),
         _ => verdict(Outage::Protocol, Then::Keep),
     }
 }
 
-/// Whether the server does not know a script.
+/// Whether the server does not have a script.
 pub(super) fn is_unknown_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use std::io;
 
-    /// The error that a line of the server's becomes.
+    /// The client's error for an error line of the server.
     fn said(line: &str) -> RedisError {
         let bytes = format!("-{line}\r\n");
         redis::parse_redis_value(bytes.as_bytes()).unwrap().extract_error().unwrap_err()

@@ -1,5 +1,4 @@
-//! What an operator should know of a server before sessions are kept there: `cloakroom check
-//! --connect`.
+//! Checks a server before sessions are kept in it: `cloakroom check --connect`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,21 +12,21 @@ use super::facts::Facts;
 use super::names::Names;
 use crate::store::server::{Secrets, ServerSpec, Topology};
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What it is, a line each.
+    /// Properties of the server, one per line.
     pub facts: Vec<String>,
-    /// What loses sessions or log-outs, or keeps them from being written.
+    /// Settings that can lose sessions or log-outs, or prevent writes.
     pub warnings: Vec<String>,
 }
 
-/// Why nothing was found.
+/// Why a check failed.
 #[derive(Debug)]
 pub enum Unreached {
-    /// What the server or the network said.
+    /// The error of the server or the network.
     Said(RedisError),
-    /// Nothing, for as long as this.
+    /// No answer for this time.
     Silent(Duration),
 }
 
@@ -42,10 +41,10 @@ impl fmt::Display for Unreached {
 
 impl std::error::Error for Unreached {}
 
-/// The lowest version that has all that scripts use.
+/// The minimum version for the scripts.
 const LEAST: (u32, u32) = (7, 0);
 
-/// Connects, and looks at the server.
+/// Connects to the server and checks it.
 ///
 /// # Errors
 /// Why there is no connection.
@@ -153,7 +152,7 @@ fn warnings(facts: &Facts, snapshots: Option<bool>) -> Vec<String> {
     warnings
 }
 
-/// Of `redis 7.0.15`.
+/// Reads a version such as `redis 7.0.15`.
 fn version_of(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split(' ').nth(1)?.split('.').map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))
@@ -167,7 +166,7 @@ async fn snapshots(connection: &Connection) -> Option<bool> {
     found.get("save").map(|save| !save.is_empty())
 }
 
-/// Tries each command that sessions and revocations take, on keys of its own, which go at once.
+/// Tries each command that is needed, on its own keys, which are removed at once.
 async fn missing_rights(
     connection: &Connection,
     names: &Names,

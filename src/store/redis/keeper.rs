@@ -1,7 +1,7 @@
-//! Keeps a store connected: makes the first connection, and another one whenever there is a reason.
+//! Keeps a store connected: makes the first connection, and replaces it when needed.
 //!
-//! One task does it for all calls. A call that finds no connection waits for the attempt that is under
-//! way, and not for the next one.
+//! A single task does this for all calls. A call without a connection waits for the attempt in
+//! progress, but not for the next one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,32 +22,32 @@ use super::sentinel;
 use crate::store::operation::Outage;
 use crate::store::server::{Node, Topology};
 
-/// How long after a failed attempt the next one is made; by how much more or less at most.
+/// The pause after a failed attempt, to which up to a quarter is added.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// How often a connection that stands is looked at.
+/// How often an existing connection is checked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How often the server is asked what it is.
+/// After how many checks the server's properties are read again.
 const LOOK_CLOSELY: u32 = 10;
 
-/// How many calls in a row may be late until the connection is replaced.
+/// The number of consecutive late calls after which the connection is replaced.
 const LATE: u32 = 2;
 
-/// The same in a cluster, of which one server may be away.
+/// The same in a cluster, where one server alone may be unavailable.
 const LATE_IN_CLUSTER: u32 = 50;
 
-/// How long a connection has to last for the next one to be made at once.
+/// How long a connection must have lasted for the next one to be made without a pause.
 const LASTING: Duration = Duration::from_secs(1);
 
-/// What the calls and the task share.
+/// The state shared by the calls and the task.
 pub(super) struct Link {
     pub(super) settings: ArcSwap<Settings>,
     pub(super) names: Arc<Names>,
     pub(super) recent: Recent,
     live: ArcSwapOption<Live>,
     attempt: watch::Sender<Attempt>,
-    /// The connection is of no use any more, or the settings are others.
+    /// The connection is unusable, or the settings have changed.
     wanted: Notify,
     /// How many connections have been made.
     contacts: AtomicU64,
@@ -55,12 +55,12 @@ pub(super) struct Link {
     pub(super) replicas: Replicas,
 }
 
-/// How it stands with the connection that calls wait for.
+/// The state of the connection attempt that calls wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Attempt {
-    /// It is being made.
+    /// In progress.
     UnderWay,
-    /// The last attempt has failed, and another one will be made.
+    /// The last attempt has failed; another one will follow.
     Failed,
 }
 
@@ -79,10 +79,10 @@ impl Link {
         }
     }
 
-    /// The connection that is in use.
+    /// The connection in use.
     ///
     /// # Errors
-    /// There is none, and the last attempt to make one has failed.
+    /// There is none, and the last attempt has failed.
     pub(super) async fn live(&self) -> Result<Arc<Live>, Outage> {
         if let Some(live) = self.live.load_full() {
             return Ok(live);
@@ -99,7 +99,7 @@ impl Link {
         }
     }
 
-    /// Whether there is a connection.
+    /// Whether it is connected.
     pub(super) fn is_connected(&self) -> bool {
         self.live.load().is_some()
     }
@@ -108,7 +108,7 @@ impl Link {
         self.contacts.load(Ordering::Acquire)
     }
 
-    /// Takes other settings into use: with the next connection, which is made at once.
+    /// Sets new settings and reconnects at once.
     pub(super) fn set(&self, settings: Settings) {
         if *self.settings.load_full() == settings {
             return;
@@ -117,7 +117,7 @@ impl Link {
         self.wanted.notify_one();
     }
 
-    /// A call was answered, or what was said instead.
+    /// Reports the result of a call: an answer or an error.
     pub(super) fn heard(&self, live: &Arc<Live>, error: Option<&RedisError>) {
         let Some(error) = error else {
             if live.late.load(Ordering::Relaxed) != 0 {
@@ -127,10 +127,10 @@ impl Link {
         };
         match (judge(error).then, &self.settings.load().spec.topology) {
             (Then::Keep, _) => {}
-            // It connects to its servers again by itself, and the others are to go on.
+            // A cluster client reconnects to its servers itself; keep the other connections.
             (Then::Gone, Topology::Cluster) => self.is_late(live),
             (Then::Gone, _) => self.drop(live),
-            // Another master is there, or will be: this one must not be read meanwhile.
+            // The master has changed or will change: do not read from the old one meanwhile.
             (Then::Replace, Topology::Sentinel { .. }) => self.drop(live),
             (Then::Replace, _) => {
                 live.is_flawed.store(true, Ordering::Relaxed);
@@ -139,7 +139,7 @@ impl Link {
         }
     }
 
-    /// A call was not answered in time.
+    /// Reports a call that was not answered in time.
     pub(super) fn is_late(&self, live: &Arc<Live>) {
         let most = match self.settings.load().spec.topology {
             Topology::Cluster => LATE_IN_CLUSTER,
@@ -150,9 +150,9 @@ impl Link {
         }
     }
 
-    /// Puts a connection out of use, unless another one is in its place already.
+    /// Removes a connection, unless it has already been replaced.
     fn drop(&self, live: &Arc<Live>) {
-        // Before, so that whoever finds none waits.
+        // Set before removal, so that a call without a connection waits.
         let is_current = |current: &Option<Arc<Live>>| {
             current.as_ref().is_some_and(|current| Arc::ptr_eq(current, live))
         };
@@ -172,7 +172,7 @@ impl Link {
     }
 }
 
-/// For ever.
+/// Runs forever.
 pub(super) async fn keep(link: Arc<Link>) {
     let mut telling = Telling::default();
     loop {
@@ -189,7 +189,7 @@ pub(super) async fn keep(link: Arc<Link>) {
                 link.publish(live);
                 let begun = Instant::now();
                 look_after(&link, &settings, &mut telling).await;
-                // Not one connection after the other, where each is of no use.
+                // Pause, so as not to reconnect in a tight loop if each connection fails.
                 if begun.elapsed() < LASTING {
                     let can_be_read = link.live.load().is_some();
                     tokio::time::sleep(if can_be_read { LOOK / 2 } else { AGAIN }).await;
@@ -197,7 +197,7 @@ pub(super) async fn keep(link: Arc<Link>) {
             }
             Err(error) => {
                 telling.failed(&settings, &error);
-                // The one before may be of use still, where the new credentials are not.
+                // The old connection may still work although new credentials do not.
                 let wait = if link.live.load().is_none() {
                     link.attempt.send_replace(Attempt::Failed);
                     AGAIN
@@ -214,14 +214,14 @@ pub(super) async fn keep(link: Arc<Link>) {
     }
 }
 
-/// From 0 to 1, another one for each sidecar and moment.
+/// A random number from 0 to 1.
 fn jitter() -> f32 {
     let mut byte = [0];
     let _ = getrandom::fill(&mut byte);
     f32::from(byte[0]) / 255.0
 }
 
-/// Connects, and ends once more what was ended a moment ago: a server that took over may not know.
+/// Connects, and repeats recent ends, which a server that took over may have missed.
 async fn connect(link: &Link, settings: &Arc<Settings>) -> Result<Live, RedisError> {
     let live = dial(settings, &link.names).await?;
     repeat(link, &live.general, is_cluster(settings)).await?;
@@ -239,13 +239,13 @@ async fn repeat(link: &Link, connection: &Connection, cluster: bool) -> Result<(
             log::info!(count; "the ends of sessions of the last minute were repeated");
             Ok(())
         }
-        // What cannot be written has not been taken over by anybody.
+        // A read-only server has not taken over.
         Err(error) if judge(&error).outage == Outage::ReadOnly => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// Until another connection is wanted.
+/// Checks the connection until another one is needed.
 async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling) {
     let mut masters = None;
     let mut looks: u32 = 0;
@@ -260,7 +260,7 @@ async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling
             if are_others || live.is_flawed.load(Ordering::Relaxed) {
                 return;
             }
-            // It was about the connection before this one.
+            // The notification was about the previous connection.
             continue;
         }
         let look = async {
@@ -275,7 +275,7 @@ async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling
                 Topology::Cluster => {
                     let found = cluster_masters(&live.general).await;
                     if found.is_some() && masters.is_some() && found != masters {
-                        // Where it fails the next change, or the next minute, is another occasion.
+                        // If this fails, it is repeated after the next change or in a minute.
                         let _ = repeat(link, &live.general, true).await;
                     }
                     masters = found.or(masters.take());
@@ -292,7 +292,7 @@ async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling
     }
 }
 
-/// The masters of a cluster, and the slots they have.
+/// The masters of a cluster and their slots.
 async fn cluster_masters(connection: &Connection) -> Option<Vec<(u16, u16, Node)>> {
     let slots = connection.send(redis::cmd("CLUSTER").arg("SLOTS")).await.ok()?;
     let redis::Value::Array(slots) = slots else { return None };
@@ -312,11 +312,11 @@ async fn cluster_masters(connection: &Connection) -> Option<Vec<(u16, u16, Node)
     Some(masters)
 }
 
-/// Says in the log what an operator has to know, and each thing once.
+/// Logs changes for the operator, each once.
 #[derive(Default)]
 struct Telling {
     is_away: bool,
-    /// The server that was connected last, and what it is.
+    /// The last connected server and its version.
     server: Option<(Option<Node>, Option<String>)>,
     warned: Option<Facts>,
 }
@@ -325,7 +325,7 @@ impl Telling {
     fn connected(&mut self, settings: &Settings, live: &Live) {
         let facts = &live.facts;
         let found = Some((live.node.clone(), facts.version.clone()));
-        // One connection in the place of another is no news.
+        // A new connection to the same server is not logged.
         if !std::mem::take(&mut self.is_away) && self.server == found {
             return self.warn(facts);
         }

@@ -1,4 +1,4 @@
-//! The log of revocations, as a stream. Pure.
+//! The log of revocations as a stream. Pure.
 //!
 //! ```text
 //! XADD P:revoked MINID ~ (400 days ago) * what KIND[ID] before MS until MS
@@ -14,10 +14,10 @@ use crate::store::operation::{Entry, Revocation, Revoked};
 use crate::store::record::SubjectHash;
 use crate::time::Timestamp;
 
-/// How much longer than any session an entry is kept: clocks differ.
+/// How much longer than any session an entry is kept, because clocks differ.
 const SPARE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An entry that this version cannot read. It is not passed over: a revocation must not be lost.
+/// An entry that this version cannot read. An error, because a revocation must not be lost.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Foreign;
 
@@ -43,7 +43,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Asks for those behind an entry.
+/// The command to read the entries after a number.
 pub(super) fn range(names: &Names, after: u64, most: usize) -> Cmd {
     let (ms, number) = (after >> NUMBER_BITS, after & NUMBERS);
     let mut range = redis::cmd("XRANGE");
@@ -52,11 +52,11 @@ pub(super) fn range(names: &Names, after: u64, most: usize) -> Cmd {
     range
 }
 
-/// An entry's number is made of a moment and of which one it is in that millisecond.
+/// An entry's number is its time and its index within the millisecond.
 const NUMBER_BITS: u32 = 16;
 const NUMBERS: u64 = (1 << NUMBER_BITS) - 1;
 
-/// What was answered to [`range`].
+/// Reads the answer to [`range`].
 pub(super) fn read(answer: Value) -> Result<Vec<Entry>, Foreign> {
     let entries: Vec<(String, Vec<String>)> =
         redis::from_redis_value(answer).map_err(|_| Foreign)?;
@@ -109,7 +109,7 @@ mod tests {
         Value::BulkString(text.as_bytes().to_vec())
     }
 
-    /// As the server answers once `command` has been carried out.
+    /// The entry that the server returns after running `command`.
     fn answer(id: &str, command: &Cmd) -> Value {
         let arguments: Vec<Value> = command
             .args_iter()

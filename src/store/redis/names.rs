@@ -2,19 +2,19 @@
 //!
 //! ```text
 //! P{ab}:s:ID    a session; `ab` are the first two characters of its id, 12 bits
-//! P{ab}:u:SUB   the ids of a user's sessions, by when they expire; `ab` are those of SUB
-//! P{ab}:p:ID    the id that this session had a moment ago
-//! P:revoked     the revocations, as a stream (P without what stands in braces)
+//! P{ab}:u:SUB   the ids of a user's sessions, by expiry; `ab` are those of SUB
+//! P{ab}:p:ID    the previous id of this session
+//! P:revoked     the revocations, as a stream (P without the part in braces)
 //! ```
 //!
-//! In a cluster what stands in braces decides where a key is. The id of a session that has a user
-//! begins as the user's hash does, so that all sessions of a user and their index are in one place,
-//! where one script reaches them.
+//! In a cluster the part in braces decides about the place of a key. The id of a session with a
+//! user starts like the user's hash, so that all sessions of the user and their index are on one
+//! server, where one script can access them.
 
 use crate::session::lifetime::SessionId;
 use crate::store::record::SubjectHash;
 
-/// Makes names that begin with `store.prefix`.
+/// Makes names that start with `store.prefix`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Names {
     prefix: String,
@@ -41,17 +41,17 @@ impl Names {
         format!("{}revoked", self.prefix)
     }
 
-    /// A name that nothing is kept under, to see whether the server answers.
+    /// A name that is never used, to check that the server answers.
     pub(super) fn probe(&self) -> String {
         format!("{}probe", self.prefix)
     }
 
-    /// A name to try things out under; all of them are in one place.
+    /// A temporary name for checks; all of these are on one server.
     pub(super) fn scratch(&self, kind: &str) -> String {
         format!("{}{{check}}:{kind}", self.prefix)
     }
 
-    /// Matches the names of all sessions (`SCAN … MATCH`).
+    /// A pattern for all sessions (`SCAN … MATCH`).
     pub(super) fn every_session(&self) -> String {
         let mut pattern = String::new();
         for character in self.prefix.chars() {
@@ -68,17 +68,17 @@ impl Names {
     }
 }
 
-/// A user's hash, as it stands in names: base64url, 22 characters.
+/// A user's hash as in names: base64url, 22 characters.
 pub(super) fn subject(subject: &SubjectHash) -> String {
     SessionId::from_bytes(*subject.as_bytes()).as_str().to_owned()
 }
 
-/// What decides in a cluster where a key is.
+/// The part that decides about the place of a key in a cluster.
 fn lead(id: &str) -> &str {
     id.get(..2).unwrap_or(id)
 }
 
-/// Whether a cluster has both in one place.
+/// Whether both are on the same server of a cluster.
 pub(super) fn are_together(one: &SessionId, other: &SessionId) -> bool {
     lead(one.as_str()) == lead(other.as_str())
 }
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(names().revocations(), "cloakroom:revoked");
     }
 
-    /// A hash tag is what stands between the first brace and the next one (Redis cluster
+    /// The hash tag is the part between the first brace and the next closing one (Redis cluster
     /// specification, "Hash tags").
     fn hash_tag(name: &str) -> &str {
         let (_, behind) = name.split_once('{').unwrap();

@@ -1,5 +1,5 @@
-//! What was ended within the last minute, to be ended once more where another server takes over: it
-//! may not have known.
+//! Remembers the ends of the last minute, to repeat them after a failover to a server that may have
+//! missed them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,22 +20,22 @@ use crate::time::Timestamp;
 /// How long an end is remembered.
 const MEMORY: Duration = Duration::from_secs(60);
 
-/// How many at most: the oldest are forgotten first.
+/// How many are remembered; the oldest are dropped first.
 const MOST: usize = 100_000;
 
 /// How many are repeated at once.
 const AT_ONCE: usize = 500;
 
-/// An end that was answered.
+/// A confirmed end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// A session under this id.
     Session(SessionId),
-    /// The id that a session had, which goes on under another one.
+    /// An old id of a session that has been renewed.
     Renewed(SessionId),
-    /// Every session that began before.
+    /// All sessions that began before.
     All(Timestamp),
-    /// An entry of the log of revocations.
+    /// An entry in the log of revocations.
     Revocation(Revocation),
 }
 
@@ -58,10 +58,10 @@ impl Recent {
         kept.iter().map(|(_, end)| end.clone()).collect()
     }
 
-    /// Ends all of it again; how many that were.
+    /// Repeats all ends and returns their number.
     ///
     /// # Errors
-    /// What the server said instead.
+    /// The error of the server.
     pub(super) async fn repeat(
         &self,
         connection: &Connection,
@@ -107,7 +107,7 @@ async fn again(
             return connection.send(&log::add(names, revocation)).await.map(|_| ());
         }
     };
-    // What time it is matters only for how many were live.
+    // The time only affects the count of live sessions.
     let setting = Setting { names, now: Timestamp::from_secs(0), anywhere };
     let call = Call::of(names.session(id)).id(id).text(how);
     connection.run(&SCRIPTS.end, setting, &call).await.map(|_| ())

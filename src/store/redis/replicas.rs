@@ -1,4 +1,4 @@
-//! Whether the ends of sessions are waited for until a replica has them.
+//! Decides whether ends of sessions wait for the acknowledgement of a replica.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 
 use super::facts::Facts;
 
-/// How long replicas are not waited for that have not acknowledged an end: each wait would hold up
+/// How long not to wait after a replica has failed to acknowledge an end, because each wait delays
 /// the next one.
 const REST: Duration = Duration::from_secs(5);
 
-/// What is known of the replicas.
+/// What is known about the replicas.
 #[derive(Default)]
 pub(super) struct Replicas {
     resting: Mutex<Option<Instant>>,
@@ -20,7 +20,7 @@ pub(super) struct Replicas {
 }
 
 impl Replicas {
-    /// Whether there are any, or may be.
+    /// Whether there are or may be replicas to wait for.
     pub(super) fn are_awaited(&self, facts: &Facts) -> bool {
         if facts.replicas == Some(0) {
             return false;
@@ -28,7 +28,7 @@ impl Replicas {
         self.resting.lock().is_none_or(|since| since.elapsed() > REST)
     }
 
-    /// They were waited for.
+    /// Reports the result of a wait.
     pub(super) fn asked(&self, is_replicated: bool) {
         *self.resting.lock() = (!is_replicated).then(Instant::now);
         if is_replicated {
@@ -38,8 +38,8 @@ impl Replicas {
         }
     }
 
-    /// They were not, and some are expected: those that have not answered before, or those of
-    /// servers of which one takes over when another one fails.
+    /// Reports an end without a wait. It counts as missing if replicas are expected: they have not
+    /// acknowledged recently, or a failover is configured.
     pub(super) fn not_asked(&self, facts: &Facts, is_failover_expected: bool) {
         if facts.replicas != Some(0) || is_failover_expected {
             self.miss();

@@ -1,9 +1,9 @@
-//! What changes sessions in the server: each script is carried out whole, with nothing in between.
-//! Pure: here are only their texts and how they are asked for.
+//! The scripts that change sessions on the server; each runs atomically. Pure: only their texts and
+//! calls.
 //!
-//! For Redis from 7.0 (`PEXPIRE … GT`) and Valkey from 8. What they make of names and values is
-//! described in `names.rs` and `value.rs`. Times are milliseconds of the sidecar's clock, lifetimes
-//! are relative: a server whose clock is off ends no session early.
+//! For Redis from 7.0 (`PEXPIRE … GT`) and Valkey from 8. The formats of names and values are in
+//! `names.rs` and `value.rs`. Times are milliseconds of the sidecar's clock; lifetimes are
+//! relative, so that a wrong clock of the server does not end sessions early.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 use super::names::Names;
 
-/// What every script begins with.
+/// The start of every script.
 const PRELUDE: &str = r"
 local P, now, anywhere = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
 local function name(kind, id) return P .. '{' .. string.sub(id, 1, 2) .. '}:' .. kind .. ':' .. id end
@@ -94,13 +94,13 @@ local function finish(id, follow)
 end
 ";
 
-/// A script's text, and the digest that the server knows it by.
+/// A script with its digest, by which the server knows it.
 pub(super) struct Script {
     text: String,
     digest: String,
 }
 
-/// All of them.
+/// All scripts.
 pub(super) struct Scripts {
     pub(super) save: Script,
     pub(super) touch: Script,
@@ -112,7 +112,7 @@ pub(super) struct Scripts {
     pub(super) list: Script,
 }
 
-/// All of them, made once.
+/// All scripts, created once.
 pub(super) static SCRIPTS: LazyLock<Scripts> = LazyLock::new(Scripts::new);
 
 impl Scripts {
@@ -135,8 +135,8 @@ impl Scripts {
     }
 }
 
-/// Creates a session, or writes one at that revision: `{1}`; else what is there: `{0, value}`.
-/// The start stays as it is.
+/// Creates a session, or writes it at an expected revision: `{1}`, or else the current one: `{0,
+/// value}`. The start does not change.
 const SAVE: &str = r"
 local key, id, expected, value = KEYS[1], ARGV[4], ARGV[5], ARGV[6]
 local v = read(key)
@@ -150,7 +150,7 @@ create(key, id, value, ARGV[7], ARGV[8], ARGV[9], ARGV[10])
 return { 1 }
 ";
 
-/// Extends a session, and never shortens it: 1, or 0 where there is none.
+/// Extends a session, never shortens it: 1, or 0 if there is none.
 const TOUCH: &str = r"
 local key, id, exp, seen, ttl = KEYS[1], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
 local v = read(key)
@@ -164,7 +164,8 @@ end
 return 1
 ";
 
-/// Creates a session in the place of one at that revision: `{1}`; else what is there: `{0, value}`.
+/// Replaces a session at an expected revision by a new one: `{1}`, or else the current one: `{0,
+/// value}`.
 const RENEW: &str = r"
 local old, new = ARGV[4], ARGV[5]
 local v = read(KEYS[1])
@@ -177,7 +178,7 @@ replace(KEYS[1], v, old, new, tonumber(ARGV[10]), tonumber(ARGV[11]))
 return { 1 }
 ";
 
-/// The second half of it, for a cluster where the two are not in one place.
+/// The second half of RENEW, for a cluster with the ids on different servers.
 const REPLACE: &str = r"
 local old, new = ARGV[4], ARGV[5]
 local v = read(KEYS[1])
@@ -187,18 +188,18 @@ replace(KEYS[1], v, old, new, tonumber(ARGV[7]), tonumber(ARGV[8]))
 return { 1 }
 ";
 
-/// Ends a session: how many were live, which ids are removed, and which have to be ended elsewhere.
+/// Ends a session. Returns how many were live, the removed ids, and the ids to end on other
+/// servers.
 ///
-/// The second argument: `follow`, also under the ids that it has got since; `alone`, not under those;
-/// `current`, only where it goes on under no other id.
+/// The second argument: `follow` also ends later ids; `alone` does not; `current` ends it only if
+/// it has no later id.
 const END: &str = r"
 local v = read(KEYS[1])
 if ARGV[5] ~= 'current' or (v and not replaced(v)) then finish(ARGV[4], ARGV[5] == 'follow') end
 return { ended, ids, elsewhere }
 ";
 
-/// Ends each session of a user but one. What one became after it was this user's is somebody
-/// else's.
+/// Ends each session of a user except one. Later ids of a session belong to another user and stay.
 const END_SUBJECT: &str = r"
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
   if id ~= ARGV[5] then
@@ -210,7 +211,7 @@ end
 return { ended, ids, elsewhere }
 ";
 
-/// Ends a session that began at that moment or before: 1 where it was live.
+/// Ends a session that began at a time or before: 1 if it was live.
 const END_BEGUN: &str = r"
 local v = read(KEYS[1])
 if not v or num(v, 11) > tonumber(ARGV[5]) then return 0 end
@@ -220,7 +221,7 @@ redis.call('DEL', KEYS[1])
 return (not replaced(v) and num(v, 23) > now) and 1 or 0
 ";
 
-/// For each session of a user: its id, the beginning of its value, and how long that is.
+/// For each session of a user: its id, the start of its value, and the value's length.
 const LIST: &str = r"
 local found = {}
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
@@ -233,12 +234,12 @@ end
 return found
 ";
 
-/// Where scripts are carried out, as they are told.
+/// The context in which scripts run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Setting<'a> {
     pub(super) names: &'a Names,
     pub(super) now: Timestamp,
-    /// Everything is in one place: no cluster.
+    /// All keys are on one server: not a cluster.
     pub(super) anywhere: bool,
 }
 
@@ -249,14 +250,15 @@ impl Script {
         Self { text, digest }
     }
 
-    /// Has the server know it.
+    /// The command to load it.
     pub(super) fn load(&self) -> Cmd {
         let mut load = redis::cmd("SCRIPT");
         load.arg("LOAD").arg(&self.text);
         load
     }
 
-    /// Asks for it by its digest; `in_full` for a server that does not know it.
+    /// The command to run it by its digest; `in_full` sends its text, for a server that does not
+    /// have it.
     pub(super) fn call(&self, in_full: bool, setting: Setting<'_>, call: &Call) -> Cmd {
         let size = call.arguments.iter().map(Vec::len).sum::<usize>() + 512;
         let mut command = Cmd::with_capacity(call.arguments.len() + 8, size);
@@ -274,7 +276,7 @@ impl Script {
     }
 }
 
-/// What a script is given, beside the setting.
+/// The arguments of a script, besides the setting.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) keys: Vec<String>,

@@ -1,4 +1,4 @@
-//! Which server is the master, as the sentinels say.
+//! Finds the master by asking the sentinels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::connection::{Connection, Settings, both, to_sentinel};
 use super::facts;
 use crate::store::server::Node;
 
-/// Connects to the master. Where sentinels are not of one mind, most of them are believed first.
+/// Connects to the master. If sentinels disagree, the server that most of them name is tried first.
 ///
 /// # Errors
-/// No server that is named says that it is the master, or why there is none.
+/// No named server is a master, or why there is no connection.
 pub(super) async fn dial_master(
     settings: &Arc<Settings>,
     master: &str,
@@ -32,7 +32,7 @@ pub(super) async fn dial_master(
 
 async fn dial_if_master(settings: &Settings, node: &Node) -> RedisResult<(Connection, Connection)> {
     let (general, ends) = both(settings, node).await?;
-    // A sentinel may not know yet: a replica would be read as it was, and take no writes.
+    // A sentinel may be out of date: a replica would have old data and refuse writes.
     let role = facts::role(&general).await?;
     if role == "master" {
         return Ok((general, ends));
@@ -41,7 +41,7 @@ async fn dial_if_master(settings: &Settings, node: &Node) -> RedisResult<(Connec
     Err((ErrorKind::MasterNameNotFoundBySentinel, message, format!("{node} is a {role}")).into())
 }
 
-/// The master that more than half of the sentinels name, if it is one.
+/// The master that more than half of the sentinels name, if there is one.
 pub(super) async fn agreed(settings: &Arc<Settings>, master: &str) -> Option<Node> {
     let (node, votes) = named(settings, master).await.ok()?.into_iter().next()?;
     is_most(votes, settings).then_some(node)
@@ -51,8 +51,8 @@ const fn is_most(votes: usize, settings: &Settings) -> bool {
     2 * votes > settings.spec.nodes.len()
 }
 
-/// Which servers are named, and by how many; by most first. All are asked at once, and nobody is
-/// waited for once most of them agree.
+/// The named servers, each with its number of votes, most votes first. All sentinels are asked at
+/// once; as soon as most of them agree, the others are not waited for.
 async fn named(settings: &Arc<Settings>, master: &str) -> RedisResult<Vec<(Node, usize)>> {
     let mut asked = JoinSet::new();
     for sentinel in &settings.spec.nodes {

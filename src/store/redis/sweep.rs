@@ -1,5 +1,4 @@
-//! The end of every session, however many there are: in steps, each of which the server is done with
-//! soon.
+//! Ends all sessions, however many, in short steps that do not block the server.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,17 +12,17 @@ use super::names::Names;
 use super::scripts::{Call, SCRIPTS, Setting};
 use crate::time::Timestamp;
 
-/// How many names the server looks at in a step.
+/// How many names the server scans in a step.
 const STEP: usize = 1000;
 
-/// How often everything is looked at, at most: sessions get other ids meanwhile.
+/// The maximum number of passes; several are needed because sessions are renewed meanwhile.
 const PASSES: usize = 10;
 
-/// Ends every session that began at the first of the moments or before; how many of those are live at
-/// the second.
+/// Ends every session that began at the first time or before; returns how many of them were live at
+/// the second time.
 ///
 /// # Errors
-/// What the server said instead. Some may have been ended.
+/// The error of the server. Some may have been ended.
 pub(super) async fn end_all(
     connection: &Connection,
     names: &Arc<Names>,
@@ -43,7 +42,7 @@ pub(super) async fn end_all(
     Ok(all)
 }
 
-/// A slot of each server that has keys; None where there is one server.
+/// A slot of each server with keys; None for a single server.
 async fn places(connection: &Connection) -> RedisResult<Vec<Option<u16>>> {
     let Connection::Cluster(_) = connection else { return Ok(vec![None]) };
     let slots = connection.send(redis::cmd("CLUSTER").arg("SLOTS")).await?;
@@ -93,7 +92,7 @@ async fn at(connection: &Connection, place: Option<u16>, command: Cmd) -> RedisR
     }
 }
 
-/// All at once: they need not be in one place.
+/// All at once, because they may be on different servers.
 async fn end_these(
     connection: &Connection,
     names: &Arc<Names>,
@@ -112,7 +111,7 @@ async fn end_these(
     }
     let mut ended = 0;
     while let Some(done) = tasks.join_next().await {
-        // A task neither panics nor is it cut off.
+        // A task neither panics nor is cancelled.
         let Ok(answer) = done else { continue };
         ended += redis::from_redis_value::<u64>(answer?)?;
     }

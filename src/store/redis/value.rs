@@ -1,15 +1,16 @@
-//! How a session is kept: a head of fixed places, which scripts read, and the sealed dict. Pure.
+//! The format of a stored session: a head with fixed positions, which scripts read, and the sealed
+//! dict. Pure.
 //!
 //! ```text
 //! at  length
 //!  0  8       revision, big-endian
 //!  8  1       layout, 1
-//!  9  1       flags: 1 it has a subject, 2 it goes on under another id
+//!  9  1       flags: 1 it has a subject, 2 it has a new id
 //! 10  6       start, in milliseconds since 1970, big-endian; so are
 //! 16  6       seen
 //! 22  6       exp
-//! 28  22      subject, in base64url, where it has one
-//!     6 + 22  where it goes on under another id: until when it can be read, and that id
+//! 28  22      subject, in base64url, if it has one
+//!     6 + 22  if it has a new id: until when this one can be read, and the new id
 //!             the sealed dict
 //! ```
 
@@ -24,29 +25,29 @@ const LAYOUT: u8 = 1;
 const HAS_SUBJECT: u8 = 1;
 const REPLACED: u8 = 2;
 
-/// What each has before its subject.
+/// The length of the fixed part.
 const HEAD: usize = 28;
 
 /// The length of an id or a subject.
 const ID: usize = 22;
 
-/// The longest head there is: what the list of a user's sessions is made of.
+/// The maximum length of a head; enough for a list of sessions.
 #[cfg(test)]
 const LONGEST_HEAD: usize = HEAD + ID + 6 + ID;
 
-/// A value that this version has not written.
+/// A value that was not written by this version.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Foreign;
 
-/// What a value says.
+/// A decoded value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Value {
     pub(super) row: Row,
-    /// Until when it can be read, where it goes on under another id.
+    /// Until when it can be read, if the session has a new id.
     pub(super) until: Option<Timestamp>,
 }
 
-/// A moment in six bytes.
+/// A time in six bytes.
 pub(super) fn moment(at: Timestamp) -> [u8; 6] {
     const MOST: u64 = (1 << 48) - 1;
     let [_, _, rest @ ..] = at.as_millis().min(MOST).to_be_bytes();
@@ -80,8 +81,8 @@ pub(super) fn read(value: &[u8]) -> Result<Value, Foreign> {
     Ok(Value { row: Row { rev, start, seen, exp, subject, data: rest.to_vec() }, until })
 }
 
-/// What can be told of a session, of the beginning of its value and the length of all of it; None of
-/// one that goes on under another id.
+/// The public data of a session, from the start of its value and the value's length; None if the
+/// session has a new id.
 pub(super) fn list(id: SessionId, value: &[u8], length: usize) -> Result<Option<Listed>, Foreign> {
     let (head, mut rest) = Head::split(value)?;
     head.subject(&mut rest)?;
@@ -94,7 +95,8 @@ pub(super) fn list(id: SessionId, value: &[u8], length: usize) -> Result<Option<
     Ok(Some(Listed { id, start, seen, exp, bytes }))
 }
 
-/// Whether two values are of one write: but for the start, which a save leaves as it is.
+/// Whether two values come from the same write; the start is ignored, because a save does not set
+/// it.
 pub(super) fn are_one_write(one: &Row, other: &Row) -> bool {
     one.rev == other.rev && one.data == other.data && one.subject == other.subject
 }
@@ -121,7 +123,7 @@ impl Head {
         Ok((Self { rev: u64::from_be_bytes(*rev), flags: *flags, start, seen, exp }, rest))
     }
 
-    /// Takes the subject off the front of what stands behind the head.
+    /// Removes the subject from the start of the part after the head.
     fn subject(&self, rest: &mut &[u8]) -> Result<Option<SubjectHash>, Foreign> {
         if self.flags & HAS_SUBJECT == 0 {
             return Ok(None);
@@ -171,7 +173,7 @@ mod tests {
         let mut later = good.clone();
         later[8] = 2;
         assert_eq!(read(&later), Err(Foreign));
-        // A subject that is not there, an id that is not.
+        // Flags for a subject and an id that are missing.
         for flags in [1, 2, 3, 4, 255] {
             let mut flagged = good.clone();
             flagged[9] = flags;
