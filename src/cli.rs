@@ -1,4 +1,4 @@
-//! The command line: what can be said, and what the outcome is for the shell.
+//! The command line: its subcommands and exit codes.
 
 use std::process::ExitCode;
 
@@ -55,13 +55,14 @@ enum Command {
     Man(manual::ManArgs),
 }
 
-/// Parses the arguments, runs the subcommand, turns its error into an exit code.
+/// Parses the arguments, runs the subcommand and turns its error into an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version go to standard output, with 0. Where that is closed, so be it.
+            // Help and version go to standard output, with exit code 0. If it is closed, ignore the
+            // error.
             let _ = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(2).into();
         }

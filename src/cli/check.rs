@@ -1,5 +1,5 @@
-//! `cloakroom check`: the configuration in force, or every fault in it and its keys; or what a key
-//! of it means.
+//! `cloakroom check`: prints the effective configuration, or every fault in it and its keys; or
+//! explains a key.
 
 use std::path::Path;
 
@@ -50,11 +50,11 @@ pub(super) fn run(args: CheckArgs) -> Result<(), Failure> {
 fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
     let FileRead { mut loaded, keys } = file::read_file(path, &Overrides::default());
     let mut faults = match keys.as_slice() {
-        // That there are none is a fault already.
+        // Already reported as a fault.
         [] => Vec::new(),
         keys => source::load(keys, path).err().unwrap_or_default(),
     };
-    // Where the other files are is known only of a sound configuration.
+    // The names of other files are only known if the configuration is valid.
     if let Ok(loaded) = &mut loaded {
         faults.extend(server::check_tls(&loaded.config, path).err().unwrap_or_default());
         let signature = loaded.config.signature.as_ref();
@@ -72,7 +72,7 @@ fn check(path: &Path) -> Result<Loaded, Vec<Fault>> {
         Ok(loaded) if faults.is_empty() => Ok(loaded),
         loaded => {
             faults.extend(loaded.err().unwrap_or_default());
-            // What is wrong in the file of revoked sessions comes behind.
+            // Faults in the file of revoked sessions come last.
             faults.sort_by_key(|fault| (fault.file != path, fault.line));
             Err(faults)
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// Where the configuration is; every subcommand that reads one takes it in this way.
+/// The configuration file, for every subcommand that reads one.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ConfigArgs {
     /// The configuration file

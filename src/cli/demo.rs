@@ -1,5 +1,5 @@
-//! `cloakroom demo`: a sidecar with a key of its own in front of a small shop, to look at in a
-//! browser. The sidecar is the real one; only the app behind it is built in.
+//! `cloakroom demo`: a real sidecar with its own key in front of a small built-in shop, to try in a
+//! browser.
 
 use std::fs::DirBuilder;
 use std::net::{SocketAddr, TcpListener};
@@ -69,7 +69,7 @@ pub(super) fn run(args: DemoArgs) -> Result<(), Failure> {
     server.run(process).map_err(Failure::runtime)
 }
 
-/// What an operator would write, but for the secret in the file itself.
+/// Like an operator's configuration, except that it contains the secret itself.
 fn config(port: u16, secret: &str, folder: Option<&Folder>) -> String {
     let store = folder.map(|folder| {
         format!(
@@ -104,7 +104,7 @@ format = "text"
     )
 }
 
-/// A folder that nobody else can look into. It goes when the demo ends.
+/// A private temporary directory, removed when the demo ends.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -130,7 +130,7 @@ fn random_text() -> Result<String, getrandom::Error> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What to type into a browser. "Every address" is no address to go to.
+/// The address for a browser: a wildcard address cannot be opened.
 fn url(address: &str) -> String {
     match address.parse::<SocketAddr>() {
         Ok(socket) if socket.ip().is_unspecified() => {

@@ -1,4 +1,4 @@
-//! `cloakroom health`: whether the running sidecar is ready, for Docker's HEALTHCHECK.
+//! `cloakroom health`: checks whether the running sidecar is ready, for Docker's HEALTHCHECK.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ pub(crate) struct HealthArgs {
     config: ConfigArgs,
 }
 
-/// Docker knows 0 and 1 only, so that whatever is wrong is 1.
+/// Docker only knows 0 and 1, so every failure is 1.
 pub(crate) fn run(args: &HealthArgs) -> ExitCode {
     match admin_listener(&args.config.config).and_then(|admin| ask(&admin, TIMEOUT)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,8 +34,8 @@ pub(crate) fn run(args: &HealthArgs) -> ExitCode {
 const TIMEOUT: Duration = Duration::from_secs(2);
 
 fn admin_listener(file: &Path) -> Result<Listen, NotReady> {
-    // The sidecar may have these from its command line instead of the file; nothing is asked of
-    // them here.
+    // The sidecar may get these from its command line instead of the file; they are not needed
+    // here.
     let overrides = Overrides {
         listen: vec!["127.0.0.1:8080".into()],
         backend: Some("http://127.0.0.1:5000".into()),
@@ -50,7 +50,7 @@ fn admin_listener(file: &Path) -> Result<Listen, NotReady> {
     loaded.config.admin.ok_or_else(|| NotReady::NobodyToAsk(file.to_owned()))
 }
 
-/// Whether `/readyz` there is 200; no step of it takes longer than `timeout`.
+/// Checks that `/readyz` answers 200; each step takes at most `timeout`.
 fn ask(admin: &Listen, timeout: Duration) -> Result<(), NotReady> {
     let (place, answer) = match admin {
         Listen::Tcp(address) => {
@@ -68,7 +68,7 @@ fn ask(admin: &Listen, timeout: Duration) -> Result<(), NotReady> {
     }
 }
 
-/// Why the sidecar is not known to be ready.
+/// Why the sidecar is not ready, or this is not known.
 #[derive(Debug)]
 enum NotReady {
     NoConfiguration(PathBuf),
@@ -76,9 +76,9 @@ enum NotReady {
         first: Fault,
         others: usize,
     },
-    /// There is no admin listener.
+    /// No admin listener is configured.
     NobodyToAsk(PathBuf),
-    /// It says so.
+    /// The sidecar answered that it is not ready.
     Answer {
         place: String,
         status: [u8; 3],
@@ -113,7 +113,7 @@ impl fmt::Display for NotReady {
     }
 }
 
-/// What `/readyz` says.
+/// The answer of `/readyz`.
 enum Answer {
     Ready,
     Other {
@@ -123,7 +123,7 @@ enum Answer {
     },
 }
 
-/// Where one that listens on every address can be reached.
+/// The address to connect to; a listener on a wildcard address is reached by loopback.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -133,7 +133,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// A connection of which no step takes longer than `timeout`.
+/// A connection with a time limit for each step.
 pub(super) fn connect_tcp(address: SocketAddr, timeout: Duration) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&reachable(address), timeout)?;
     stream.set_read_timeout(Some(timeout))?;
@@ -141,7 +141,7 @@ pub(super) fn connect_tcp(address: SocketAddr, timeout: Duration) -> std::io::Re
     Ok(stream)
 }
 
-/// The same to a unix socket.
+/// The same for a unix socket.
 pub(super) fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
     let stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(timeout))?;
@@ -151,14 +151,14 @@ pub(super) fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<Un
 
 fn readyz(mut stream: impl Read + Write) -> std::io::Result<Answer> {
     stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    // As much of the answer as says it.
+    // The part of the answer with the status.
     let mut start = [0; "HTTP/1.1 200".len()];
     stream.read_exact(&mut start)?;
     match start {
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', b'2', b'0', b'0'] => Ok(Answer::Ready),
         [b'H', b'T', b'T', b'P', b'/', b'1', b'.', _, b' ', status @ ..] => {
             let mut rest = Vec::new();
-            // The status is known; what cannot be read besides is not missed.
+            // The status is enough; a read error does not matter.
             let _ = stream.take(4096).read_to_end(&mut rest);
             Ok(Answer::Other { status, why: first_line_of_body(&rest) })
         }
@@ -193,7 +193,7 @@ mod tests {
         String::from_utf8(request).unwrap()
     }
 
-    /// Asks a server that gives this answer; what it was asked comes back as well.
+    /// Asks a server that gives this answer; also returns the request.
     fn ask_one_that_answers(response: &'static [u8]) -> (Result<(), NotReady>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

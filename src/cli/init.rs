@@ -1,5 +1,5 @@
-//! `cloakroom init`: a configuration to start with, a key, and on request the files of a deployment.
-//! It asks nothing, overwrites nothing, and writes either all of its files or none.
+//! `cloakroom init`: writes a first configuration, a key and, on request, deployment files. It asks
+//! nothing, overwrites nothing, and writes either all files or none.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
             .add(Path::new(name), name.into(), text.as_bytes(), 0o644)
             .map_err(Failure::runtime)?;
         if args.compose && *name == CONFIG {
-            // It reads these two, whatever the umask.
+            // The container reads both files, whatever the umask.
             let (user, group) = compose::user();
             written.give_to(user, group);
         }
@@ -37,11 +37,11 @@ pub(super) fn run(args: &InitArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Names every file that is in the way, before the first one is written.
+/// Names every existing file before the first one is written.
 fn refuse_existing(files: &[(&str, String)]) -> Result<(), Failure> {
     let (folder, _) = Folder::of(Path::new(CONFIG)).map_err(Failure::runtime)?;
     let names = std::iter::once(KEY).chain(files.iter().map(|(name, _)| *name));
-    // A symlink that leads nowhere is in the way too.
+    // A dangling symlink counts as existing.
     let existing: Vec<&str> = names.filter(|name| folder.look(name.as_ref()).is_ok()).collect();
     match existing[..] {
         [] => Ok(()),
@@ -57,7 +57,7 @@ fn refuse_existing(files: &[(&str, String)]) -> Result<(), Failure> {
     }
 }
 
-/// Every file but the key, by name, with its text.
+/// The texts of all files except the key, by name.
 fn files(args: &InitArgs) -> Result<Vec<(&'static str, String)>, Failure> {
     let mut files = vec![(CONFIG, config(args))];
     if args.compose {

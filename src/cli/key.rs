@@ -1,5 +1,4 @@
-//! `cloakroom key`: changes the keys in a configuration, in steps that end no session before its
-//! time.
+//! `cloakroom key`: changes the keys in a configuration, in steps that end no session early.
 
 use std::path::Path;
 use std::time::Duration;
@@ -84,19 +83,19 @@ fn rotate(new: &NewKey) -> Result<String, Failure> {
     Ok(report)
 }
 
-/// In one step: between two, a forged session could be given a token of the new key.
+/// In one step: in between, a forged session could get a token of the new key.
 fn replace_leaked(new: &NewKey) -> Result<String, Failure> {
     let now = clock::now();
     let before = Configuration::read(&new.config.config)?;
     let out = before.same_as_first();
     let not_before = match before.config.session.revocations.not_before {
         Some(later) if later > now => None,
-        // What was issued in this second is over as well.
+        // Sessions issued in this second are revoked too.
         _ => Some(now.to_rfc3339_millis()),
     };
     let edit = |text: &str, entries: &[(&str, &str)]| {
         let mut text = edit::put_first(text, entries)?;
-        // The new key stands before them by now.
+        // Indexes have moved by one, because the new key comes first.
         for index in out.iter().rev() {
             text = edit::remove(&text, index + 1)?;
         }
@@ -179,8 +178,8 @@ fn retire(path: &Path, key: &str) -> Result<String, Failure> {
 
 const RELOAD: &str = "A running sidecar uses this within a second, without a restart.";
 
-/// Makes a key and puts it into the configuration. The beginning of a report, the configuration as
-/// it is now, and the key's id.
+/// Makes a key and adds it to the configuration. Returns the start of a report, the new
+/// configuration, and the key's id.
 fn put(
     new: &NewKey,
     edit: impl FnOnce(&str, &[(&str, &str)]) -> Result<String, EditError>,
@@ -220,7 +219,7 @@ fn put(
     Ok((report, changed, id))
 }
 
-/// The key of that name, and its place from 0. The names are those of metrics and logs.
+/// The key with this name, as in metrics and logs, and its index from 0.
 fn find<'a>(configuration: &'a Configuration, name: &str) -> Result<(usize, &'a KeySpec), Failure> {
     let labels: Vec<String> = configuration.keys().map(|(label, ..)| label).collect();
     let mut found = configuration.keys().enumerate().filter(|(_, (label, ..))| label == name);
@@ -235,7 +234,7 @@ fn find<'a>(configuration: &'a Configuration, name: &str) -> Result<(usize, &'a 
     }
 }
 
-/// When the key that signed until now can be retired.
+/// When the previous signing key can be retired.
 fn when_it_can_go(config: &Config, path: &Path, key: &str, now: Timestamp) -> String {
     let policy = &config.session;
     let after = |lifetime: Duration| now.plus(lifetime).plus(policy.leeway).to_rfc3339();

@@ -1,7 +1,6 @@
-//! A directory in which files are made, replaced and removed. It is held by its descriptor: its
-//! owner may be another user than the one who runs the command (root, as a rule), and whoever puts
-//! a symlink in the place of the directory or of a file must not direct what is written, given away
-//! or removed to something else.
+//! A directory in which files are created, replaced and removed, opened once and used by its
+//! descriptor. Its owner may be a different user than the one who runs the command (usually root),
+//! and must not be able to redirect writes, changes of owner or removals by symlinks.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -27,20 +26,20 @@ impl Folder {
         Ok((Self(File::open(parent)?), name.to_owned()))
     }
 
-    /// Makes a file. Nothing of its name may exist, not even a symlink that leads nowhere.
+    /// Creates a file. Nothing with its name may exist, not even a dangling symlink.
     pub(super) fn create(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let new = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         self.open_with(name, new | OFlag::O_NOFOLLOW, Mode::from_bits_truncate(mode))
     }
 
-    /// Opens a file to read it. A symlink is refused.
+    /// Opens a file for reading. A symlink is refused.
     pub(super) fn open(&self, name: &OsStr) -> io::Result<File> {
-        // A FIFO in its place must not hold the command up.
+        // Do not block on a FIFO.
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         self.open_with(name, flags, Mode::empty())
     }
 
-    /// Looks at what is there. Of a symlink that is the link itself, and not what it leads to.
+    /// The metadata of an entry; of a symlink itself, not its target.
     pub(super) fn look(&self, name: &OsStr) -> io::Result<Found> {
         Ok(Found(fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW)?))
     }
@@ -49,33 +48,33 @@ impl Folder {
         Ok(openat(&self.0, name, flags | OFlag::O_CLOEXEC, mode)?.into())
     }
 
-    /// Puts one file in the place of another.
+    /// Renames a file, replacing an existing one.
     pub(super) fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         Ok(renameat(&self.0, from, &self.0, to)?)
     }
 
-    /// Removes a file, or a symlink and not what it leads to.
+    /// Removes a file, or a symlink without its target.
     pub(super) fn remove(&self, name: &OsStr) -> io::Result<()> {
         Ok(unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?)
     }
 
-    /// Waits until names that came and went are on the disk.
+    /// Waits until created and removed names are on the disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.0.sync_all()
     }
 }
 
-/// Something in a directory.
+/// The metadata of an entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found(FileStat);
 
 impl Found {
-    /// Whether it is a file, and nothing that leads to one.
+    /// Whether it is a regular file, not a symlink.
     pub(super) fn is_file(self) -> bool {
         self.0.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFREG.bits()
     }
 
-    /// Whether others than its owner may do something with it.
+    /// Whether anyone besides its owner has access.
     pub(super) fn is_shared(self) -> bool {
         self.0.st_mode & 0o077 != 0
     }

@@ -1,4 +1,4 @@
-//! `cloakroom keygen`: a new random secret, or a new key pair.
+//! `cloakroom keygen`: makes a random secret or a key pair.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -48,11 +48,11 @@ pub(super) fn run(args: &KeygenArgs) -> Result<ExitCode, KeygenError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A new key as it stands in files.
+/// A new key in its file format.
 pub(super) struct KeyText {
-    /// A secret and a newline, or the private half of a pair.
+    /// A secret and a newline, or the private key of a pair.
     private: Zeroizing<String>,
-    /// None of a secret.
+    /// None for a secret.
     public: Option<String>,
 }
 
@@ -67,8 +67,8 @@ impl KeyText {
         Ok(Self { private, public })
     }
 
-    /// Writes it to `path`, with mode 0600, and a public half to `path` with `.pub` behind it.
-    /// Neither may exist; where it fails, neither is left.
+    /// Writes it to `path` with mode 0600, and a public key to `path` plus `.pub`. Neither may
+    /// exist; on an error, neither is left behind.
     pub(super) fn write(&self, path: &Path) -> Result<KeyFiles, KeygenError> {
         let (folder, name) =
             Folder::of(path).map_err(|error| KeygenError::File { path: path.to_owned(), error })?;
@@ -83,7 +83,7 @@ impl KeyText {
     }
 }
 
-/// New files in one directory, of a key and what belongs to it; gone with this value unless they are kept.
+/// New files in one directory, for a key and what belongs to it. Removed on drop, unless kept.
 #[derive(Debug)]
 pub(super) struct KeyFiles {
     folder: Folder,
@@ -92,7 +92,7 @@ pub(super) struct KeyFiles {
 }
 
 impl KeyFiles {
-    /// Writes another file into the same directory; `path` names it in messages.
+    /// Writes another file to the same directory; messages name it as `path`.
     pub(super) fn add(
         &mut self,
         path: &Path,
@@ -103,25 +103,25 @@ impl KeyFiles {
         let failed = |error| KeygenError::File { path: path.to_owned(), error };
         let mut file = self.folder.create(&name, mode).map_err(failed)?;
         let written = file.write_all(content).and_then(|()| file.sync_all());
-        // Half a secret must not be found by the next start: it is removed with the others.
+        // Added even on an error, so that an incomplete secret is removed with the others.
         self.files.push((name, file));
         written.map_err(failed)
     }
 
-    /// Looks at another file of the same directory.
+    /// The metadata of another file in the same directory.
     pub(super) fn look_beside(&self, name: &OsStr) -> std::io::Result<Found> {
         self.folder.look(name)
     }
 
-    /// Gives them to another user, where this one may: only root may.
+    /// Changes the owner, if allowed: only root may.
     pub(super) fn give_to(&self, user: u32, group: u32) {
         for (_, file) in &self.files {
-            // Where others run this, they run the sidecar, too.
+            // Without root, the same user usually runs the sidecar.
             let _ = fchown(file, Some(user), Some(group));
         }
     }
 
-    /// Leaves them where they are.
+    /// Keeps the files.
     pub(super) fn keep(mut self) {
         self.kept = true;
     }
@@ -130,19 +130,19 @@ impl KeyFiles {
 impl Drop for KeyFiles {
     fn drop(&mut self) {
         if !self.kept {
-            // What went wrong before is what counts.
+            // An earlier error is more useful than this one.
             self.files.iter().for_each(|(name, _)| drop(self.folder.remove(name)));
         }
     }
 }
 
-/// The `secret_encoding` that a new key needs. What is written is base64url, which is a good secret
-/// as it stands where it may be longer than it has to be.
+/// The `secret_encoding` for a new key. The file contains base64url, whose text itself is a good
+/// secret unless an exact length is required.
 pub(super) fn encoding(algorithm: Algorithm) -> SecretEncoding {
     if algorithm.seals() { SecretEncoding::Base64 } else { SecretEncoding::Utf8 }
 }
 
-/// Where the public half of the key in `private` is.
+/// The path of the public key for the file `private`.
 pub(super) fn public_path(private: &Path) -> PathBuf {
     let mut path = private.as_os_str().to_owned();
     path.push(".pub");
@@ -154,7 +154,7 @@ pub(super) fn algorithm(name: &str) -> Result<Algorithm, UnknownAlgorithm> {
     Algorithm::from_name(name).ok_or(UnknownAlgorithm)
 }
 
-/// A name that no algorithm has.
+/// Unknown algorithm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct UnknownAlgorithm;
 
@@ -166,7 +166,7 @@ impl fmt::Display for UnknownAlgorithm {
 
 impl std::error::Error for UnknownAlgorithm {}
 
-/// Why there is no new key.
+/// Why no key was made.
 #[derive(Debug)]
 pub(super) enum KeygenError {
     /// Its file cannot be written.
@@ -183,7 +183,7 @@ pub(super) enum KeygenError {
 impl fmt::Display for KeygenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // An overwritten key ends every session that it signed.
+            // Overwriting a key would end every session that it signed.
             Self::File { path, error } if error.kind() == io::ErrorKind::AlreadyExists => {
                 write!(f, "{} exists and is not overwritten", path.display())
             }
@@ -195,7 +195,7 @@ impl fmt::Display for KeygenError {
     }
 }
 
-/// A private key (PKCS #8) and its public half (SubjectPublicKeyInfo), in PEM.
+/// A private key (PKCS #8) and its public key (SubjectPublicKeyInfo), in PEM.
 fn key_pair(algorithm: Algorithm) -> Result<(Zeroizing<String>, String), KeygenError> {
     let failed = |_| KeygenError::Pair(algorithm);
     let ecdsa = |curve| {
@@ -225,11 +225,11 @@ fn key_pair(algorithm: Algorithm) -> Result<(Zeroizing<String>, String), KeygenE
     Ok((Zeroizing::new(encode("PRIVATE KEY", private)), encode("PUBLIC KEY", public)))
 }
 
-/// As many random bytes as the hash has or the cipher takes, base64url-encoded and so even longer, and a newline.
+/// Random bytes, as many as the hash or the cipher needs, base64url-encoded with a newline.
 fn secret_line(algorithm: Algorithm) -> Result<Zeroizing<String>, KeygenError> {
     let mut bytes = Zeroizing::new(vec![0; algorithm.least_secret_bytes()]);
     getrandom::fill(&mut bytes).map_err(KeygenError::NoRandomness)?;
-    // With room for all of it, so that growing leaves no copies behind.
+    // Reserve the full size: growing would leave copies of the secret in memory.
     let mut line = Zeroizing::new(String::with_capacity(2 * bytes.len()));
     URL_SAFE_NO_PAD.encode_string(&*bytes, &mut line);
     line.push('\n');
@@ -283,7 +283,7 @@ mod tests {
         assert!(nowhere.contains("no/such"), "{nowhere}");
     }
 
-    /// The owner of the directory puts symlinks in the way as soon as the files are there.
+    /// The owner of the directory replaces the files by symlinks as soon as they exist.
     #[test]
     fn nothing_beyond_a_symlink_is_given_away_or_removed() {
         let directory = tempfile::tempdir().unwrap();

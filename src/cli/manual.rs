@@ -1,5 +1,5 @@
-//! `cloakroom completions` and `cloakroom man`: what a package puts beside the program, made of the
-//! command line itself, so that neither can say anything else.
+//! `cloakroom completions` and `cloakroom man`: files for packages, generated from the command line
+//! itself so that they always match.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -30,13 +30,13 @@ pub(super) fn completions(mut command: Command, args: &CompletionsArgs) -> Resul
 }
 
 pub(super) fn man(mut command: Command, args: &ManArgs) -> Result<(), Failure> {
-    // Names such as cloakroom-key-rotate, and arguments that all have in common.
+    // Sets names such as cloakroom-key-rotate, and propagates common arguments.
     command.build();
     let written = std::fs::create_dir_all(&args.dir).and_then(|()| write(command, &args.dir));
     written.map_err(|error| Failure::Runtime(format!("{}: {error}", args.dir.display())))
 }
 
-/// A page for the command and for each below it.
+/// Writes a page for the command and for each subcommand.
 fn write(command: Command, dir: &Path) -> std::io::Result<()> {
     for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
         write(below.clone(), dir)?;
@@ -53,7 +53,7 @@ fn write(command: Command, dir: &Path) -> std::io::Result<()> {
     file.write_all(&page)
 }
 
-/// What no argument says.
+/// Sections that are not generated from arguments.
 const SECTIONS: &[(&str, &str)] = &[
     (
         "FILES",

@@ -1,34 +1,34 @@
-//! What comes of a subcommand: what it prints, or why it failed and the exit code of that.
+//! The result of a subcommand: its output, or an error with its exit code.
 
 use std::fmt;
 use std::process::ExitCode;
 
 use crate::fault::Fault;
 
-/// Why a subcommand did not do what it was asked for.
+/// Why a subcommand failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The configuration, keys included, has faults.
+    /// The configuration or its keys have faults.
     Configuration(Vec<Fault>),
-    /// The arguments do not make sense.
+    /// The arguments are invalid.
     Usage(String),
-    /// Something went wrong on the way.
+    /// An error at run time.
     Runtime(String),
 }
 
 impl Failure {
-    /// The arguments do not make sense.
+    /// The arguments are invalid.
     pub(crate) fn usage(error: impl fmt::Display) -> Self {
         Self::Usage(error.to_string())
     }
 
-    /// Something went wrong on the way.
+    /// An error at run time.
     pub(crate) fn runtime(error: impl fmt::Display) -> Self {
         Self::Runtime(error.to_string())
     }
 }
 
-/// Says why, and with which exit code the process ends.
+/// Prints the error and returns its exit code.
 pub(super) fn report(failure: &Failure) -> ExitCode {
     match failure {
         Failure::Configuration(faults) => {
@@ -48,7 +48,7 @@ pub(super) fn report(failure: &Failure) -> ExitCode {
     }
 }
 
-/// Writes to standard output. A reader that has gone away, as `head` does, is no failure.
+/// Writes to standard output. A closed pipe, as with `head`, is not an error.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     use std::io::{ErrorKind, Write as _};
     let mut out = std::io::stdout().lock();

@@ -1,4 +1,4 @@
-//! `cloakroom run`: nothing starts without a sound configuration and a secret for every key.
+//! `cloakroom run`: starts only with a valid configuration and a secret for every key.
 
 use clap::Args;
 

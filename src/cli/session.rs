@@ -1,6 +1,5 @@
-//! `cloakroom session`: what an operator can see of the sessions in a store, and end, beside a
-//! sidecar
-//! that runs or without one. Never a dict: only its cookie opens it.
+//! `cloakroom session`: lets an operator list and end the sessions in a store, whether a sidecar
+//! runs or not. Never shows a dict, which only its cookie can open.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -19,7 +18,7 @@ use crate::store::record::SubjectHash;
 use crate::store::server::Secrets;
 use crate::time::Timestamp;
 
-/// How long a call may take: nobody's request waits for it.
+/// The time limit of a call; no request waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at the sessions in a store, and ends them.
@@ -84,14 +83,14 @@ struct Which {
     all: bool,
 }
 
-/// None: no session can have that id.
+/// None if no session can have this id.
 fn session_id(text: &str) -> Option<SessionId> {
     SessionId::parse(text).filter(|id| id.to_bytes().is_some())
 }
 
 pub(crate) fn run(args: &SessionArgs) -> Result<ExitCode, Failure> {
     let config = args.action.config();
-    // The sidecar may have these from its command line instead of the file.
+    // The sidecar may get these from its command line instead of the file.
     let overrides = Overrides {
         listen: vec!["127.0.0.1:8080".into()],
         backend: Some("http://127.0.0.1:5000".into()),
@@ -114,7 +113,7 @@ pub(crate) fn run(args: &SessionArgs) -> Result<ExitCode, Failure> {
 }
 
 fn open(config: &StoreConfig, secrets: Option<Secrets>) -> Result<Store, Failure> {
-    // A wrong path must not leave an empty file behind, which nobody would look at again.
+    // Do not create an empty file for a wrong path.
     if let StoreHome::File(path) = &config.home
         && !path.exists()
     {
@@ -210,7 +209,7 @@ fn away(outage: Outage) -> Failure {
     Failure::Usage(outage.to_string())
 }
 
-/// Says where a failover of the store may bring back what has ended.
+/// Warns if a failover of the store may restore ended sessions.
 fn say_unless(replicated: bool) {
     if !replicated {
         eprintln!(
@@ -219,7 +218,7 @@ fn say_unless(replicated: bool) {
     }
 }
 
-/// Whether there was anything of the kind that was asked for.
+/// The exit code: whether any matching session was found.
 fn matched(any: bool) -> ExitCode {
     if any {
         return ExitCode::SUCCESS;
@@ -258,9 +257,9 @@ fn as_json(session: &Listed) -> String {
     )
 }
 
-/// As RFC 3339 has it, in UTC.
+/// The time in RFC 3339, in UTC.
 fn moment(at: Timestamp) -> String {
-    // The year 9999 is the last one that it can be written with.
+    // The format ends with the year 9999.
     let seconds = at.as_secs().min(253_402_300_799);
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }

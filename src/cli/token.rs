@@ -1,5 +1,5 @@
-//! `cloakroom token`: makes and reads tokens as `Session.encode()` and `Session.decode()` of
-//! microdot do.
+//! `cloakroom token`: makes and reads tokens, like `Session.encode()` and `Session.decode()` of
+//! microdot.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -114,8 +114,8 @@ impl KeyArgs {
 }
 
 fn load_config(file: &Path) -> Result<(KeyRing, Policy), TokenError> {
-    // The sidecar may have these from its command line instead of the file; a token has nothing
-    // to do with them.
+    // The sidecar may get these from its command line instead of the file; tokens do not depend on
+    // them.
     let overrides = Overrides {
         listen: vec!["127.0.0.1:8080".into()],
         backend: Some("http://127.0.0.1:5000".into()),
@@ -126,13 +126,13 @@ fn load_config(file: &Path) -> Result<(KeyRing, Policy), TokenError> {
     Ok((keys, config.session))
 }
 
-/// What holds where nothing is configured, which is what microdot does.
+/// The defaults, which match microdot.
 fn default_policy() -> Result<Policy, TokenError> {
     let parts = CookieParts::named(CookieName::parse("session").map_err(TokenError::CookieName)?);
     CookieAttributes::new(parts).map(Policy::of).map_err(TokenError::Cookie)
 }
 
-/// More than any token or dict that fits into a cookie.
+/// More than any token or dict that fits in a cookie.
 const MAX_INPUT_BYTES: u64 = 1024 * 1024;
 
 fn argument(argument: Option<&str>, input: impl Read) -> Result<Vec<u8>, TokenError> {
@@ -154,8 +154,7 @@ fn encode(json: &[u8], issuer: Issuer<'_>, fresh: impl Fresh) -> Result<String, 
     session::encode(&dict, issuer, fresh).map_err(TokenError::Broken)
 }
 
-/// What one token needs that is new: drawn before anything else, so that the reason can be told
-/// where there is none.
+/// The random values for one token, drawn first so that an error can be reported.
 struct Drawn {
     id: [u8; 16],
     nonce: Option<Nonce>,
@@ -187,12 +186,12 @@ fn decode(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Dict, Rejection> {
-    // What is piped in ends with a newline.
+    // Piped input ends with a newline.
     let token = session::open_token(token.trim_ascii(), keys, policy, now)?;
     Ok(token.dict().clone())
 }
 
-/// Why there is no token, or no keys to read one with.
+/// Why there is no token, or no keys to read one.
 #[derive(Debug)]
 pub(super) enum TokenError {
     Configuration(Vec<Fault>),
@@ -237,7 +236,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
-    /// `jwt.encode({"n": 1, "name": "Zo\u{eb}"}, "0123456789abcdef0123456789abcdef")` of PyJWT.
+    /// PyJWT: `jwt.encode({"n": 1, "name": "Zo\u{eb}"}, "0123456789abcdef0123456789abcdef")`.
     const OF_MICRODOT: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.\
         eyJuIjoxLCJuYW1lIjoiWm9cdTAwZWIifQ.\
         TKIZ98MXs-KcE4qjFQoQ2RN9Xm8tDPoygLZzbTsYdgc";

@@ -1,11 +1,12 @@
-//! `cloakroom check --connect`: what the session store is, and what there loses sessions.
+//! `cloakroom check --connect`: describes the session store, and warns of settings that lose
+//! sessions.
 
 use std::path::Path;
 
 use crate::cli::{Failure, print};
 use crate::config::{Config, StoreConfig, StoreHome};
 
-/// What is found stands before the configuration, as comments.
+/// Prints the results before the configuration, as comments.
 pub(super) fn connect(config: &Config, path: &Path) -> Result<(), Failure> {
     match &config.store {
         None => print("# store: none, sessions are in cookies\n"),

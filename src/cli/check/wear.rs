@@ -1,5 +1,5 @@
-//! Which of the keys that seal have sealed so much that they should be replaced: the running sidecar
-//! counts, so it is asked.
+//! Warns about keys that have sealed too much and should be replaced. Asks the running sidecar,
+//! which counts the seals.
 
 use std::io::{Read, Write};
 use std::time::Duration;
@@ -9,14 +9,13 @@ use crate::config::{Config, Listen};
 use crate::keys::MANY_SEALS;
 use crate::keys::source::KeySpec;
 
-/// Nobody waits longer for one step of it, and nothing is wrong where nothing answers.
+/// The time limit for each step; no answer is not an error.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// More than all metrics are.
+/// Larger than all metrics.
 const MOST_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What is to be said, one line a key. Nothing where the sidecar does not run or has no admin
-/// listener.
+/// The warnings, one line per key. None if the sidecar is not running or has no admin listener.
 pub(super) fn warnings(config: &Config) -> Vec<String> {
     let Some(admin) = &config.admin else { return Vec::new() };
     if !config.keys.iter().any(|key| key.algorithm.seals()) {
@@ -112,7 +111,7 @@ mod tests {
         });
         assert_eq!(warnings(&config).len(), 1);
         server.join().unwrap();
-        // Gone by now.
+        // The server has stopped.
         assert!(warnings(&config).is_empty());
     }
 }

@@ -1,5 +1,5 @@
-//! The shop. It knows nothing of cookies: it reads `X-Session` and answers with the control
-//! headers, as any app behind the sidecar does.
+//! The shop. It knows nothing about cookies: it reads `X-Session` and answers with the control
+//! headers, like any app behind the sidecar.
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -16,27 +16,27 @@ use super::page::{self, Wire};
 use super::reply::Reply;
 use super::visitor::Visitor;
 
-/// The longest form that is read, in bytes.
+/// The maximum length of a form in bytes.
 const LONGEST_FORM: usize = 96 * 1024;
-/// The longest name, in characters.
+/// The maximum length of a name in characters.
 const LONGEST_NAME: usize = 40;
-/// The longest greeting to go with a basket, in characters.
+/// The maximum length of a greeting for a basket, in characters.
 const LONGEST_GREETING: usize = 6000;
-/// The most of one article in a basket.
+/// The maximum number of one article in a basket.
 const MOST_PIECES: u64 = 99;
-/// What the page about it shows of the past.
+/// How many past exchanges the page "inside" shows.
 const EXCHANGES_SHOWN: usize = 6;
 
-/// How long "remember me" is, in seconds: 30 days.
+/// The lifetime for "remember me" in seconds: 30 days.
 const REMEMBERED: &str = "2592000";
 /// Until the browser is closed.
 const FORGOTTEN: &str = "0";
 
-/// The shop, with what it remembers to show.
+/// The shop, with a log of its recent answers.
 #[derive(Debug, Default)]
 pub(super) struct App {
     diary: Diary,
-    /// Whether its sessions are in a store: all that changes is what it offers.
+    /// Whether its sessions are in a store; changes only what it offers.
     has_store: bool,
 }
 
@@ -64,7 +64,7 @@ impl ServeHttp for App {
 }
 
 impl App {
-    /// A shop whose sessions are in cookies, or in a store.
+    /// A shop with sessions in cookies or in a store.
     pub(super) fn new(has_store: bool) -> Self {
         Self { diary: Diary::default(), has_store }
     }
@@ -123,15 +123,15 @@ impl App {
     fn act(&self, request: &Request<Vec<u8>>, visitor: &Visitor) -> Reply {
         let form = Form::parse(request.body());
         let path = request.uri().path();
-        // The first action of a visitor gives him a place in the diary.
+        // The first action of a visitor creates an id for the diary.
         let id = match visitor.diary_id() {
             Some(id) => Some(id.to_owned()),
             None => random_id(),
         };
         let place = json!(id);
         let deed = match path {
-            // SameSite keeps the session from the forms of other sites, but not from being replaced
-            // by what they bring about.
+            // SameSite keeps forms of other sites from using the session, but not from replacing it
+            // by their answers.
             _ if is_from_elsewhere(request) => Err(Refusal {
                 status: StatusCode::FORBIDDEN,
                 title: "Not our form",
@@ -154,7 +154,7 @@ impl App {
         match deed {
             Ok(deed) => {
                 let reply = Reply::see_other(deed.then).with_control(deed.control);
-                // The back button shows nothing private, even where no-store is not enough.
+                // The back button must not show private pages, even where no-store is not enough.
                 let reply = if is_log_out(path) { reply.clearing_the_cache() } else { reply };
                 if let Some(id) = id {
                     let exchange = Exchange {
@@ -181,13 +181,13 @@ fn is_log_out(path: &str) -> bool {
     path.starts_with("/logout")
 }
 
-/// What a form brings about.
+/// The effect of a form.
 struct Deed {
     control: Vec<(&'static str, String)>,
     then: &'static str,
 }
 
-/// Why it does not.
+/// Why a form has no effect.
 struct Refusal {
     status: StatusCode,
     title: &'static str,
@@ -196,7 +196,7 @@ struct Refusal {
 
 fn log_in(form: &Form, visitor: &Visitor, place: &Value) -> Result<Deed, Refusal> {
     let typed = form.get("name").unwrap_or_default();
-    // A header is one line, so is a name.
+    // A header is a single line, so a name must be too.
     let name: String = typed.chars().filter(|char| !char.is_control()).collect();
     let name = name.trim();
     let problem = match name.chars().count() {
@@ -255,7 +255,7 @@ fn change_basket(
     Ok(Deed { control: vec![("X-Session-Merge", patch.to_string())], then: "/basket" })
 }
 
-/// A greeting is what no cookie could hold.
+/// A greeting can be longer than a cookie.
 fn greet(form: &Form, visitor: &Visitor, place: &Value) -> Result<Deed, Refusal> {
     let greeting = form.get("greeting").unwrap_or_default().trim();
     if greeting.chars().count() > LONGEST_GREETING {
@@ -272,7 +272,7 @@ fn greet(form: &Form, visitor: &Visitor, place: &Value) -> Result<Deed, Refusal>
     Ok(Deed { control: vec![("X-Session-Merge", patch.to_string())], then: "/basket" })
 }
 
-/// The log-out, which no dict can tell of any more.
+/// The log-out, after which no dict can refer to the diary.
 fn deletion(path: &str, whose: &str) -> Exchange {
     Exchange {
         request: format!("POST {path}"),
@@ -287,7 +287,7 @@ fn received(request: &Request<Vec<u8>>) -> &str {
     value.and_then(|value| value.to_str().ok()).unwrap_or("(nothing)")
 }
 
-/// What the visitor's browser calls this place, if it can stand in a shell command as it is.
+/// The host name in the visitor's browser, if it is safe in a shell command.
 fn host(request: &Request<Vec<u8>>) -> String {
     let host = request.headers().get("host").and_then(|host| host.to_str().ok());
     let is_plain = |host: &&str| {
@@ -308,7 +308,7 @@ fn is_from_elsewhere(request: &Request<Vec<u8>>) -> bool {
     scheme.is_none_or(|scheme| Some(&origin[scheme.len()..]) != host)
 }
 
-/// None if the system has no random bytes: then the diary stays empty.
+/// None if no random bytes are available; the diary then stays empty.
 fn random_id() -> Option<String> {
     let mut bytes = [0; 9];
     getrandom::fill(&mut bytes).ok()?;

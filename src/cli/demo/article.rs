@@ -1,6 +1,6 @@
-//! What the shop sells.
+//! The articles of the shop.
 
-/// One thing to buy.
+/// An article.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Article {
     /// Its key in the dict and in forms.
@@ -8,11 +8,11 @@ pub(super) struct Article {
     pub(super) name: &'static str,
     pub(super) note: &'static str,
     pub(super) euros: u64,
-    /// The inside of a drawing of 48 by 48.
+    /// The contents of an SVG drawing, 48 by 48.
     pub(super) drawing: &'static str,
 }
 
-/// Everything on the shelf.
+/// All articles.
 pub(super) const SHELF: [Article; 4] = [
     Article {
         id: "bowler",
@@ -44,7 +44,7 @@ pub(super) const SHELF: [Article; 4] = [
     },
 ];
 
-/// The article of that id.
+/// The article with this id.
 pub(super) fn find(id: &str) -> Option<&'static Article> {
     SHELF.iter().find(|article| article.id == id)
 }

@@ -1,14 +1,13 @@
-//! What the app remembers of its last answers, to show them. No session data is kept for use:
-//! that is all in the dict.
+//! The recent answers of the app, for display only. All session data is in the dict.
 
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
 
-/// The most that is remembered, of all visitors together.
+/// The maximum number of exchanges for all visitors.
 const LENGTH: usize = 512;
 
-/// What came with a form, and what the app answered.
+/// The request of a form, and the app's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Exchange {
     /// `POST /counter`
@@ -21,7 +20,7 @@ pub(super) struct Exchange {
     pub(super) sent: Vec<(&'static str, String)>,
 }
 
-/// The last exchanges, each under the id that its visitor's dict holds.
+/// The recent exchanges, each with the id in its visitor's dict.
 #[derive(Debug, Default)]
 pub(super) struct Diary {
     exchanges: Mutex<VecDeque<(String, Exchange)>>,
@@ -36,7 +35,7 @@ impl Diary {
         exchanges.push_front((id.to_owned(), exchange));
     }
 
-    /// The last `most` of one visitor, newest first.
+    /// The last `most` exchanges of a visitor, newest first.
     pub(super) fn of(&self, id: &str, most: usize) -> Vec<Exchange> {
         let exchanges = self.exchanges.lock();
         let own = exchanges.iter().filter(|(of, _)| of == id);

@@ -1,4 +1,4 @@
-//! Reads what a form sends (`application/x-www-form-urlencoded`).
+//! Parses form data (`application/x-www-form-urlencoded`).
 
 /// The fields of a form, in the order sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ impl Form {
         Self(form_urlencoded::parse(body).into_owned().collect())
     }
 
-    /// The first field of the name.
+    /// The first field with this name.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let field = self.0.iter().find(|(of, _)| of == name);
         field.map(|(_, value)| value.as_str())

@@ -1,4 +1,4 @@
-//! The pages of the shop, as HTML. Whatever comes from outside goes through [`Text`].
+//! The pages of the shop as HTML. All input is escaped by [`Text`].
 
 use std::fmt::Write as _;
 
@@ -9,17 +9,17 @@ use super::diary::Exchange;
 use super::visitor::Visitor;
 use crate::html::Text;
 
-/// What went over the wire between the sidecar and the app, for the foot of each page.
+/// What the sidecar and the app sent each other, for the foot of each page.
 pub(super) struct Wire<'a> {
     /// The value of `X-Session` for this page.
     pub(super) received: &'a str,
-    /// The form before it.
+    /// The last form.
     pub(super) last: Option<&'a Exchange>,
     /// Whether the sessions are in a store.
     pub(super) has_store: bool,
 }
 
-/// A page around its main part.
+/// A complete page around its main part.
 pub(super) fn whole(
     title: &str,
     path: &str,
@@ -86,7 +86,7 @@ const LOG_OUT_EVERYWHERE: &str = r#"<form method="post" action="/logout-everywhe
 
 const HANGER: &str = r#"<svg viewBox="0 0 48 48" aria-hidden="true"><path d="M19 15a5 5 0 1 1 7 4.6q-2 .9-2 3.4"/><path d="M24 23L43 36q2 3-2 3H7q-4 0-2-3z"/></svg>"#;
 
-/// The foot of each page: both halves of the conversation.
+/// The foot of each page: both directions of the exchange.
 fn panel(wire: &Wire<'_>) -> String {
     let sent = match wire.last {
         Some(last) => format!(
@@ -106,7 +106,7 @@ fn panel(wire: &Wire<'_>) -> String {
     )
 }
 
-/// A header as it is sent. Lines may break after a comma and not only where they must.
+/// A header as sent. Allows line breaks after commas.
 fn field(name: &str, value: &str) -> String {
     let value = Text(value).to_string().replace(',', ",<wbr>");
     format!(r#"<pre class="field"><b>{}:</b> {value}</pre>"#, Text(name))
@@ -116,7 +116,7 @@ fn control(exchange: &Exchange) -> String {
     exchange.sent.iter().map(|(name, value)| field(name, value)).collect()
 }
 
-/// The first page.
+/// The home page.
 pub(super) fn home(visitor: &Visitor, has_store: bool) -> String {
     let keeps = match has_store {
         true => "keeps your session in a file, and the ticket for it in a signed cookie,",
@@ -152,7 +152,7 @@ const FLOW: &str = r#"<ol class="flow" aria-label="The way of a session">
 <li><strong>This shop</strong><span>reads and writes JSON</span></li>
 </ol>"#;
 
-/// What a visitor who has logged in sees of his session.
+/// The session of a visitor who has logged in.
 fn stay(visitor: &Visitor) -> String {
     let (until, how) = if visitor.is_remembered() {
         ("30 days", "The cookie outlives the browser, as you asked at log-in.")
@@ -260,7 +260,7 @@ fn on_the_shelf(article: &Article) -> String {
     )
 }
 
-/// What came in and what went out.
+/// The page about requests and answers.
 pub(super) fn inside(exchanges: &[Exchange], fields: &[(String, String)], host: &str) -> String {
     let past: String = exchanges.iter().map(exchange).collect();
     let past = if past.is_empty() {
@@ -302,7 +302,7 @@ fn exchange(exchange: &Exchange) -> String {
     )
 }
 
-/// What the sidecar makes of a control header.
+/// What the sidecar does for a control header.
 fn meaning(name: &str, value: &str) -> &'static str {
     match name {
         "X-Session-Save" => "The sidecar signed the new session and set the cookie.",
@@ -323,7 +323,7 @@ pub(super) fn goodbye() -> &'static str {
     r#"<section class="card narrow centre"><h1>Goodbye</h1><p>You are logged out. The shop asked for it with one header, and the sidecar deleted the cookie.</p><div class="row"><a class="button" href="/">Come in again</a></div></section>"#
 }
 
-/// 404.
+/// The 404 page.
 pub(super) fn not_found() -> &'static str {
     r#"<section class="card narrow centre"><p class="number big">404</p><h1>Nothing hangs here</h1><p class="note">We have looked on every hook.</p><div class="row"><a class="button" href="/">Back to the door</a></div></section>"#
 }

@@ -48,17 +48,17 @@ impl Reply {
         Self { allow, ..Self::plain(StatusCode::METHOD_NOT_ALLOWED, text) }
     }
 
-    /// After a form: reloading the page that follows does not send it again.
+    /// Redirects after a form, so that reloading the page does not send the form again.
     pub(super) fn see_other(location: &'static str) -> Self {
         Self { location: Some(location), ..Self::plain(StatusCode::SEE_OTHER, "") }
     }
 
-    /// With headers for the sidecar.
+    /// Adds headers for the sidecar.
     pub(super) fn with_control(self, control: Vec<(&'static str, String)>) -> Self {
         Self { control, ..self }
     }
 
-    /// The browser forgets the pages it has kept (W3C Clear-Site-Data).
+    /// Makes the browser clear its cached pages (W3C Clear-Site-Data).
     pub(super) fn clearing_the_cache(self) -> Self {
         Self { clear: Some("\"cache\""), ..self }
     }
@@ -79,7 +79,7 @@ impl Reply {
             }
         }
         for (name, value) in &self.control {
-            // JSON has no control characters, and names have lost theirs: this always holds.
+            // Never fails: JSON has no control characters, and they were removed from names.
             if let (Ok(name), Ok(value)) =
                 (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value.as_bytes()))
             {

@@ -1,19 +1,19 @@
-//! What the dict says about a visitor. All that the app knows of sessions is in here: it comes as
-//! JSON in a header.
+//! The visitor's data in the dict. This is all that the app needs to know about sessions: a header
+//! with JSON.
 
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
 use super::article::{self, Article};
 
-/// Who asks.
+/// A visitor.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Visitor {
     dict: Map<String, Value>,
 }
 
 impl Visitor {
-    /// Reads `X-Session`. Whoever has no session has an empty dict.
+    /// Reads `X-Session`. Without a session the dict is empty.
     pub(super) fn of(header: Option<&HeaderValue>) -> Self {
         let dict = header.and_then(|value| serde_json::from_slice(value.as_bytes()).ok());
         Self { dict: dict.unwrap_or_default() }
@@ -24,12 +24,12 @@ impl Visitor {
         self.dict.get("name")?.as_str()
     }
 
-    /// Whether the session outlives the browser.
+    /// Whether the session lasts longer than the browser is open.
     pub(super) fn is_remembered(&self) -> bool {
         self.dict.get("remember").and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// What goes with the basket.
+    /// The greeting for the basket.
     pub(super) fn greeting(&self) -> &str {
         self.dict.get("greeting").and_then(Value::as_str).unwrap_or_default()
     }
@@ -44,18 +44,18 @@ impl Visitor {
         pieces.and_then(Value::as_u64).unwrap_or(0)
     }
 
-    /// What is in the basket, in the order of the shelf.
+    /// The contents of the basket, in the order of the shelf.
     pub(super) fn basket(&self) -> impl Iterator<Item = (&'static Article, u64)> {
         let pieces = article::SHELF.iter().map(|article| (article, self.pieces(article)));
         pieces.filter(|&(_, pieces)| pieces > 0)
     }
 
-    /// Under what the diary has this visitor.
+    /// The visitor's id in the diary.
     pub(super) fn diary_id(&self) -> Option<&str> {
         self.dict.get("diary")?.as_str()
     }
 
-    /// The whole dict with some members replaced, for `X-Session-Save`; null takes one out.
+    /// The whole dict with some members replaced, for `X-Session-Save`; null removes one.
     pub(super) fn with(&self, members: &Value) -> String {
         let mut dict = self.dict.clone();
         for (key, value) in members.as_object().into_iter().flatten() {
@@ -68,7 +68,7 @@ impl Visitor {
         Value::Object(dict).to_string()
     }
 
-    /// A patch that makes it `pieces` of an article, for `X-Session-Merge`.
+    /// A merge patch that sets the number of an article, for `X-Session-Merge`.
     pub(super) fn patch(article: &Article, pieces: u64) -> Value {
         let pieces = if pieces == 0 { Value::Null } else { pieces.into() };
         json!({ "basket": { article.id: pieces } })

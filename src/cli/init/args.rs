@@ -30,7 +30,7 @@ pub(in crate::cli) struct InitArgs {
 }
 
 impl InitArgs {
-    /// Whether the app is on this machine, or in this pod.
+    /// Whether the app is on this machine or in this pod.
     pub(super) fn is_beside(&self) -> bool {
         match &self.backend {
             Backend::Tcp { host, .. } => {

@@ -1,13 +1,14 @@
-//! compose.yml. An app on a loopback address shares its network with cloakroom, as in a pod; one with
-//! a name of its own is a service on a network that only the two are on.
+//! compose.yml. An app on a loopback address shares its network with cloakroom, as in a pod. An app
+//! with its own name is a service on a network with only these two.
 
 use super::args::InitArgs;
 use crate::config::{Backend, Listen};
 
-/// The user of the image, as its Dockerfile has it.
+/// The user of the image, as in its Dockerfile.
 const IMAGE_USER: u32 = 65532;
 
-/// Who runs cloakroom in the container, and owns the key: the user of this command, but not root.
+/// The user who runs cloakroom in the container and owns the key: the current user, unless it is
+/// root.
 pub(super) fn user() -> (u32, u32) {
     match (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw()) {
         (0, _) => (IMAGE_USER, IMAGE_USER),
@@ -16,7 +17,7 @@ pub(super) fn user() -> (u32, u32) {
 }
 
 /// # Errors
-/// What cannot be reached from, or published by, a container.
+/// The address cannot be reached from a container, or published by one.
 pub(super) fn file(args: &InitArgs) -> Result<String, String> {
     let Listen::Tcp(published) = args.listen else {
         return Err(

@@ -1,5 +1,5 @@
-//! kubernetes.yml: the manifests of deploy/kubernetes in one file, with the configuration and the key
-//! from the files that `cloakroom init` writes.
+//! kubernetes.yml: the manifests of deploy/kubernetes in one file, with the configuration and the
+//! key from the files that `cloakroom init` writes.
 
 use super::args::InitArgs;
 use crate::config::Backend;
@@ -10,9 +10,8 @@ const MANIFESTS: [&str; 3] = [
     include_str!("../../../deploy/kubernetes/networkpolicy.yml"),
 ];
 
-/// What is another in these manifests: there the configuration is a ConfigMap with a path of its own
-/// for the key, here both files are in one directory, as they are beside kubernetes.yml, and there is
-/// no Redis.
+/// The differences from these manifests: they have a ConfigMap with another path for the key, while
+/// here both files are in one directory next to kubernetes.yml, and they use Redis.
 const CHANGES: [(&str, &str); 3] = [
     (
         "          restartPolicy: Always\n",
@@ -36,7 +35,7 @@ const CHANGES: [(&str, &str); 3] = [
 ];
 
 /// # Errors
-/// An app that cannot be in the same pod.
+/// The app cannot run in the same pod.
 pub(super) fn file(args: &InitArgs) -> Result<String, String> {
     let Backend::Tcp { port, .. } = args.backend else {
         return Err("--kubernetes needs an app with a port: expected a --backend such as \

@@ -1,4 +1,4 @@
-//! What `cloakroom init` says when it is done: which files there are, and what to do with them.
+//! The output of `cloakroom init`: the written files and the next steps.
 
 use std::fmt::Write as _;
 

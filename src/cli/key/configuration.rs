@@ -1,4 +1,4 @@
-//! The configuration that is changed: sound before and after, and replaced at once or not at all.
+//! The configuration to change: valid before and after, and replaced atomically or not at all.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
@@ -15,9 +15,9 @@ use crate::fault::Fault;
 use crate::keys::source::{self, KeySpec};
 use crate::keys::{Key, KeyIndex, KeyRing};
 
-/// A sound configuration and its text.
+/// A valid configuration with its text.
 pub(super) struct Configuration {
-    /// As the operator named it.
+    /// The path as the operator gave it.
     pub(super) path: PathBuf,
     pub(super) config: Config,
     text: String,
@@ -25,8 +25,8 @@ pub(super) struct Configuration {
 }
 
 impl Configuration {
-    /// Reads the file and the keys that it names. A fault in any other file must not stand in the
-    /// way of a leaked key's end.
+    /// Reads the file and its keys. Other files are not read: a fault in them must not prevent the
+    /// removal of a leaked key.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let unreadable = |error: io::Error| {
             let fault = Fault::new(path, 1, format!("cannot be read: {error}"));
@@ -36,7 +36,7 @@ impl Configuration {
     }
 
     fn parse(text: String, path: &Path) -> Result<Self, Failure> {
-        // The sidecar may have these from its command line instead of the file.
+        // The sidecar may get these from its command line instead of the file.
         let overrides = Overrides {
             listen: vec!["127.0.0.1:0".into()],
             backend: Some("http://127.0.0.1:5000".into()),
@@ -46,14 +46,14 @@ impl Configuration {
         Ok(Self { path: path.to_owned(), config, text, keys })
     }
 
-    /// Each key as it is configured and as it was loaded, with what metrics and logs call it.
+    /// Each key with its configuration, and its name in metrics and logs.
     pub(super) fn keys(&self) -> impl Iterator<Item = (String, &KeySpec, &Key)> {
         let loaded = self.keys.iter().map(|(index, key)| (self.keys.label(index), key));
         self.config.keys.iter().zip(loaded).map(|(spec, (label, key))| (label, spec, key))
     }
 
-    /// The places, from 0, of the first key and of others that are the same: the same file, the
-    /// same secret, or its public half.
+    /// The indexes, from 0, of the first key and its duplicates: the same file, the same secret, or
+    /// its public key.
     pub(super) fn same_as_first(&self) -> Vec<usize> {
         let mut keys = self.keys().map(|(_, spec, key)| (spec, key));
         let Some((first, signing)) = keys.next() else { return Vec::new() };
@@ -65,12 +65,12 @@ impl Configuration {
         std::iter::once(0).chain(others.map(|(index, _)| index + 1)).collect()
     }
 
-    /// What metrics and logs call the key at that place, from 0.
+    /// The name in metrics and logs of the key at an index from 0.
     pub(super) fn label(&self, index: usize) -> String {
         self.keys.label(KeyIndex(index))
     }
 
-    /// Changes the text. Nothing is written unless the result is sound again.
+    /// Changes the text. Writes it only if the result is valid.
     pub(super) fn change(
         &self,
         edit: impl FnOnce(&str) -> Result<String, EditError>,
@@ -84,7 +84,7 @@ impl Configuration {
     }
 
     fn replace(&self, text: &str) -> io::Result<()> {
-        // The link stays, what it leads to is replaced.
+        // Replace the target of a symlink, not the symlink.
         let path = fs::canonicalize(&self.path)?;
         let (folder, name) = Folder::of(&path)?;
         let mut old = folder.open(&name)?;
@@ -103,20 +103,20 @@ impl Configuration {
         let new = folder.create(&temporary, 0o600)?;
         fill(new, text, &metadata).and_then(|()| folder.rename(&temporary, &name)).inspect_err(
             |_| {
-                // What went wrong before is what counts.
+                // An earlier error is more useful than this one.
                 let _ = folder.remove(&temporary);
             },
         )?;
-        // It is in force; whether it would be so after a power failure changes nothing any more.
+        // The change is in effect already; an error here can be ignored.
         let _ = folder.sync();
         Ok(())
     }
 }
 
-/// Writes the text, for those who could read and write the old file.
+/// Writes the text with the mode and owner of the old file.
 fn fill(mut new: File, text: &str, old: &Metadata) -> io::Result<()> {
     new.write_all(text.as_bytes())?;
-    // Only root may give a file away.
+    // Only root may change the owner.
     let _ = fchown(&new, Some(old.uid()), Some(old.gid()));
     new.set_permissions(old.permissions())?;
     new.sync_all()

@@ -1,10 +1,10 @@
-//! Changes of the `[[keys]]` in a configuration, text to text: whole tables come, go and move, and
-//! every other line stays byte for byte. Of other tables only `session.not_before` is set.
+//! Changes the `[[keys]]` in the text of a configuration: adds, removes and moves whole tables. All
+//! other lines stay byte for byte. In other tables only `session.not_before` is set.
 //!
-//! What belongs to a table: its lines, and comments directly above or below them. A blank line
-//! parts: a comment beyond one is about more than this key and stays where it is.
+//! A table consists of its lines and the comments directly above or below them. A comment after a
+//! blank line is about more than this key, and stays in its place.
 //!
-//! `toml_edit` would write the whole file anew, with other line ends where they are those of DOS.
+//! `toml_edit` is not used, because it would rewrite the whole file, including DOS line ends.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,21 +12,21 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Why a text is not changed: the end of a sentence about it.
+/// Why a text is not changed; it completes a sentence about the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum EditError {
     NotToml {
-        /// What the parser says.
+        /// The parser's message.
         message: String,
     },
-    /// There is none of this number, from 1.
+    /// There is no key with this number, from 1.
     NoKey {
         number: usize,
     },
     NoKeys,
     /// `keys = [...]`
     OddKeys,
-    /// `session` in a form that nobody thought of.
+    /// `session` in an unsupported form.
     OddSession,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for EditError {
     }
 }
 
-/// Puts a table with these entries above all `[[keys]]`.
+/// Adds a table with these entries before all `[[keys]]`.
 pub(super) fn put_first(text: &str, entries: &[(&str, &str)]) -> Result<String, EditError> {
     let (first, _) = first_and_last(text)?;
     let line_end = line_end(text);
@@ -62,7 +62,7 @@ pub(super) fn put_first(text: &str, entries: &[(&str, &str)]) -> Result<String, 
     Ok(format!("{before}{}{line_end}{after}", table(entries, line_end)))
 }
 
-/// Puts a table with these entries below all `[[keys]]`.
+/// Adds a table with these entries after all `[[keys]]`.
 pub(super) fn put_last(text: &str, entries: &[(&str, &str)]) -> Result<String, EditError> {
     let (_, last) = first_and_last(text)?;
     let line_end = line_end(text);
@@ -71,7 +71,7 @@ pub(super) fn put_last(text: &str, entries: &[(&str, &str)]) -> Result<String, E
     Ok(format!("{before}{finish}{line_end}{}{after}", table(entries, line_end)))
 }
 
-/// Moves a table, counted from 0, above all other `[[keys]]`.
+/// Moves a table, counted from 0, before all other `[[keys]]`.
 pub(super) fn move_first(text: &str, index: usize) -> Result<String, EditError> {
     let (first, _) = first_and_last(text)?;
     let moved = nth(text, index)?;
@@ -86,12 +86,12 @@ pub(super) fn move_first(text: &str, index: usize) -> Result<String, EditError> 
     Ok(format!("{before}{table}{finish}{line_end}{after}"))
 }
 
-/// Takes out a table, counted from 0.
+/// Removes a table, counted from 0.
 pub(super) fn remove(text: &str, index: usize) -> Result<String, EditError> {
     nth(text, index).map(|table| without(text, &table))
 }
 
-/// Sets `session.not_before`, in whatever way `[session]` is written.
+/// Sets `session.not_before`, in any form of `[session]`.
 pub(super) fn set_not_before(text: &str, moment: &str) -> Result<String, EditError> {
     let tree = DeTable::parse(text).map_err(|error| EditError::not_toml(&error))?;
     let line_end = line_end(text);
@@ -127,7 +127,7 @@ pub(super) fn set_not_before(text: &str, moment: &str) -> Result<String, EditErr
     };
     let mut changed = text.to_owned();
     changed.replace_range(place, &new);
-    // However it is written, what it says is what counts.
+    // Check the meaning of the result, in whatever form it is written.
     let (before, after) = (apart_from_not_before(text)?, apart_from_not_before(&changed)?);
     if before.0 == after.0 && after.1 == Some(moment.into()) {
         Ok(changed)
@@ -136,7 +136,7 @@ pub(super) fn set_not_before(text: &str, moment: &str) -> Result<String, EditErr
     }
 }
 
-/// What a text says besides `session.not_before`, and that.
+/// The contents of a text without `session.not_before`, and this value.
 fn apart_from_not_before(text: &str) -> Result<(toml::Table, Option<toml::Value>), EditError> {
     let mut tree: toml::Table = text.parse().map_err(|error| EditError::not_toml(&error))?;
     let session = tree.get_mut("session").and_then(toml::Value::as_table_mut);
@@ -147,12 +147,12 @@ fn apart_from_not_before(text: &str) -> Result<(toml::Table, Option<toml::Value>
     Ok((tree, not_before))
 }
 
-/// Where a table stands.
+/// The position of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Lines {
-    /// From the comment directly above it to the one directly below it, with the line end.
+    /// From the comment directly above it to the one directly below it, with the last line end.
     lines: Range<usize>,
-    /// Where the blank lines below it end.
+    /// The end of the blank lines after it.
     next: usize,
 }
 
@@ -174,7 +174,7 @@ fn places(text: &str) -> Result<Vec<Lines>, EditError> {
     keys.into_iter().flatten().map(|key| place(text, key, &ends)).collect()
 }
 
-/// Where values end, headers of tables being values, too: no comment reaches across.
+/// The ends of all values and table headers: no comment contains one.
 fn note_ends(value: &Spanned<DeValue<'_>>, ends: &mut Vec<usize>) {
     ends.push(value.span().end);
     match value.get_ref() {
@@ -204,14 +204,14 @@ fn place(text: &str, key: &Spanned<DeValue<'_>>, ends: &[usize]) -> Result<Lines
     Ok(Lines { lines: header.start - comment_above(&text[above..header.start])..end, next })
 }
 
-/// How many bytes the comment at the end of `text` takes up, and the indent of what follows it.
+/// The length of the comment at the end of `text`, with the indent after it.
 fn comment_above(text: &str) -> usize {
     let indent = text.rsplit('\n').next().unwrap_or_default().len();
     let lines = text[..text.len() - indent].split_inclusive('\n').rev();
     indent + lines.take_while(|line| is_comment(line)).map(str::len).sum::<usize>()
 }
 
-/// How many bytes the comment at the start of `text` takes up, unless it is that of a table below.
+/// The length of the comment at the start of `text`, unless it belongs to a table below.
 fn comments_below(text: &str) -> usize {
     let lines = text.split_inclusive('\n').take_while(|line| is_comment(line));
     let comment = lines.map(str::len).sum();
@@ -222,13 +222,12 @@ fn is_comment(line: &str) -> bool {
     line.trim_start().starts_with('#')
 }
 
-/// The first line, with its end.
+/// The first line with its line end.
 fn line(text: &str) -> &str {
     text.split_inclusive('\n').next().unwrap_or_default()
 }
 
-/// The text without a table, and without the blank lines that parted it from the next one or, at
-/// the end, from the one before.
+/// The text without a table and the blank lines after it or, at the end of the text, before it.
 fn without(text: &str, table: &Lines) -> String {
     let (before, after) = (&text[..table.lines.start], &text[table.next..]);
     if !after.is_empty() {
@@ -247,7 +246,7 @@ fn table(entries: &[(&str, &str)], line_end: &str) -> String {
     table
 }
 
-/// The line end of this text, which is that of its first line.
+/// The line end of this text, taken from its first line.
 fn line_end(text: &str) -> &'static str {
     if line(text).ends_with("\r\n") { "\r\n" } else { "\n" }
 }

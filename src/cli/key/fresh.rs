@@ -1,4 +1,4 @@
-//! A new key in a file of its own, for a configuration that is still to be written.
+//! A new key in its own file, for a configuration that will be written afterwards.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::cli::keygen::{KeyFiles, KeyText, KeygenError, encoding, public_path};
 use crate::keys::Algorithm;
 use crate::keys::source::SecretEncoding;
 
-/// A key file, and that of its public half; gone with this value unless it is kept.
+/// The files of a new key. Removed on drop, unless kept.
 pub(super) struct FreshKey {
     pub(super) path: PathBuf,
     algorithm: Algorithm,
@@ -15,22 +15,22 @@ pub(super) struct FreshKey {
     old: Old,
 }
 
-/// What was found in the place of the old key's file.
+/// The state of the old key's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Old {
-    /// Nothing to go by.
+    /// There is no old file.
     Nothing,
-    /// A file that its owner alone can read.
+    /// A file that only its owner can read.
     Private,
-    /// A file that others can read, too.
+    /// A file that others can read too.
     Shared,
-    /// A symlink or the like. Who made it may have meant anybody's file, so it says nothing.
+    /// Not a regular file, such as a symlink; its owner is not trusted.
     NoFile,
 }
 
 impl FreshKey {
-    /// Makes a key and writes it. Whoever has the old key's file gets the new one's, where we may
-    /// give it away: the sidecar has to read it.
+    /// Makes a key and writes it. Its file gets the owner of the old key's file, if allowed,
+    /// because the sidecar must be able to read it.
     pub(super) fn write(
         path: PathBuf,
         algorithm: Algorithm,
@@ -56,12 +56,12 @@ impl FreshKey {
         Ok(Self { path, algorithm, files, old })
     }
 
-    /// What was found in the place of the old key's file.
+    /// The state of the old key's file.
     pub(super) fn old(&self) -> Old {
         self.old
     }
 
-    /// What stands in its `[[keys]]`.
+    /// The entries of its `[[keys]]`.
     pub(super) fn entries<'a>(&self, id: &'a str, path: &'a str) -> Vec<(&'static str, &'a str)> {
         let key = if self.is_pair() { "private_key_file" } else { "secret_file" };
         let mut entries = vec![("id", id), ("algorithm", self.algorithm.name()), (key, path)];
@@ -73,12 +73,12 @@ impl FreshKey {
         entries
     }
 
-    /// Leaves the files where they are.
+    /// Keeps the files.
     pub(super) fn keep(self) {
         self.files.keep();
     }
 
-    /// The file with the public half.
+    /// The file of the public key.
     pub(super) fn public(&self) -> Option<PathBuf> {
         self.is_pair().then(|| public_path(&self.path))
     }

@@ -1,4 +1,4 @@
-//! What a new key and its file are called.
+//! The id and the file name of a new key.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub(super) fn of_new_key(
 ) -> Result<(String, PathBuf), NameError> {
     let old = first.and_then(|key| key.files().next());
     let directory = match (&new.dir, old.as_deref().and_then(Path::parent)) {
-        // As a sidecar with another working directory finds it, too.
+        // Absolute, for a sidecar with another working directory.
         (Some(directory), _) => std::path::absolute(directory)
             .map_err(|error| NameError::Directory { path: directory.clone(), error })?,
         (None, Some(directory)) => directory.to_owned(),
@@ -67,11 +67,11 @@ pub(super) fn of_new_key(
     Ok((id, path))
 }
 
-/// How long a date is in RFC 3339.
+/// The length of a date in RFC 3339.
 const DATE: usize = "2026-11-23".len();
 
-/// The old name with the new id in the place of the old one, or behind it: `session_key` becomes
-/// `session_key-2026-11-23`, and `session-a.pem` of the key `a` `session-2026-11-23.pem`.
+/// The old name with the old id replaced by the new one, or with the new one added: `session_key`
+/// becomes `session_key-2026-11-23`, and `session-a.pem` of the key `a` `session-2026-11-23.pem`.
 fn file_name(old: Option<&Path>, old_id: Option<&str>, id: &str) -> String {
     let name = old.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
     let name = name.unwrap_or_else(|| "session_key".into());
@@ -91,7 +91,7 @@ fn file_name(old: Option<&Path>, old_id: Option<&str>, id: &str) -> String {
     }
 }
 
-/// An id that can stand in a file's name.
+/// An id that is valid in a file name.
 pub(super) fn id(text: &str) -> Result<String, NoId> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
@@ -101,7 +101,7 @@ pub(super) fn id(text: &str) -> Result<String, NoId> {
     }
 }
 
-/// A text that cannot be an id.
+/// The text cannot be an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NoId;
 
@@ -113,19 +113,19 @@ impl fmt::Display for NoId {
 
 impl std::error::Error for NoId {}
 
-/// Why a new key has no name or no place.
+/// Why a new key has no name or directory.
 #[derive(Debug)]
 pub(super) enum NameError {
-    /// `--dir` is relative, and to what is not known.
+    /// `--dir` is relative, and the working directory is unknown.
     Directory { path: PathBuf, error: std::io::Error },
-    /// There is no old file to put it beside.
+    /// There is no old file whose directory could be used.
     NoDirectory {
-        /// The first key is in an environment variable, and not in the configuration.
+        /// Whether the first key is in an environment variable, not in the configuration.
         is_variable: bool,
     },
-    /// Another key has the `--id`.
+    /// The `--id` is a duplicate.
     Taken { id: String },
-    /// Keys have been made all day.
+    /// All ids for this date are in use.
     ManyOf { date: String },
 }
 

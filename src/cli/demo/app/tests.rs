@@ -1,4 +1,4 @@
-//! Requests in, answers out.
+//! Requests and their answers.
 
 use super::*;
 

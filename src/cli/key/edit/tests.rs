@@ -65,7 +65,7 @@ fn a_key_moves_with_its_comments() {
 
 #[test]
 fn odd_formatting_is_understood() {
-    // A byte order mark, DOS line ends, indents, quotes, keys apart, and headers in a string.
+    // A byte order mark, DOS line ends, indents, quotes, separate keys, and headers in a string.
     let text = "\u{feff}# of a\r\n  [[ \"keys\" ]]\r\n  id='a'\r\n\r\n[s]\r\nx = '''\r\n# y\r\n[[keys]]\r\n# z'''\r\n\
                 \t[[keys]]\r\nid = \"\"\"b\"\"\"\r\nn = [\r\n  1, # one\r\n]\r\n[t]";
     assert_eq!(ids(text), ["a", "b"]);
@@ -130,7 +130,7 @@ fn not_before_is_set_however_session_is_written() {
     }
 }
 
-/// A file of a few tables, keys among them, with comments and blank lines wherever they may be.
+/// A file with a few tables, including keys, and with comments and blank lines anywhere.
 fn file() -> impl Strategy<Value = (String, usize)> {
     let rest = prop_oneof![Just("# c"), Just("  # [[keys]]"), Just(""), Just("  "), Just("#")];
     let rest = || prop::collection::vec(rest.clone(), 0..4);
@@ -160,7 +160,7 @@ fn file() -> impl Strategy<Value = (String, usize)> {
     )
 }
 
-/// Lines with something in them.
+/// Lines that are not blank.
 fn lines(text: &str) -> Vec<&str> {
     text.lines().filter(|line| !line.trim().is_empty()).collect()
 }
@@ -181,18 +181,18 @@ proptest! {
         let (before, after) = last.split_once(&table).unwrap();
         let mut rest = before.strip_suffix(end).unwrap().to_owned();
         rest.push_str(after);
-        // A last line without an end gains one.
+        // A last line without a line end gets one.
         prop_assert_eq!(rest.strip_prefix(&text[..]).unwrap().replace(end, ""), "");
         prop_assert_eq!(&ids(&last)[..keys], &own[..]);
 
-        // No table is called session: it comes at the end.
+        // No table is called session, so it is added at the end.
         let moment = "2026-11-29T10:00:00Z";
         let set = set_not_before(&text, moment).unwrap();
         let added = set.strip_prefix(&text[..]).unwrap();
         prop_assert_eq!(lines(added), ["[session]", "not_before = \"2026-11-29T10:00:00Z\""]);
         prop_assert_eq!(ids(&set), &own[..]);
         for number in 0..6 {
-            // A comment may look like the header of a table.
+            // A comment may look like a table header.
             let header = format!("{end}[t{number}]{end}");
             let renamed = text.replacen(&header, &format!("{end}[session]{end}"), 1);
             if renamed != text {
@@ -223,7 +223,7 @@ proptest! {
             then.sort_unstable();
             prop_assert_eq!(now, then);
             if index > 0 {
-                // All but the table itself is in the order that it was in.
+                // Everything except the moved table keeps its order.
                 let back = remove(&moved, 0).unwrap();
                 prop_assert_eq!(lines(&back), lines(&rest));
             }
