@@ -35,13 +35,13 @@ fn merges() {
             for client in 0..clients {
                 let (sidecar, ticket, again) = (&sidecars[client % 2], &ticket, &again);
                 scope.spawn(move || {
-                    let mut connection = sidecar.connect();
                     let merge = say("Merge", &format!(r#"{{"key-{client}":{client}}}"#));
                     let merge = merge.session(ticket);
                     loop {
-                        match connection.exchange(&merge).status() {
+                        // A refused answer ends its connection.
+                        match sidecar.send(&merge).status() {
                             200 => break,
-                            // Five times in a row somebody else was faster.
+                            // Five times in a row another request was faster.
                             409 => again.fetch_add(1, Ordering::Relaxed),
                             status => panic!("{status}"),
                         };
