@@ -35,8 +35,9 @@ is_healthy() {{
     [ "$(docker inspect --format '{{{{.State.Health.Status}}}}' "$(docker ps --quiet --filter \\
         label=com.docker.compose.project={project} --filter label=com.docker.compose.service=cloakroom)")" = healthy ]
 }}
+is_answering() {{ [ "$(status)" = 200 ]; }}
 is_unavailable() {{ [ "$(status)" -ge 502 ]; }}
-healthy() {{ patiently is_healthy && patiently test "$(status)" = 200; }}
+healthy() {{ patiently is_healthy && patiently is_answering; }}
 unavailable() {{ patiently is_unavailable; }}
 """
 
