@@ -80,12 +80,11 @@ def compare(options, folder, cores):
     if not options.case or matrix.START in options.case:
         starts = {name: results.spread(times, 1) for name, times in measure.starts(stage).items()}
     table = results.rows(runners)
-    sizes = {kind: len(stage.token(content)) for kind, content in matrix.DICTS.items()}
     return {
         "made": {"rounds": options.rounds, "seconds": options.seconds, "processor": processor(),
                  "system": f"Linux {platform.release().partition('-')[0]}",
                  "versions": install.versions(release, venv, families)},
-        "rows": table, "start_ms": starts, "goals": results.goals(table, starts, sizes),
+        "rows": table, "start_ms": starts, "goals": results.goals(table, starts),
     }, venv
 
 

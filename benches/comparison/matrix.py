@@ -23,6 +23,7 @@ class Case:
     longer: int = 0  # seconds more a round
     against: str = ""  # another case of the group that this one is set against
     quick: bool = False
+    also: tuple[str, ...] = ()  # peers that take part beside bare
 
     @property
     def fresh(self):
@@ -36,9 +37,10 @@ CASES = [
     Case("headers", "200 B, 12 browser headers", "headers", EVERYBODY, browser=True),
     Case("20b", "dict of 20 B", "size", WITH_BARE, dict="20", quick=True),
     Case("size", "dict of 200 B, again", "size", ALONE, quick=True),
-    Case("2kb", "dict of 2 KB", "size", WITH_BARE, dict="2k", quick=True),
+    Case("2kb", "dict of 2 KB", "size", WITH_BARE, dict="2k", against="size", quick=True),
     Case("bad", "bad signature", "size", WITH_BARE, dict="forged"),
-    Case("save", "save", "write", WITH_BARE, path="/save", quick=True),
+    Case("save", "save", "write", WITH_BARE, path="/save", quick=True,
+         also=("nginx + Lua session",)),
     Case("merge", "merge", "write", WITH_BARE, path="/merge"),
     Case("refresh", "refresh", "write", WITH_BARE, variant="refresh"),
     Case("tcp", "200 B, HTTP/1.1, TCP backend", "way", ALONE),
@@ -73,4 +75,5 @@ def entrants(case, proxies, families):
     if case.who == ALONE:
         return [proxy for proxy in proxies if proxy.name == "cloakroom"]
     return [proxy for proxy in proxies
-            if not proxy.family or (case.who == EVERYBODY and proxy.family in families)]
+            if not proxy.family
+            or (proxy.family in families and (case.who == EVERYBODY or proxy.name in case.also))]

@@ -111,10 +111,11 @@ def start(stage, programs, proxy, case, app, cores):
 
 
 def own_cookie(proxy, case, port):
-    """The cookie that only this process can have set: Apache's, and the ticket of a session in a store."""
+    """The cookie that only this process can have set: one of another form than cloakroom's, and the ticket
+    of a session in a store."""
     if proxy.family == "apache":
         path = backend.REPLACE
-    elif proxy.name == "cloakroom" and case.variant == "store":
+    elif proxy.name == "nginx + Lua session" or (proxy.name == "cloakroom" and case.variant == "store"):
         path = "/middle"
     else:
         return ""

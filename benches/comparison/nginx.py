@@ -115,12 +115,13 @@ def plain(site):
     return command(site)
 
 
-def lua(site):
-    (site.folder / "session.lua").write_text(LUA.replace("@SECRET@", SECRET))
+def with_lua(site, module, more=""):
+    """nginx with that module, which makes the session of the cookies."""
+    (site.folder / f"session-{site.port}.lua").write_text(module)
     main = f"load_module {MODULES}/ndk_http_module.so;\nload_module {MODULES}/ngx_http_lua_module.so;\n"
     http = f'  lua_package_path "{site.folder}/?.lua;/usr/share/lua/5.1/?.lua;;";\n' \
         f'  lua_package_cpath "{cjson()};;";\n' \
-        '  init_by_lua_block { session = require "session" }\n'
+        f'  init_by_lua_block {{ session = require "session-{site.port}" }}\n'
     location = """\
       set $dict "";
       set $others "";
@@ -128,4 +129,8 @@ def lua(site):
       proxy_set_header X-Session $dict;
       proxy_set_header Cookie $others;
 """
-    return command(site, main, http, location)
+    return command(site, main, http, location + more)
+
+
+def lua(site):
+    return with_lua(site, LUA.replace("@SECRET@", SECRET))

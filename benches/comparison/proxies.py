@@ -7,7 +7,7 @@ import typing
 
 from cases import SECRET
 
-from . import apache, envoy, haproxy, nginx
+from . import apache, envoy, haproxy, nginx, resty
 
 REFRESH = '[session]\nttl = "14d"\nrefresh_after = "1d"\n'
 
@@ -81,6 +81,9 @@ ALL = [
     Proxy("nginx", nginx.plain, "nginx", False, "no session"),
     Proxy("nginx + Lua", nginx.lua, "nginx", True,
           "HS256 only, of the first cookie; no look-alikes removed, no escapes, no limits, no metrics; no save"),
+    Proxy("nginx + Lua session", resty.command, "nginx", True,
+          "a sealed cookie as lua-resty-session makes it; reads and saves; no look-alikes removed, no escapes, "
+          "no limits, no metrics"),
     Proxy("envoy", envoy.plain, "envoy", False, "no session"),
     Proxy("envoy jwt_authn", envoy.jwt, "envoy", True,
           "payload sent as base64; the cookie stays in; no save"),
