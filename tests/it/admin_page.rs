@@ -67,7 +67,7 @@ fn a_browser_that_comes_by_a_name_of_somebodys_is_shown_nothing() {
                 assert_eq!(ask(host, &[browser]).status(), shown, "{target} {host}");
             }
         }
-        // Prometheus, probes and curl come by any name.
+        // Prometheus, probes and curl may use any name.
         assert_eq!(ask("cloakroom.shop.svc:9090", &[]).status(), shown, "{target}");
     }
 }

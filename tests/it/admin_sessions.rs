@@ -1,4 +1,4 @@
-//! `/sessions` of the admin listener: what an operator sees of the sessions in the store, and ends.
+//! `/sessions` of the admin listener: lists and ends the sessions in the store.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -11,7 +11,7 @@ use crate::support::{
 
 const TOKEN: &str = "an-operators-token-of-36-characters!";
 
-/// An app that saves what the request asks for with `Say-Save`.
+/// An app that saves the dict in the request's `Say-Save`.
 fn app() -> Backend {
     Backend::by(|request| {
         let saved = request.value("Say-Save");
@@ -21,7 +21,7 @@ fn app() -> Backend {
     })
 }
 
-/// A store, and a token in a file beside it.
+/// A store, and a token file next to it.
 struct Desk<'a>(&'a Home<'a>);
 
 impl<'a> Desk<'a> {
@@ -69,7 +69,7 @@ fn seen(sidecar: &Sidecar, ticket: &str) -> String {
     sidecar.get("/", Some(ticket)).text()
 }
 
-/// Those of a user, as they are listed.
+/// The sessions of a user, as listed.
 fn listed(sidecar: &Sidecar, subject: &str) -> Vec<Value> {
     let answer = as_operator(sidecar, "GET", &format!("/sessions?subject={subject}"));
     assert_eq!(answer.status(), 200);
@@ -213,7 +213,7 @@ fn without_the_token_nothing_can_be_told_apart() {
         .with("Authorization", "Bearer x");
     assert_eq!(sidecar.ask_admin(&twice).status(), 401);
     assert_eq!(seen(&sidecar, &ticket), r#"{"user":"ada"}"#);
-    // The rest is for everybody.
+    // The other paths need no token.
     assert_eq!(sidecar.admin("/healthz").status(), 200);
 }
 
@@ -227,7 +227,7 @@ fn without_a_token_file_these_paths_are_not_there() {
         let answer = as_operator(&without, "GET", target);
         assert_eq!((answer.status(), answer.text()), (404, nowhere.text()), "{target}");
     }
-    // And without a store there are no sessions to be listed.
+    // Without a store there are no sessions to list.
     let sidecar = desk.with_token(&backend).start();
     let answer = as_operator(&sidecar, "GET", "/sessions?subject=ada");
     assert_eq!(answer.status(), 404);

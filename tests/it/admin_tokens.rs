@@ -1,4 +1,4 @@
-//! `/tokens/explain` of the admin listener: what is to be said of a cookie.
+//! `/tokens/explain` of the admin listener: explains a cookie.
 
 use std::process::Command;
 

@@ -1,13 +1,13 @@
-//! Saves that cannot be carried out.
+//! Saves that fail.
 
 use crate::support::{
     Answer, Backend, Issued, Message, Protocol, Request, SetCookie, Sidecar, contains, mint, nested,
 };
 
-/// Stands in every broken save; nobody may see it.
+/// Part of every invalid save; must not appear anywhere.
 const DATA: &str = "classified";
 
-/// The fields of an answer that is broken.
+/// The fields of an invalid answer.
 type Fields = Vec<(&'static str, String)>;
 
 fn saves() -> Vec<Fields> {
@@ -213,7 +213,7 @@ fn merge_can_make_a_dict_too_large() {
     assert_eq!(sidecar.get("/", None).status(), 200);
 }
 
-/// 1,450 of these fit into a cookie; the header that carries them is as long as two.
+/// 1,450 of these fit in a cookie; the header with them is twice as long.
 fn wide() -> String {
     format!(r#"{{"a":"{}"}}"#, "é".repeat(1450))
 }

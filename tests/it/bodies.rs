@@ -1,4 +1,4 @@
-//! Bodies pass through untouched, whatever happens to the session.
+//! Bodies pass unchanged, whatever happens to the session.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -10,7 +10,7 @@ use crate::support::{
 
 const SAVE: (&str, &str) = ("X-Session-Save", r#"{"n":2}"#);
 
-/// A megabyte of every byte there is.
+/// A megabyte with every byte value.
 fn large() -> Vec<u8> {
     (0..1 << 20).map(|number: u32| (number % 251) as u8).collect()
 }
@@ -94,7 +94,7 @@ fn connection_is_kept_for_several_requests() {
         let received = backend.last();
         assert_eq!(received.target(), format!("/{number}"));
         assert_eq!(received.values("X-Session"), [format!(r#"{{"request":{number}}}"#)]);
-        // The next has no cookie, and must not inherit one.
+        // The next request has no cookie, and must not inherit one.
         assert_eq!(client.exchange(&Request::get("/")).status(), 200);
         assert_eq!(backend.last().values("X-Session"), ["{}"]);
     }
@@ -157,7 +157,8 @@ fn a_body_ends_once_however_its_stream_does() {
         let mut backend = app.accept();
         backend.until("\r\n\r\n");
         assert_eq!(backend.take(expected.len()), expected.as_bytes(), "{rest:?}");
-        // The answer ends the connection: what else the sidecar wrote comes before its end.
+        // The answer ends the connection, so anything else the sidecar has written comes before its
+        // end.
         backend.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         assert_eq!(backend.rest(), b"", "after the body of {rest:?}");
         assert!(client.join().unwrap(), "{rest:?}");
@@ -178,7 +179,7 @@ fn nothing_of_a_body_is_left_for_the_next_request_on_the_connection() {
     let trailers = (HEADERS, END_HEADERS | END_STREAM, trailers.as_slice());
     let app = Direct::listen();
     let sidecar = app.behind().start();
-    // One connection on either side for all of them.
+    // One connection on each side for all of them.
     let mut client = TcpStream::connect(sidecar.address()).unwrap();
     client.set_read_timeout(Some(WAIT)).unwrap();
     client.write_all(PREFACE).unwrap();

@@ -1,4 +1,4 @@
-//! A shared cache never keeps an answer that sets the cookie, and knows that answers differ by it.
+//! Shared caches never store an answer that sets the cookie, and know that answers depend on it.
 
 use crate::support::{Answer, Backend, Protocol, Request, Sidecar};
 

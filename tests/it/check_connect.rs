@@ -1,4 +1,5 @@
-//! `cloakroom check --connect`: what the session store is, and what there loses sessions.
+//! `cloakroom check --connect`: describes the session store, and warns of settings that lose
+//! sessions.
 
 use std::process::{Command, Output};
 
@@ -39,7 +40,7 @@ fn a_server_that_keeps_sessions_is_described_and_not_warned_of() {
         "rights: all that are needed".into(),
     ];
     assert_eq!(facts(&stdout), expected);
-    // Behind it stands the configuration, which can be read again.
+    // The configuration follows, and can be parsed.
     assert!(stdout.parse::<toml::Table>().is_ok_and(|table| table.contains_key("store")));
     assert_eq!(servers[0].keys().len(), 0, "{:?}", servers[0].keys());
 }
@@ -104,7 +105,7 @@ fn the_master_that_sentinels_name_is_looked_at_and_each_node_of_a_cluster() {
 
 #[test]
 fn a_server_that_is_not_there_is_a_failure_and_a_file_needs_no_connection() {
-    // Nobody listens there.
+    // Nothing listens there.
     let (code, _, stderr) = check("url = \"redis://127.0.0.1:1\"");
     assert_eq!(code, Some(1));
     assert!(stderr.starts_with("cloakroom: the session store 127.0.0.1:1 cannot be reached: "));

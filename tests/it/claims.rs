@@ -73,7 +73,7 @@ fn value_that_no_header_can_carry_is_skipped_and_counted() {
         r#""tab\there""#,
         r#""\ud800""#,
         r#""😀""#,
-        // Servers cut these off: what is left could be somebody else's name.
+        // Servers trim these; the result could be another user's name.
         r#"" ann""#,
         r#""ann ""#,
         r#""\tann""#,
@@ -164,7 +164,7 @@ fn names_that_only_begin_like_a_claim_pass() {
     assert_eq!(backend.last().values("X-Levels"), ["b"]);
 }
 
-/// Lists, keys with dots, and what is not ASCII.
+/// Lists, keys with dots, and non-ASCII text.
 const TABLES: &str = r#"
 [headers.claims]
 "X-Remote-Groups" = { path = ["https://example.com/roles"], join = "," }

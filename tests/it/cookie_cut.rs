@@ -1,9 +1,9 @@
-//! The session cookie stays at the sidecar, the others do not notice.
+//! The session cookie is not forwarded, other cookies are not affected.
 
 use crate::support::{Backend, Protocol, Request, Sidecar, contains, mint};
 
-/// Sends `Cookie` fields and says which `Cookie` fields arrive. `TOKEN` stands for a good token
-/// of `{"n":1}`.
+/// Sends `Cookie` fields and returns those that arrive. `TOKEN` stands for a valid token of
+/// `{"n":1}`.
 fn cut(sidecar: &Sidecar, backend: &Backend, protocol: Protocol, fields: &[&[u8]]) -> Vec<Vec<u8>> {
     let token = mint(r#"{"n":1}"#);
     let mut request = Request::get("/");

@@ -1,4 +1,4 @@
-//! Save, delete and merge: what the backend says becomes a `Set-Cookie`.
+//! Save, delete and merge: control headers of the app become a `Set-Cookie`.
 
 use crate::support::{Answer, Backend, Protocol, Request, SetCookie, Sidecar, mint, token};
 
@@ -162,7 +162,7 @@ fn every_final_status_counts() {
     }
 }
 
-/// Without a body where there is none.
+/// Without a body for statuses and methods that have none.
 fn answer(method: &str, status: u16, field: (&str, &str)) -> Answer {
     if method == "HEAD" {
         let (name, value) = field;

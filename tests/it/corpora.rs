@@ -1,6 +1,6 @@
-//! Public collections of odd input, read from the folder that `CLOAKROOM_CORPORA` names. They are
-//! ignored unless asked for, as `tests/run` does where it is set:
-//! `cargo test --test it -- --ignored corpora`.
+//! Public collections of unusual input, read from the folder in `CLOAKROOM_CORPORA`. These tests
+//! are ignored by default; `tests/run` runs them if it is set: `cargo test --test it -- --ignored
+//! corpora`.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub(crate) fn corpus(name: &str) -> PathBuf {
     PathBuf::from(folder.expect("CLOAKROOM_CORPORA names the folder of the corpora")).join(name)
 }
 
-/// The parsing cases of JSONTestSuite by name, each as it is and, since a session is an object, as
+/// The parsing cases of JSONTestSuite by name: each as it is and, since a session is an object, as
 /// the value of a member.
 fn json_cases() -> Vec<(String, Vec<u8>)> {
     let folder = corpus("JSONTestSuite/test_parsing");
@@ -30,7 +30,7 @@ fn json_cases() -> Vec<(String, Vec<u8>)> {
     cases
 }
 
-/// What becomes of a text that RFC 8259 leaves open.
+/// The result for a text on which RFC 8259 leaves the choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     Kept,
@@ -38,9 +38,9 @@ enum Open {
 }
 use Open::{Kept, Refused};
 
-/// A verdict on each, so that none changes unseen; the manual has the rules.
+/// A verdict on each, so that a change is noticed; the manual has the rules.
 const OPEN: [(&str, Open); 35] = [
-    // Numbers of any size and precision are kept as they are written.
+    // Numbers of any size and precision are kept unchanged.
     ("i_number_double_huge_neg_exp", Kept),
     ("i_number_huge_exp", Kept),
     ("i_number_neg_int_huge_exp", Kept),
@@ -51,7 +51,7 @@ const OPEN: [(&str, Open); 35] = [
     ("i_number_too_big_neg_int", Kept),
     ("i_number_too_big_pos_int", Kept),
     ("i_number_very_big_negative_int", Kept),
-    // Lone surrogates, as escapes, are kept as they are written.
+    // Lone surrogates, as escapes, are kept unchanged.
     ("i_object_key_lone_2nd_surrogate", Kept),
     ("i_string_1st_surrogate_but_2nd_missing", Kept),
     ("i_string_1st_valid_surrogate_2nd_invalid", Kept),
@@ -62,7 +62,7 @@ const OPEN: [(&str, Open); 35] = [
     ("i_string_invalid_surrogate", Kept),
     ("i_string_inverted_surrogates_U+1D11E", Kept),
     ("i_string_lone_second_surrogate", Kept),
-    // What is not UTF-8 is not JSON.
+    // Text that is not UTF-8 is not JSON.
     ("i_string_UTF-16LE_with_BOM", Refused),
     ("i_string_UTF-8_invalid_sequence", Refused),
     ("i_string_UTF8_surrogate_U+D800", Refused),
@@ -76,9 +76,9 @@ const OPEN: [(&str, Open); 35] = [
     ("i_string_truncated-utf-8", Refused),
     ("i_string_utf16BE_no_BOM", Refused),
     ("i_string_utf16LE_no_BOM", Refused),
-    // Nor is a byte order mark part of it.
+    // A byte order mark is not part of JSON.
     ("i_structure_UTF-8_BOM_empty_object", Refused),
-    // 128 levels are the most.
+    // The maximum is 128 levels.
     ("i_structure_500_nested_arrays", Refused),
 ];
 
@@ -92,14 +92,14 @@ fn is_kept(name: &str) -> bool {
         }
         _ => false,
     };
-    // A key that stands twice at the top is refused, though it is JSON.
+    // Valid JSON, but refused because of a duplicate key at the top level.
     let repeats = ["y_object_duplicated_key", "y_object_duplicated_key_and_value"].contains(&name);
     let is_object =
         bare != name || name.starts_with("y_object") || name == "i_object_key_lone_2nd_surrogate";
     is_json && is_object && !repeats
 }
 
-/// A text without the white space between its tokens.
+/// A text without white space between tokens.
 fn compact(text: &[u8]) -> String {
     let text = String::from_utf8(text.to_vec()).expect("what is kept is UTF-8");
     let mut within = false;
@@ -132,7 +132,8 @@ fn corpora_json_is_saved_exactly_or_refused_with_the_old_session_intact() {
             let expected = match (is_kept(&name), header) {
                 (false, _) => None,
                 (true, "X-Session-Save") => Some(compact(&text)),
-                // Beside what was there; a null takes away what was not.
+                // Merged with the existing members; a null removes a member, even if it does not
+                // exist.
                 (true, _) => merged(&name, &compact(&text)),
             };
             let status = if expected.is_some() { 200 } else { 502 };
@@ -147,7 +148,7 @@ fn corpora_json_is_saved_exactly_or_refused_with_the_old_session_intact() {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
-/// The other way round, as tokens that somebody else has signed.
+/// The other direction, in tokens signed by others.
 #[test]
 #[ignore = "reads the folder that CLOAKROOM_CORPORA names"]
 fn corpora_json_in_a_token_is_handed_on_exactly_or_is_no_session() {
@@ -185,7 +186,7 @@ fn corpora_json_has_a_verdict_on_each_open_case_and_no_other() {
 
 fn merged(name: &str, patch: &str) -> Option<String> {
     match patch {
-        // Merging a value that is an object leaves one of a key that stands twice in it.
+        // Merging an object value removes duplicate keys in it.
         _ if name == "y_object_duplicated_key as a member" => {
             Some(r#"{"old":1,"v":{"a":"c"}}"#.into())
         }

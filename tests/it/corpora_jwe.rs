@@ -1,7 +1,7 @@
-//! The JWE vectors of Wycheproof, through `cloakroom token decode --explain`. None of them is for a
-//! key of 32 bytes that seals by itself (`dir`, `A256GCM`), so none may open: not with the keys as
-//! they are, which no configuration takes, nor with those of 32 bytes as keys for A256GCM. What they
-//! do to their tokens is done to one of ours as well.
+//! The JWE vectors of Wycheproof, through `cloakroom token decode --explain`. None of them uses a
+//! key of 32 bytes that seals directly (`dir`, `A256GCM`), so none may open: neither with the keys
+//! as they are, which every configuration refuses, nor with those of 32 bytes as A256GCM keys. The
+//! changes that they make to their tokens are also made to one of ours.
 
 use std::path::Path;
 use std::process::Command;
@@ -29,7 +29,7 @@ fn write(config: &Path, id: &Value, algorithm: &Value, secret: &str) {
     std::fs::write(config, text).unwrap();
 }
 
-/// The exit code, and what is said.
+/// The exit code and the output.
 fn decode(config: &Path, token: &str) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
         .args(["token", "decode", "--explain", "--config"])
@@ -46,7 +46,7 @@ fn is_open(said: &str) -> bool {
     said.contains("opened by") || said.contains("verified by") || said.contains("verdict    valid")
 }
 
-/// A secret for the groups whose keys are none of 32 bytes.
+/// A secret for groups whose keys do not have 32 bytes.
 fn stand_in() -> String {
     base64([5; 32])
 }
@@ -78,7 +78,7 @@ fn corpora_jwe_open_under_no_key_that_a_configuration_takes() {
                         faults.push(format!("{name}: {said}"));
                     }
                 }
-                // As the JWK says it is to be used: no algorithm of a key here.
+                // The JWK names its algorithm, which is not one of our keys'.
                 if let (Some(k), true) = (jwk["k"].as_str(), jwk["alg"].is_string()) {
                     write(&config, &jwk["kid"], &jwk["alg"], k);
                     let (code, said) = decode(&config, &token);
@@ -94,7 +94,7 @@ fn corpora_jwe_open_under_no_key_that_a_configuration_takes() {
     assert!(with_their_key > 50, "only {with_their_key}");
 }
 
-/// What its name says of a vector, done to a token of ours; None for another kind of vector.
+/// Applies the change in a vector's name to a token of ours; None for other vectors.
 fn likewise(comment: &str, good: &str) -> Option<String> {
     let [header, key, nonce, text, tag] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
     let flipped = |part: &str, last: bool| {
@@ -139,7 +139,7 @@ fn likewise(comment: &str, good: &str) -> Option<String> {
         }
         "rejectsMissingIv" => format!("{header}.{key}..{text}.{tag}"),
         "rejectsMissingIvAndSeparator" => format!("{header}.{key}.{text}.{tag}"),
-        // There is none: one that is there is as wrong as one that is missing elsewhere.
+        // Our tokens have an empty part here; a key in it is the corresponding fault.
         "rejectsModifiedEncryptedKey" => format!("{header}.{tag}.{nonce}.{text}.{tag}"),
         "rejectsMissingEncryptedKeyAndSeparator" => format!("{header}.{nonce}.{text}.{tag}"),
         "rejectsModifiedHeader" => {

@@ -1,5 +1,5 @@
-//! The key sets of Wycheproof, and its mixture of JOSE, through `cloakroom token decode --explain`:
-//! each set becomes the `[[keys]]` of a configuration, each key with its `kid` and its `alg`.
+//! The key sets of Wycheproof and its mixed JOSE vectors, through `cloakroom token decode
+//! --explain`: each set becomes the `[[keys]]` of a configuration, with their `kid` and `alg`.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,16 +10,16 @@ use serde_json::Value;
 use crate::corpora::corpus;
 use crate::support::jwk::pem;
 
-/// What becomes of a token under a set of keys.
+/// The result for a token under a set of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Verifies,
     DoesNot,
-    /// The keys are refused at start, with exit code 2.
+    /// The keys are refused at the start, with exit code 2.
     KeysRefused,
 }
 
-/// What Wycheproof rejects for a reason that a configuration does not have: file, number, and why.
+/// Rejected by Wycheproof for a reason that does not apply to a configuration: file, number, why.
 const NOT_A_QUESTION_HERE: [(&str, u64, &str); 3] = [
     ("key", 1, "a ring may hold secrets and key pairs: each key has its one algorithm"),
     ("key", 21, "a PEM file says nothing of a use"),
@@ -34,14 +34,14 @@ fn groups(file: &str) -> Vec<Value> {
     groups
 }
 
-/// The keys of a group, of which the public halves are enough.
+/// The keys of a group; their public keys are enough.
 fn keys(group: &Value) -> Vec<Value> {
     let set = if group["public"].is_object() { &group["public"] } else { &group["private"] };
     set["keys"].as_array().cloned().unwrap_or_else(|| vec![set.clone()])
 }
 
-/// A configuration with a key to sign with that no vector uses, and behind it the group's. None
-/// where a key has not the parts of its type.
+/// A configuration with an unrelated signing key, followed by the keys of the group. None if a key
+/// lacks parts of its type.
 fn configuration(folder: &Path, keys: &[Value]) -> Option<String> {
     let mut text = String::from(
         "listen = \"127.0.0.1:0\"\nbackend = \"http://127.0.0.1:1\"\n\
@@ -80,7 +80,7 @@ fn verdict(config: &Path, token: &str) -> Verdict {
     }
 }
 
-/// Judges every token of a file. Returns how many were tried; says what was not.
+/// Tests every token of a file. Returns how many were tested; prints which were not.
 fn judge(file: &str) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("cloakroom.toml");
@@ -92,7 +92,7 @@ fn judge(file: &str) -> usize {
             let id = test["tcId"].as_u64().unwrap();
             let name = format!("{file} {id}, {}, {}", group["comment"], test["comment"]);
             if test["jwe"] != Value::Null {
-                // Those are tried by `corpora_jwe`.
+                // Tested by `corpora_jwe`.
                 continue;
             }
             if text.is_none() {
@@ -100,7 +100,7 @@ fn judge(file: &str) -> usize {
                 println!("not tried, no file can hold the key: {name}");
                 continue;
             }
-            // The JSON serialization is an object; what it would be as a cookie is its text.
+            // A token in JSON serialization is tested as its text.
             let token = test["jws"].as_str().map_or_else(|| test["jws"].to_string(), str::to_owned);
             let verdict = verdict(&config, &token);
             tried += 1;

@@ -1,5 +1,5 @@
 //! The JWS vectors of Wycheproof, through `cloakroom token decode --explain`: no invalid signature
-//! verifies, and every valid one of a supported algorithm does.
+//! is accepted, and every valid one of a supported algorithm is.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -9,17 +9,17 @@ use serde_json::Value;
 use crate::corpora::corpus;
 use crate::support::jwk::pem;
 
-/// Nothing but the algorithms that there are; ES512 on P-521 is none.
+/// The supported algorithms; ES512 on P-521 is not.
 const ALGORITHMS: [&str; 11] = [
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256",
     "ES384",
 ];
 
-/// Valid for Wycheproof, and refused here: characters that are no base64url are not skipped.
+/// Valid for Wycheproof, refused here: characters outside base64url are not skipped.
 const STRICTER: [u64; 2] = [372, 373];
 
-/// Invalid for Wycheproof, but byte for byte the token of the valid 357: the padding that these
-/// are named for was lost.
+/// Invalid for Wycheproof, but identical to the valid token 357: the padding in their name was
+/// lost.
 const SAME_AS_VALID: [u64; 2] = [367, 370];
 
 fn vectors() -> Value {
@@ -28,7 +28,7 @@ fn vectors() -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// A configuration with a key to sign with that no vector uses, and behind it the group's.
+/// A configuration with an unrelated signing key, followed by the key of the group.
 fn configuration(folder: &std::path::Path, group: &Value, algorithm: &str) -> Option<String> {
     let mut text = String::from(
         "listen = \"127.0.0.1:0\"\nbackend = \"http://127.0.0.1:1\"\n[session]\n\
@@ -71,13 +71,13 @@ fn corpora_jws_verify_where_they_are_valid_and_nowhere_else() {
     let (mut tried, mut faults) = (0, Vec::new());
     for group in vectors["testGroups"].as_array().unwrap() {
         let jwk = if group["public"].is_object() { &group["public"] } else { &group["private"] };
-        // What a JWK says of its use is lost in a PEM file; these are about nothing else.
+        // These only test usage fields of a JWK, which a PEM file does not have.
         let algorithm = jwk["alg"].as_str().unwrap_or_default();
         for test in group["tests"].as_array().unwrap() {
             let (Some(token), Some(id)) = (test["jws"].as_str(), test["tcId"].as_u64()) else {
                 continue;
             };
-            // RFC 7520 signs with PS384 under a key that is marked for PS256.
+            // RFC 7520 uses PS384 with a key marked for PS256.
             let algorithm = if test["comment"] == "Figure20" { "PS384" } else { algorithm };
             if !ALGORITHMS.contains(&algorithm) {
                 continue;

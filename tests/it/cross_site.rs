@@ -1,4 +1,4 @@
-//! `session.cross_site`: what a page of another site makes a browser send.
+//! `session.cross_site`: requests that a page of another site makes a browser send.
 
 use crate::support::{Backend, Builder, Protocol, Request, Sidecar};
 

@@ -1,4 +1,4 @@
-//! What HTTP/2 can carry and HTTP/1 cannot never becomes HTTP/1.
+//! Content that is valid in HTTP/2 but not in HTTP/1 is never converted to HTTP/1.
 
 use crate::support::frames::{self, Fields};
 use crate::support::{Backend, Sidecar, contains};
@@ -14,7 +14,7 @@ fn instead<'a>(name: &'a [u8], value: &'a [u8]) -> Vec<(&'a [u8], &'a [u8])> {
     GET.iter().map(|&(old, kept)| (old, if old == name { value } else { kept })).collect()
 }
 
-/// Nothing of it arrives.
+/// Nothing of it reaches the app.
 fn refused(requests: &[Vec<(&[u8], &[u8])>]) {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);

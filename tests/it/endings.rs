@@ -1,4 +1,4 @@
-//! Where answers and connections end, and what is behind the end.
+//! The ends of answers and connections, and bytes after the end.
 
 use crate::support::{
     Answer, Backend, Direct, Gate, Protocol, Request, SetCookie, Sidecar, WAIT, token,
@@ -45,7 +45,7 @@ fn old_clients_get_no_chunks() {
 
 #[test]
 fn request_sent_before_the_answer_to_the_last_does_it_no_harm() {
-    // Old clients send an empty line behind a body.
+    // Old clients send an empty line after a body.
     for early in ["GET /second HTTP/1.1\r\nHost: app.test\r\n\r\n", "\r\n"] {
         let gate = Gate::default();
         let first = Answer::default().hold(&gate).and(Answer::ok(&[("X-Session-Save", "{}")]));
@@ -62,7 +62,8 @@ fn request_sent_before_the_answer_to_the_last_does_it_no_harm() {
         let response = client.receive("POST");
         assert_eq!((response.status(), response.text().as_str()), (200, "ok"), "{early:?}");
         assert_eq!(token::payload(&SetCookie::token(&response)), "{}", "{early:?}");
-        // It was dropped with the connection, or came late enough to be the next.
+        // The bytes were dropped with the connection, or arrived late enough to be the next
+        // request.
         let (rest, _) = client.rest_or_silence(WAIT / 20);
         let rest = String::from_utf8(rest).unwrap();
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 200 "), "{early:?}: {rest:?}");
@@ -101,14 +102,14 @@ fn client_that_goes_away_within_its_body_leaves_half_a_request() {
         let mut app = backend.accept();
         app.until("hello");
         drop(client);
-        // No last chunk, so that nobody takes it for whole.
+        // Without a last chunk, so that the body is visibly incomplete.
         let rest = app.rest();
         assert!(rest == b"" || rest == b"\r\n", "{:?}", String::from_utf8_lossy(&rest));
     }
 }
 
-/// As for other proxies: whether it still listens nobody knows, and it may hold the backend up.
-/// It might have asked for more.
+/// As in other proxies: it is unknown whether the client still listens, and it may hold up the
+/// backend. It might have asked for more.
 #[test]
 fn client_that_half_closes_has_gone_away() {
     let backend = Direct::listen();
@@ -122,7 +123,7 @@ fn client_that_half_closes_has_gone_away() {
     assert_eq!(client.rest(), b"");
 }
 
-/// RFC 9112 section 9.6: who asks for nothing more may say so, and listen on.
+/// RFC 9112 section 9.6: a client that asks for nothing more may close its half and wait.
 #[test]
 fn client_that_asks_for_nothing_more_gets_its_answer() {
     let backend = Direct::listen();

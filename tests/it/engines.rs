@@ -1,4 +1,4 @@
-//! The servers of the tests do what tests rely on.
+//! The test servers behave as the tests expect.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ fn sentinels_put_a_replica_in_the_place_of_a_master_that_is_gone() {
     let (old, new) = sentinels.fail_over();
     assert_eq!((old, sentinels.server(new).ask(&["GET", "a"]).text()), (master, "1".into()));
     sentinels.bring_back(old);
-    // On a busy machine the sentinels may change their minds once more: whichever is the replica now.
+    // On a busy machine there may be another failover: use the current replica.
     for attempt in 0.. {
         let replica = if sentinels.master() == old { new } else { old };
         let answer = sentinels.server(replica).ask(&["SET", "a", "2"]).text();
@@ -62,7 +62,7 @@ fn sentinels_put_a_replica_in_the_place_of_a_master_that_is_gone() {
 #[test]
 fn a_cluster_moves_slots_and_survives_a_master() {
     let cluster = Cluster::start(Engine::Redis);
-    // The slot of {a} is 15495: with the third of the masters.
+    // The slot of {a} is 15495, on the third master.
     assert_eq!(cluster.servers[2].write_replicated(&["SET", "{a}", "1"]).text(), "OK");
     assert!(cluster.servers[0].ask(&["GET", "{a}"]).text().starts_with("MOVED 15495"));
     cluster.fail_over(2);

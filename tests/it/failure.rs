@@ -1,4 +1,4 @@
-//! The backend is away, slow, breaks off or talks nonsense.
+//! The backend is unreachable, slow, disconnects or sends invalid HTTP.
 
 use std::time::Instant;
 
@@ -96,7 +96,7 @@ fn backend_that_breaks_off_is_502() {
     ];
     for (number, answer) in answers.into_iter().enumerate() {
         backend.will(answer);
-        // A POST is never tried again.
+        // A POST is not retried.
         let response = sidecar.send(&Request::new("POST", "/").body("x").session(&mint("{}")));
         assert_honest(&response, 502, &format!("answer {number}"));
         errors(&sidecar, "reset", (number + 1) as f64);
@@ -172,7 +172,7 @@ fn retry_on_a_stale_connection_carries_the_same_session() {
     let sidecar = Sidecar::start(&backend);
     let token = mint(r#"{"n":1}"#);
     sidecar.get("/", Some(&token));
-    // The pooled connection is used, then closed under the request: it is sent once more.
+    // The pooled connection is closed during the request, which is then retried once.
     backend.will(Answer::default().close());
     let request = Request::get("/").session(&token).with("x_session", "forged");
     sidecar.send(&request);

@@ -1,8 +1,8 @@
-//! `X-Forwarded-*`: what is set, and whose word is taken.
+//! `X-Forwarded-*`: what is set, and who is trusted.
 
 use crate::support::{Backend, Protocol, Request, Sidecar, contains, mint};
 
-/// What the backend is told: `X-Forwarded-For`, `-Proto`, `-Host`, and `Host`, each once.
+/// What the app gets: `X-Forwarded-For`, `-Proto`, `-Host`, and `Host`, each once.
 fn told(backend: &Backend) -> [String; 4] {
     let received = backend.last();
     ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Host"].map(|name| {
@@ -108,7 +108,7 @@ fn connection_cannot_drop_them() {
     let sidecar = Sidecar::start(&backend);
     for connection in ["X-Forwarded-For", "close, x-forwarded-proto", "X-Forwarded-Host", "Host"] {
         let response = sidecar.send(&claim("/").with("Connection", connection));
-        // It may be refused; what arrives is complete.
+        // It may be refused; a request that arrives is complete.
         if response.status() == 400 {
             assert!(backend.received().is_empty());
         } else {
@@ -137,7 +137,7 @@ fn host_is_passed_on_unchanged() {
     }
 }
 
-/// What frameworks take for the word of a proxy.
+/// Fields by which frameworks believe a proxy.
 const HEARSAY: &[&str] = &[
     "X-Forwarded",
     "X-Forwarded-Ssl",

@@ -1,5 +1,5 @@
-//! `config/hardened.toml`: it runs, all that docs/security.md says of it is in it, and each part does
-//! what is said there.
+//! `config/hardened.toml`: it starts, contains everything that docs/security.md says, and each
+//! setting has the described effect.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -15,7 +15,7 @@ const HARDENED: &str = include_str!("../../config/hardened.toml");
 const SECURITY: &str = include_str!("../../docs/security.md");
 const COOKIE: &str = "__Host-session";
 
-/// The file with the test's own addresses and folders.
+/// The file with the test's addresses and folders.
 fn moved(folder: &Path, backend: &str) -> String {
     let certificate = Certificate::new(folder, "app.test");
     let [sealing, signing] = ["A256GCM", "HS256"].map(|algorithm| keygen(folder, algorithm));
@@ -77,7 +77,7 @@ impl Hardened {
         SetCookie::named(COOKIE, &answer).expect("a cookie")
     }
 
-    /// The session that the app saw last.
+    /// The last session that the app received.
     fn seen(&self) -> String {
         self.backend.last().value("X-Session").unwrap()
     }
@@ -108,7 +108,7 @@ fn what_the_documentation_names_is_in_the_file() {
         assert!(HARDENED.contains(&format!("# {}. ", number + 1)), "{row}");
         for setting in cells[2].split('`').skip(1).step_by(2) {
             let (key, value) = setting.split_once(" = ").unwrap_or((setting, ""));
-            // Where a load balancer does TLS, which this file has no use for; and an address.
+            // For a load balancer with TLS, which this file does not need; and an address.
             if key.starts_with("trusted_proxies") || key.contains("127") || key.contains("curl") {
                 continue;
             }

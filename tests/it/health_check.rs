@@ -1,4 +1,4 @@
-//! `[health_check]`: what the backend says of itself decides about readiness.
+//! `[health_check]`: the backend's answer decides about readiness.
 
 use crate::support::{Answer, Backend, Builder, Sidecar, eventually};
 
@@ -34,7 +34,7 @@ fn readiness_follows_what_the_backend_answers() {
     }
     sidecar.wait_for_log("the backend is not healthy", 3);
     sidecar.wait_for_log("the backend is healthy", 4);
-    // They are no requests of clients.
+    // They do not count as requests of clients.
     assert_eq!(
         sidecar.metrics().get(r#"cloakroom_requests_total{method="GET",status="204"}"#),
         Some(0.0)

@@ -1,8 +1,8 @@
-//! `cloakroom key rotate --leaked`: a key that somebody else has goes in one step, with its sessions.
+//! `cloakroom key rotate --leaked`: removes a leaked key with its sessions in one step.
 
 use super::*;
 
-/// Whatever it is called, and where the same secret stands a second time.
+/// Whatever its name, and with every copy of the same secret.
 #[test]
 fn a_leaked_key_that_seals_goes_with_its_copies() {
     let backend = Backend::plain();
@@ -17,7 +17,7 @@ fn a_leaked_key_that_seals_goes_with_its_copies() {
     assert_eq!(house.ids(), ["new", "b"]);
 }
 
-/// One change of the file: at no moment does the new key sign while the old one verifies.
+/// One change of the file: the new key never signs while the old one still verifies.
 #[test]
 fn leaked_key_goes_with_every_session_at_once() {
     let backend = Backend::new(Answer::ok(&[("X-Session-Save", DICT)]));
@@ -42,7 +42,7 @@ fn leaked_key_goes_with_every_session_at_once() {
         new[..3],
         ["id = \"new\"", "algorithm = \"HS256\"", "secret_file = \"session_key-new\"",]
     );
-    // To the millisecond: what was issued in the same second is over as well.
+    // To the millisecond: sessions issued in the same second are revoked too.
     assert!(new[3].starts_with("not_before = \"20") && new[3].contains('.'), "{new:?}");
     assert_eq!(new.len(), 4, "{new:?}");
 

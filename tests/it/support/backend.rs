@@ -1,4 +1,4 @@
-//! The app behind the sidecar: keeps what it receives, and answers as it is told.
+//! The app behind the sidecar: records what it receives, and answers as the test says.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use super::message::{Message, Stream, Wire};
 use super::tls::Certificate;
 use super::{WAIT, eventually};
 
-/// A door that is shut until somebody opens it.
+/// A gate that is closed until a test opens it.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -72,43 +72,43 @@ impl Answer {
         Self::default().then(bytes)
     }
 
-    /// And then these bytes.
+    /// Then sends these bytes.
     pub fn then(self, bytes: impl Into<Vec<u8>>) -> Self {
         self.step(Step::Send(bytes.into()))
     }
 
-    /// And what the other does.
+    /// Then does what `other` does.
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// Waits for somebody.
+    /// Waits until the gate is open.
     pub fn hold(self, gate: &Gate) -> Self {
         self.step(Step::Hold(gate.clone()))
     }
 
-    /// Lets time pass.
+    /// Waits.
     pub fn pause(self, time: Duration) -> Self {
         self.step(Step::Pause(time))
     }
 
-    /// Says nothing more until the sidecar gives up.
+    /// Sends nothing more until the sidecar gives up.
     pub fn hang(self) -> Self {
         self.step(Step::Hang)
     }
 
-    /// Ends the connection.
+    /// Closes the connection.
     pub fn close(self) -> Self {
         self.step(Step::Close)
     }
 
-    /// Ends the connection by RST.
+    /// Closes the connection with RST.
     pub fn reset(self) -> Self {
         self.step(Step::Reset)
     }
 
-    /// Sends back whatever comes, as after an upgrade.
+    /// Echoes everything, as after an upgrade.
     pub fn echo(self) -> Self {
         self.step(Step::Echo)
     }
@@ -126,7 +126,7 @@ struct Shared {
     script: Mutex<Script>,
 }
 
-/// A server that is no more than its socket.
+/// A server that is only a socket.
 pub struct Backend {
     shared: Arc<Shared>,
     address: Option<SocketAddr>,
@@ -134,17 +134,17 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Answers every request alike.
+    /// Gives every request the same answer.
     pub fn new(answer: Answer) -> Self {
         Self::by(move |_| answer.clone())
     }
 
-    /// Answers 200 and does nothing with the session.
+    /// Answers 200 without control headers.
     pub fn plain() -> Self {
         Self::new(Answer::ok(&[]))
     }
 
-    /// Answers with the dict that it got, and with the fields that the request asks for: see [`say`].
+    /// Answers with the received dict, and with the fields that the request asks for: see [`say`].
     pub fn saying() -> Self {
         Self::by(|request| {
             let names = request.all_names();
@@ -161,7 +161,7 @@ impl Backend {
         })
     }
 
-    /// Looks at the request first.
+    /// Answers depending on the request.
     pub fn by(script: impl Fn(&Message) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -196,7 +196,7 @@ impl Backend {
         Self { shared, address: None, url: format!("unix:{}", path.display()) }
     }
 
-    /// Over TLS, with that certificate.
+    /// Over TLS, with this certificate.
     pub fn tls(certificate: &Certificate, answer: Answer) -> Self {
         let config = certificate.server();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -220,17 +220,17 @@ impl Backend {
         Arc::new(Shared { received: Mutex::default(), script: Mutex::new(script) })
     }
 
-    /// Answers otherwise from now on.
+    /// Changes the answer to later requests.
     pub fn will(&self, answer: Answer) {
         *self.shared.script.lock() = Box::new(move |_| answer.clone());
     }
 
-    /// For the configuration.
+    /// The URL for a configuration.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Where it listens, unless that is a unix socket.
+    /// Its address, unless it listens on a unix socket.
     pub fn address(&self) -> Option<SocketAddr> {
         self.address
     }
@@ -245,7 +245,7 @@ impl Backend {
         self.received().pop().expect("the backend has received no request")
     }
 
-    /// Waits until that many requests have arrived.
+    /// Waits until this number of requests has arrived.
     pub fn wait_for(&self, count: usize) {
         eventually(&format!("{count} requests at the backend"), || {
             (self.received().len() >= count).then_some(())
@@ -294,7 +294,7 @@ fn echo<S: Stream>(wire: &mut Wire<S>) -> io::Result<()> {
     }
 }
 
-/// Only tokio can ask for a RST without unsafe code.
+/// Only tokio can send RST without unsafe code.
 fn reset(stream: TcpStream) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _guard = runtime.enter();
@@ -303,7 +303,7 @@ fn reset(stream: TcpStream) {
     stream.set_zero_linger().unwrap();
 }
 
-/// A request that has [`Backend::saying`] answer with a control header: `say("Save", "{}")`.
+/// A request that makes [`Backend::saying`] answer with a control header: `say("Save", "{}")`.
 pub fn say(name: &str, value: &str) -> Request {
     Request::get("/").with(&format!("Say-X-Session-{name}"), value)
 }

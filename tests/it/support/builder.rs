@@ -1,4 +1,4 @@
-//! The real binary, started on a configuration of the test's own.
+//! Starts the real binary with the test's own configuration.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use super::log::Log;
 use super::sidecar::Sidecar;
 use super::{SECRET, WAIT};
 
-/// A configuration in the making.
+/// A configuration under construction.
 pub struct Builder {
     listen: String,
     listeners: usize,
@@ -27,7 +27,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// In front of a backend at that URL.
+    /// In front of the backend at this URL.
     pub fn new(backend: &str) -> Self {
         Self {
             listen: r#""127.0.0.1:0""#.into(),
@@ -46,14 +46,14 @@ impl Builder {
         }
     }
 
-    /// Listens elsewhere: a TOML array of that many addresses.
+    /// Replaces `listen` by a TOML array of these addresses.
     pub fn listen(mut self, addresses: &[String]) -> Self {
         self.listen = format!("{addresses:?}");
         self.listeners = addresses.len();
         self
     }
 
-    /// Expects that many listeners more, which `[tls]` names.
+    /// Expects this number of further listeners, which `[tls]` names.
     pub fn tls_listeners(mut self, count: usize) -> Self {
         self.listeners += count;
         self
@@ -100,7 +100,7 @@ impl Builder {
         self
     }
 
-    /// Reads that file, which is there already, whatever else was said here.
+    /// Uses this existing file instead of the text built here.
     pub fn file(mut self, path: PathBuf) -> Self {
         self.file = Some(path);
         self
@@ -112,21 +112,21 @@ impl Builder {
         self
     }
 
-    /// Drops the log's lines of single requests as they come.
+    /// Drops access lines from the log as they arrive.
     #[allow(dead_code, reason = "only tests/faults has loads")]
     pub fn forget_access(mut self) -> Self {
         self.keeps_access = false;
         self
     }
 
-    /// Lets it have no more than so many descriptors.
+    /// Limits the number of file descriptors.
     #[allow(dead_code, reason = "only tests/faults takes them away")]
     pub fn descriptors(mut self, most: usize) -> Self {
         self.descriptors = Some(most);
         self
     }
 
-    /// The file.
+    /// The text of the file.
     pub fn text(&self) -> String {
         let Self { listen, backend, top, log, admin, keys, tables, .. } = self;
         format!(
@@ -135,7 +135,7 @@ impl Builder {
         )
     }
 
-    /// Starts it and waits until every listener is there.
+    /// Starts it and waits until every listener is ready.
     pub fn start(self) -> Sidecar {
         let directory = tempfile::tempdir().unwrap();
         let begun = Instant::now();
@@ -145,8 +145,8 @@ impl Builder {
         Sidecar::of(child, log, directory, begun, self.listeners)
     }
 
-    /// Starts it in the expectation that it ends: its exit code and standard error. None where it
-    /// goes on.
+    /// Starts it, expecting that it exits: its exit code and standard error. None if it keeps
+    /// running.
     pub fn fail(self) -> (Option<i32>, String) {
         let directory = tempfile::tempdir().unwrap();
         let mut child = self.spawn(directory.path());

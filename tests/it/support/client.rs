@@ -1,4 +1,4 @@
-//! Clients that send exactly what they are told.
+//! Clients that send exactly what the test says.
 
 use std::io::{self, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::message::{Message, Wire};
 use super::{WAIT, h2c};
 
-/// What every listener speaks.
+/// The protocols of every listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     Http10,
@@ -66,7 +66,7 @@ impl Request {
         self
     }
 
-    /// As HTTP/1.1 or HTTP/1.0, with a `Host` unless there is one.
+    /// The bytes for HTTP/1.1 or HTTP/1.0, with a `Host` if there is none.
     pub fn bytes(&self, protocol: Protocol) -> Vec<u8> {
         let version = if protocol == Protocol::Http10 { "1.0" } else { "1.1" };
         let mut bytes = format!("{} {} HTTP/{version}\r\n", self.method, self.target).into_bytes();
@@ -103,7 +103,7 @@ impl Request {
     }
 }
 
-/// One HTTP/1 connection.
+/// An HTTP/1 connection.
 pub struct Client {
     wire: Wire<TcpStream>,
 }
@@ -113,7 +113,7 @@ impl Client {
         Self::on(TcpStream::connect_timeout(&address, WAIT).expect("the sidecar listens"))
     }
 
-    /// On a connection that stands.
+    /// Uses an existing connection.
     pub fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(WAIT)).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -125,23 +125,23 @@ impl Client {
         self.wire.stream.write_all(bytes.as_ref()).expect("the sidecar takes the request");
     }
 
-    /// The answer to a request of that method.
+    /// The answer to a request with this method.
     pub fn receive(&mut self, method: &str) -> Message {
         self.wire.response(method).expect("an answer within the time limit")
     }
 
-    /// Sends a request, reads its answer.
+    /// Sends a request and reads its answer.
     pub fn exchange(&mut self, request: &Request) -> Message {
         self.send(request.bytes(Protocol::Http11));
         self.receive(&request.method)
     }
 
-    /// Whatever arrives next; empty at the end.
+    /// The next bytes; empty at the end of the connection.
     pub fn some(&mut self) -> Vec<u8> {
         self.wire.some().expect("something within the time limit")
     }
 
-    /// What comes next, up to that text.
+    /// The next bytes until this text.
     pub fn until(&mut self, text: &str) -> String {
         let mut all = Vec::new();
         while !all.ends_with(text.as_bytes()) {
@@ -152,12 +152,12 @@ impl Client {
         String::from_utf8(all).expect("UTF-8")
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending half.
     pub fn half_close(&mut self) {
         self.wire.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// Exactly that many bytes of what comes next.
+    /// Exactly this number of the next bytes.
     pub fn take(&mut self, length: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         while bytes.len() < length {
@@ -168,7 +168,7 @@ impl Client {
         bytes
     }
 
-    /// Everything up to the end of the connection, also where that is a reset.
+    /// Everything until the end of the connection, which may be a reset.
     pub fn rest(&mut self) -> Vec<u8> {
         let (all, ended) = self.rest_or_silence(WAIT);
         let shown = String::from_utf8_lossy(&all);
@@ -176,8 +176,8 @@ impl Client {
         all
     }
 
-    /// Everything up to the end of the connection or a silence of that length, and whether it
-    /// was the end.
+    /// Everything until the end of the connection or a silence of this length, and whether it was
+    /// the end.
     pub fn rest_or_silence(&mut self, silence: Duration) -> (Vec<u8>, bool) {
         self.wire.stream.set_read_timeout(Some(silence)).unwrap();
         let mut all = Vec::new();
@@ -193,7 +193,7 @@ impl Client {
     }
 }
 
-/// Sends one request on a connection of its own.
+/// Sends a request on a new connection.
 pub fn exchange(address: SocketAddr, protocol: Protocol, request: &Request) -> Message {
     if protocol == Protocol::H2c {
         return h2c::exchange(address, request);

@@ -1,4 +1,4 @@
-//! The session cookie as a response sets it.
+//! The session cookie in an answer.
 
 use super::message::Message;
 
@@ -6,12 +6,12 @@ use super::message::Message;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetCookie {
     pub value: String,
-    /// In order, as they are written.
+    /// The attributes in order, as written.
     pub attributes: Vec<String>,
 }
 
 impl SetCookie {
-    /// The only one of that name; None where there is none.
+    /// The only cookie with this name; None if there is none.
     pub fn named(name: &str, response: &Message) -> Option<Self> {
         let mut found = None;
         for field in response.values("Set-Cookie") {
@@ -33,14 +33,14 @@ impl SetCookie {
         Self::named("session", response)
     }
 
-    /// The token that the response sets.
+    /// The token that the answer sets.
     pub fn token(response: &Message) -> String {
         let cookie = Self::of(response).unwrap_or_else(|| panic!("no session set: {response:?}"));
         assert!(!cookie.value.is_empty(), "the session is deleted, not set: {response:?}");
         cookie.value
     }
 
-    /// The value of an attribute; Some("") where it has none.
+    /// The value of an attribute; Some("") if it has none.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find_map(|attribute| {
             let (found, value) = attribute.split_once('=').unwrap_or((attribute, ""));
@@ -48,7 +48,7 @@ impl SetCookie {
         })
     }
 
-    /// The moment that `Expires` says, in seconds since the epoch.
+    /// The time in `Expires`, in seconds since the epoch.
     pub fn expires(&self) -> Option<u64> {
         let text = self.attribute("Expires")?;
         let moment = httpdate::parse_http_date(text).expect("a date of RFC 9110");
@@ -56,13 +56,13 @@ impl SetCookie {
         Some(moment.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs())
     }
 
-    /// Whether it takes the cookie away from the client.
+    /// Whether it deletes the cookie.
     pub fn deletes(&self) -> bool {
         let expires = self.attribute("Expires").unwrap_or_default();
         self.value.is_empty() && self.attribute("Max-Age") == Some("0") && expires.contains("1970")
     }
 
-    /// The attributes that say which cookie it is and where it goes, without its lifetime.
+    /// The attributes that identify the cookie and where it is sent, without its lifetime.
     pub fn place(&self) -> Vec<&str> {
         let lifetime = ["max-age", "expires"];
         let attributes = self.attributes.iter().map(String::as_str);

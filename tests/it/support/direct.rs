@@ -1,4 +1,4 @@
-//! A backend that the test plays itself, word by word.
+//! A backend whose bytes the test sends itself.
 
 use std::net::TcpListener;
 

@@ -1,11 +1,11 @@
-//! HTTP/2 frames made by hand: what no library would send.
+//! HTTP/2 frames written by hand, for what no library would send.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
 use super::WAIT;
 
-/// Names and values, as they go over the wire.
+/// Names and values as sent.
 pub type Fields<'a> = &'a [(&'a [u8], &'a [u8])];
 
 pub const DATA: u8 = 0;
@@ -17,10 +17,10 @@ pub const GOAWAY: u8 = 7;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
 
-/// What a connection begins with.
+/// The start of a connection.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Sends one request and waits until it is answered or refused: whether it was answered with a
+/// Sends a request and waits until it is answered or refused. Returns whether there was a response
 /// head.
 pub fn exchange(
     address: SocketAddr,
@@ -42,8 +42,8 @@ pub fn exchange(
     speak(address, &bytes)
 }
 
-/// Sends these bytes, of which one request is a part, and waits until it is answered or refused:
-/// whether it was answered with a head.
+/// Sends these bytes, which contain one request, and waits until it is answered or refused. Returns
+/// whether there was a response head.
 pub fn speak(address: SocketAddr, bytes: &[u8]) -> bool {
     let mut stream = TcpStream::connect_timeout(&address, WAIT).expect("the sidecar listens");
     stream.set_read_timeout(Some(WAIT)).unwrap();
@@ -51,7 +51,7 @@ pub fn speak(address: SocketAddr, bytes: &[u8]) -> bool {
     is_answered(&mut stream)
 }
 
-/// Waits until the one request that is under way is answered or refused.
+/// Waits until the only open request is answered or refused.
 pub fn is_answered(stream: &mut TcpStream) -> bool {
     let mut answered = false;
     loop {

@@ -16,21 +16,21 @@ use super::WAIT;
 use super::client::Request;
 use super::message::Message;
 
-/// Sends one request on a connection of its own.
+/// Sends a request on a new connection.
 pub fn exchange(address: SocketAddr, request: &Request) -> Message {
     let connection = Connection::open(address);
     let stream = connection.send(request);
     connection.receive(stream)
 }
 
-/// One connection, with as many requests under way as one likes. It moves only while something is
-/// sent or received.
+/// A connection with any number of requests in progress. It only makes progress during `send` and
+/// `receive`.
 pub struct Connection {
     runtime: Runtime,
     sender: SendRequest<Bytes>,
 }
 
-/// A request under way.
+/// A request in progress.
 pub struct Stream(ResponseFuture);
 
 impl Connection {
@@ -38,7 +38,7 @@ impl Connection {
         Self::over(async move { TcpStream::connect(address).await.expect("it listens") })
     }
 
-    /// On a connection that is made in this way.
+    /// Uses the connection that `connect` makes.
     pub fn over<S>(connect: impl Future<Output = S>) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -52,7 +52,7 @@ impl Connection {
         Self { runtime, sender }
     }
 
-    /// Sends a request. Field names are sent in lower case, each field of its own; `Host` becomes
+    /// Sends a request. Field names are sent in lower case, each field separately; `Host` becomes
     /// `:authority`.
     pub fn send(&self, request: &Request) -> Stream {
         let mut sender = self.sender.clone();
@@ -66,13 +66,13 @@ impl Connection {
                     upload.send_trailers(trailers(request))?;
                 }
             }
-            // Lets the connection write what it has.
+            // Let the connection write its data.
             tokio::task::yield_now().await;
             Ok(Stream(response))
         }))
     }
 
-    /// Waits for the end of the answer, and says whether it was cut off there.
+    /// Waits for the end of the answer. Returns whether it was cut off.
     pub fn is_cut_off(&self, stream: Stream) -> bool {
         self.runtime.block_on(within_limit(async { Ok(read(stream.0).await.is_err()) }))
     }

@@ -1,4 +1,4 @@
-//! Where sessions are kept: each kind of store, for tests that hold for every one.
+//! Each kind of store, for tests that apply to all of them.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,11 +10,11 @@ use tempfile::TempDir;
 use super::engine::{Cluster, Engine, Reply, Server};
 use super::{Builder, Sidecar, eventually};
 
-/// A store of a test's own, in a folder that only we can write to.
+/// A store for one test, in a private folder.
 pub struct Home<'a> {
     folder: TempDir,
     kind: Kind<'a>,
-    /// Parts those that share a cluster.
+    /// Separates tests that share a cluster.
     prefix: String,
 }
 
@@ -30,14 +30,14 @@ impl<'a> Home<'a> {
         Self::of(Kind::File)
     }
 
-    /// In one server, which keeps what it has when it is killed.
+    /// In a server that keeps its data when it is killed.
     pub fn server(engine: Engine) -> Self {
-        // Nothing is to hide in what is compressed.
+        // Without compression, which could hide text from `bytes`.
         let server = Server::of(engine).append_only().set("rdbcompression no").start();
         Self::of(Kind::Server(Box::new(server)))
     }
 
-    /// In a part of a cluster that is theirs alone.
+    /// In a private part of a cluster.
     pub fn cluster(cluster: &'a Cluster) -> Self {
         Self::of(Kind::Cluster(cluster))
     }
@@ -50,17 +50,17 @@ impl<'a> Home<'a> {
         Self { folder, kind, prefix }
     }
 
-    /// The folder, for whatever else a test has.
+    /// The folder, also for other files of the test.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The file, where it is one.
+    /// The file, if the store is one.
     pub fn path(&self) -> PathBuf {
         self.folder().join("sessions.db")
     }
 
-    /// `[store]`, which keys can follow.
+    /// The table `[store]`; further keys may follow.
     pub fn store(&self) -> String {
         match &self.kind {
             Kind::File => format!("[store]\nurl = \"file:{}\"\n", self.path().display()),
@@ -73,12 +73,12 @@ impl<'a> Home<'a> {
         }
     }
 
-    /// `[store]` and `[session]`, which keys can follow.
+    /// The tables `[store]` and `[session]`; further keys may follow.
     pub fn tables(&self) -> String {
         format!("{}[session]\nttl = \"1h\"\nsubject = \"user\"\n", self.store())
     }
 
-    /// Starts a sidecar that has this store, and waits until it has.
+    /// Starts a sidecar with this store, and waits until it is connected.
     pub fn start(&self, builder: Builder) -> Sidecar {
         let sidecar = builder.start();
         if !matches!(self.kind, Kind::File) {
@@ -89,13 +89,13 @@ impl<'a> Home<'a> {
         sidecar
     }
 
-    /// Whether what has ended stays ended whatever happens to a server: one without replicas cannot
-    /// promise that.
+    /// Whether ended sessions stay ended if the server fails; a server without replicas cannot
+    /// promise this.
     pub fn outlives_its_server(&self) -> bool {
         !matches!(self.kind, Kind::Server(_))
     }
 
-    /// From now on it cannot be reached.
+    /// Makes the store unreachable.
     pub fn go_away(&self) {
         match &self.kind {
             Kind::File => fs::rename(self.path(), self.path().with_extension("away")).unwrap(),
@@ -104,7 +104,7 @@ impl<'a> Home<'a> {
         }
     }
 
-    /// It can be reached again, with what was in it.
+    /// Makes it reachable again, with its data.
     pub fn come_back(&self) {
         match &self.kind {
             Kind::File => fs::rename(self.path().with_extension("away"), self.path()).unwrap(),
@@ -113,7 +113,7 @@ impl<'a> Home<'a> {
         }
     }
 
-    /// Everything that is in it, names too.
+    /// All its data, including names.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         match &self.kind {
@@ -135,7 +135,7 @@ impl<'a> Home<'a> {
         bytes
     }
 
-    /// The revision of the one session in it.
+    /// The revision of the only session in it.
     pub fn revision(&self) -> i64 {
         match &self.kind {
             Kind::File => {
@@ -161,8 +161,8 @@ fn revision_in(server: &Server, keys: &[String]) -> i64 {
     i64::from_be_bytes(value.try_into().unwrap())
 }
 
-/// Makes of each of these functions a test for each kind of store. With Valkey they are not part of
-/// every run: not every system has it.
+/// Makes a test of each function for each kind of store. Tests with Valkey are ignored by default,
+/// because not every system has it.
 #[allow(unused_macros, reason = "only tests/it has use for it")]
 macro_rules! in_each_home {
     ($($name:ident)*) => {
@@ -184,7 +184,7 @@ macro_rules! in_each_home {
     };
 }
 
-/// Makes of all of these functions one test: of a cluster that they use one after the other.
+/// Makes one test of all these functions, which use one cluster in turn.
 #[allow(unused_macros, reason = "only tests/it has use for it")]
 macro_rules! in_a_cluster {
     ($($name:ident)*) => {

@@ -1,4 +1,4 @@
-//! Tokens as the sidecar issues them where it manages a lifetime, but at another time.
+//! Tokens as the sidecar issues them if it manages their lifetime, but with any time of issue.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,7 +18,7 @@ pub fn now() -> u64 {
     millis() / 1000
 }
 
-/// What a managed token says besides its dict. Each has a session of its own.
+/// The claims of a managed token. Each token has its own session.
 #[derive(Clone, Debug)]
 pub struct Issued {
     pub id: String,
@@ -29,7 +29,8 @@ pub struct Issued {
 }
 
 impl Issued {
-    /// Issued so many seconds ago, by the first save of its session, and good for another hour.
+    /// Issued this number of seconds ago, by the first save of its session, and valid for another
+    /// hour.
     pub fn ago(seconds: u64) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
@@ -41,19 +42,19 @@ impl Issued {
         }
     }
 
-    /// The session is that many seconds old.
+    /// Sets the age of the session in seconds.
     pub fn started(mut self, ago: u64) -> Self {
         self.start = now() - ago;
         self
     }
 
-    /// The login has a lifetime of its own.
+    /// Sets the session's own lifetime.
     pub fn with_max_age(mut self, seconds: u64) -> Self {
         self.max_age = Some(seconds);
         self
     }
 
-    /// The token of this dict.
+    /// The token with this dict.
     pub fn token(&self, dict: &str) -> String {
         let members = dict.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).expect(dict);
         let comma = if members.is_empty() { "" } else { "," };
@@ -65,7 +66,7 @@ impl Issued {
         ))
     }
 
-    /// What a token that the sidecar made says; fails unless it manages its lifetime.
+    /// Reads a token of the sidecar; fails if its lifetime is not managed.
     pub fn of(token: &str) -> Self {
         let payload: Value = serde_json::from_str(&payload(token)).expect("JSON");
         let number = |value: &Value| value.as_u64().unwrap_or_else(|| panic!("{payload}"));
@@ -81,7 +82,7 @@ impl Issued {
         issued
     }
 
-    /// The seconds from its issue to its end.
+    /// The seconds from its issue to its expiry.
     pub fn lifetime(&self) -> u64 {
         self.exp - self.millis / 1000
     }

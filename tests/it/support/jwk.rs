@@ -1,4 +1,4 @@
-//! Keys of JSON (RFC 7517) as the files that the sidecar reads.
+//! Converts JSON Web Keys (RFC 7517) to the files that the sidecar reads.
 
 use std::fmt::Write as _;
 
@@ -26,8 +26,7 @@ fn integer(bytes: &[u8]) -> Vec<u8> {
     der(2, &padded)
 }
 
-/// A public key as SubjectPublicKeyInfo in PEM, whether it is a good one or not. None where the
-/// parts of one are not there.
+/// A public key as SubjectPublicKeyInfo in PEM, valid or not. None if a part of it is missing.
 pub fn pem(jwk: &Value) -> Option<String> {
     let bytes = |name: &str| Some(unbase64(jwk[name].as_str()?));
     let (algorithm, key): (&[u8], Vec<u8>) = match jwk["kty"].as_str()? {

@@ -1,11 +1,11 @@
-//! Keys made by the product's own `keygen`, and by `openssl` where they have to be strange.
+//! Keys made by `cloakroom keygen`, and unusual ones by `openssl`.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Makes a key for the algorithm: its path in the folder. The public key of a pair is beside it,
-/// with `.pub` at the end.
+/// Makes a key for the algorithm and returns its path in the folder. The public key of a pair is
+/// next to it, with `.pub` added.
 pub fn keygen(folder: &Path, algorithm: &str) -> String {
     let path = folder.join(algorithm).to_str().expect("a path in UTF-8").to_owned();
     let output = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
@@ -16,7 +16,7 @@ pub fn keygen(folder: &Path, algorithm: &str) -> String {
     path
 }
 
-/// What `openssl` writes, given that on standard input; arguments are parted by spaces.
+/// The output of `openssl` for this input; arguments are separated by spaces.
 pub fn openssl(arguments: &str, input: &str) -> String {
     let mut child = Command::new("openssl")
         .args(arguments.split(' '))

@@ -11,24 +11,24 @@ use serde_json::Value;
 
 use super::WAIT;
 
-/// What the process writes to standard error.
+/// The standard error of a process.
 pub struct Log(Arc<Lines>);
 
 #[derive(Default)]
 struct Lines {
     state: Mutex<(Vec<String>, bool)>,
     changed: Condvar,
-    /// Held while nobody reads.
+    /// Held while reading is stalled.
     reading: Mutex<()>,
 }
 
 impl Log {
-    /// All of it.
+    /// The whole log.
     pub fn of(child: &mut Child) -> Self {
         Self::with(child, |_| true)
     }
 
-    /// All but the lines of single requests, which under a load would fill the memory.
+    /// Without access lines, which would fill the memory under load.
     pub fn without_access(child: &mut Child) -> Self {
         Self::with(child, |line| !line.contains(r#""target":"cloakroom::access""#))
     }
@@ -51,7 +51,7 @@ impl Log {
         Self(lines)
     }
 
-    /// Nothing is read as long as what is returned lives.
+    /// Stops reading while the result lives.
     pub fn stall(&self) -> impl Sized + '_ {
         self.0.reading.lock()
     }
@@ -67,7 +67,7 @@ impl Log {
         state.0.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Waits for the nth line with that message, from 0.
+    /// Waits for the line number `number` with this message, counted from 0.
     pub fn wait(&self, message: &str, number: usize) -> Value {
         let begun = Instant::now();
         let mut state = self.0.state.lock();
@@ -83,7 +83,7 @@ impl Log {
         }
     }
 
-    /// Waits until the process says no more.
+    /// Waits until the process closes its standard error.
     pub fn wait_for_end(&self) {
         let mut state = self.0.state.lock();
         self.0.changed.wait_while_for(&mut state, |state| !state.1, WAIT);

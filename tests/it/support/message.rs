@@ -1,18 +1,18 @@
-//! HTTP/1 messages, read from the wire without losing a byte.
+//! HTTP/1 messages, read without losing a byte.
 
 use std::fmt;
 use std::io::{self, Read, Write};
 
-/// A request or response as it arrived.
+/// A request or response as received.
 #[derive(Clone, Default)]
 pub struct Message {
     /// `GET / HTTP/1.1`, `HTTP/1.1 200 OK`
     pub first_line: String,
     /// Names and values, in order.
     pub fields: Vec<(String, Vec<u8>)>,
-    /// Without the framing.
+    /// Without the framing of chunks.
     pub body: Vec<u8>,
-    /// What came behind a chunked body.
+    /// The trailers of a chunked body.
     pub trailers: Vec<(String, Vec<u8>)>,
     /// Every byte from the first line to the end of the body.
     pub raw: Vec<u8>,
@@ -21,24 +21,24 @@ pub struct Message {
 }
 
 impl Message {
-    /// Of a response.
+    /// The status of a response.
     pub fn status(&self) -> u16 {
         let status = self.first_line.split(' ').nth(1).and_then(|code| code.parse().ok());
         status.unwrap_or_else(|| panic!("no status line: {:?}", self.first_line))
     }
 
-    /// Of a request: the target as it was sent.
+    /// The target of a request, as sent.
     pub fn target(&self) -> &str {
         self.first_line.split(' ').nth(1).unwrap_or_default()
     }
 
-    /// The values of every field of that name, in any case.
+    /// The values of every field with this name, ignoring case.
     pub fn values(&self, name: &str) -> Vec<String> {
         let fields = self.fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name));
         fields.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
     }
 
-    /// The value of the only field of that name.
+    /// The value of the only field with this name.
     pub fn value(&self, name: &str) -> Option<String> {
         let mut values = self.values(name);
         assert!(values.len() < 2, "{name} several times: {values:?}");
@@ -50,7 +50,7 @@ impl Message {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Every field name, of interim answers and trailers too, in lower case.
+    /// Every field name, including interim answers and trailers, in lower case.
     pub fn all_names(&self) -> Vec<String> {
         let own = self.fields.iter().chain(&self.trailers);
         let interim = self.interim.iter().flat_map(|message| &message.fields);
@@ -70,7 +70,7 @@ impl Message {
     }
 }
 
-/// As it would be read by a person.
+/// In readable form.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for interim in &self.interim {
@@ -100,7 +100,7 @@ impl<S: Stream> Wire<S> {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// The next request; None where the connection has ended.
+    /// The next request; None at the end of the connection.
     pub fn request(&mut self) -> io::Result<Option<Message>> {
         let Some(mut message) = self.head()? else {
             return Ok(None);
@@ -113,7 +113,7 @@ impl<S: Stream> Wire<S> {
         Ok(Some(message))
     }
 
-    /// The next response, to a request of that method.
+    /// The next response, to a request with this method.
     pub fn response(&mut self, method: &str) -> io::Result<Message> {
         let mut interim = Vec::new();
         loop {
@@ -139,13 +139,13 @@ impl<S: Stream> Wire<S> {
         }
     }
 
-    /// Everything up to the end of the connection.
+    /// Everything until the end of the connection.
     pub fn rest(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? {}
         Ok(std::mem::take(&mut self.buffer))
     }
 
-    /// Whatever arrives next, at least one byte; empty at the end.
+    /// The next bytes, at least one; empty at the end.
     pub fn some(&mut self) -> io::Result<Vec<u8>> {
         if self.buffer.is_empty() {
             self.fill()?;
@@ -203,7 +203,7 @@ impl<S: Stream> Wire<S> {
         }
     }
 
-    /// A line without its end, which `raw` gets too.
+    /// A line without its line end; `raw` gets both.
     fn line(&mut self, raw: &mut Vec<u8>) -> io::Result<Vec<u8>> {
         let end = loop {
             if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {
@@ -221,7 +221,7 @@ impl<S: Stream> Wire<S> {
         Ok(line)
     }
 
-    /// Exactly that many bytes.
+    /// Exactly this number of bytes.
     pub fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
         while self.buffer.len() < length {
             self.must_fill()?;

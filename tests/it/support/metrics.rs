@@ -1,8 +1,8 @@
-//! What `/metrics` says.
+//! The answer of `/metrics`.
 
 use std::collections::BTreeMap;
 
-/// Every series with its value, and what is said of the families.
+/// Every series with its value, and the comments on the families.
 #[derive(Debug)]
 pub struct Metrics {
     pub text: String,
@@ -19,12 +19,12 @@ impl Metrics {
         Self { series: series.collect(), text }
     }
 
-    /// The value of a series as it is written: `name{label="value"}`, labels in order.
+    /// The value of a series, written as `name{label="value"}` with labels in order.
     pub fn get(&self, series: &str) -> Option<f64> {
         self.series.get(series).copied()
     }
 
-    /// The values of every series of that name together.
+    /// The sum of every series with this name.
     pub fn sum(&self, name: &str) -> f64 {
         let of_name = self.series.iter().filter(|(series, _)| {
             series.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('{'))
@@ -32,7 +32,7 @@ impl Metrics {
         of_name.map(|(_, value)| value).sum()
     }
 
-    /// The type of a family; fails unless it has a HELP line too.
+    /// The type of a family; fails if it has no HELP line.
     pub fn type_of(&self, family: &str) -> Option<String> {
         let help = format!("# HELP {family} ");
         let kind = format!("# TYPE {family} ");

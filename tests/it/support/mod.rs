@@ -1,6 +1,5 @@
-//! What the tests are made of: a backend that records every byte, the real binary between, and
-//! clients that read every byte. Each listens on a port of its own choice, and nothing waits
-//! longer than [`WAIT`].
+//! The tools of the tests: a backend that records every byte, the real binary, and clients that
+//! read every byte. Each listens on a free port, and nothing waits longer than [`WAIT`].
 
 use std::time::{Duration, Instant};
 
@@ -44,10 +43,10 @@ pub use tls::Certificate;
 pub use token::{SECRET, mint};
 pub use volume::{Volume, Way};
 
-/// The longest that anything may take.
+/// The maximum time for anything.
 pub const WAIT: Duration = Duration::from_secs(5);
 
-/// Asks again and again until there is a result.
+/// Repeats the call until there is a result.
 pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
@@ -59,7 +58,7 @@ pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A dict whose objects are nested `depth` deep: `{"a":{"a":…}}`.
+/// A dict with objects nested `depth` deep: `{"a":{"a":…}}`.
 pub fn nested(depth: usize) -> String {
     let mut text = "{\"a\":".repeat(depth - 1);
     text.push_str("{}");
@@ -67,7 +66,7 @@ pub fn nested(depth: usize) -> String {
     text
 }
 
-/// Whether `bytes` has `part` in it, upper or lower case.
+/// Whether `bytes` contains `part`, ignoring case.
 pub fn contains(bytes: &[u8], part: &str) -> bool {
     let lower = bytes.to_ascii_lowercase();
     let part = part.to_ascii_lowercase();

@@ -1,5 +1,4 @@
-//! A backend that keeps all that it is sent, connection by connection, and answers nothing but
-//! what is strictly a request.
+//! A backend that records everything by connection, and answers only strictly valid requests.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,7 +15,7 @@ use super::{WAIT, eventually};
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const REFUSAL: &[u8] = b"HTTP/1.1 400 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// A connection of the sidecar's.
+/// A connection from the sidecar.
 struct Tape {
     peer: SocketAddr,
     bytes: Vec<u8>,
@@ -28,11 +27,11 @@ pub struct Recorder {
     tapes: Arc<Mutex<Vec<Tape>>>,
 }
 
-/// All that arrived on one connection.
+/// Everything received on a connection.
 #[derive(Debug, Default)]
 pub struct Arrived {
     pub requests: Vec<Strict>,
-    /// What is no request, and why.
+    /// Bytes that are not a request, and why.
     pub rest: Option<(String, String)>,
 }
 
@@ -68,10 +67,10 @@ impl Recorder {
         Builder::new(&format!("http://{}", self.address))
     }
 
-    /// Ends the sidecar, so that nothing more can arrive, and says what has.
+    /// Stops the sidecar, so that nothing more can arrive, and returns what was received.
     pub fn stop(self, sidecar: Sidecar) -> Vec<Arrived> {
         drop(sidecar);
-        // Connections are accepted in their order: behind this one there is none.
+        // Connections are accepted in order: this is the last one.
         let last = TcpStream::connect_timeout(&self.address, WAIT);
         let last = last.and_then(|last| last.local_addr()).expect("the recorder listens");
         eventually("the end of every connection", || {
@@ -99,7 +98,7 @@ fn record(mut stream: TcpStream, mut keep: impl FnMut(&[u8])) {
             };
             is_listening = answer == ANSWER;
             open.drain(..length);
-            // Whoever sent it may be gone; what else it sent is of interest all the same.
+            // The sender may be gone; keep reading what else it has sent.
             let _ = stream.write_all(answer);
         }
     }

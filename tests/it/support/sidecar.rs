@@ -27,7 +27,7 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// Waits until so many listeners are there.
+    /// Waits until this number of listeners is ready.
     pub(super) fn of(
         child: Child,
         log: Log,
@@ -62,17 +62,17 @@ impl Sidecar {
         Self::before(backend).start()
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn address(&self) -> SocketAddr {
         self.addresses[0].parse().expect("a TCP address")
     }
 
-    /// Every listener, as it is logged.
+    /// Every listener, as logged.
     pub fn addresses(&self) -> &[String] {
         &self.addresses
     }
 
-    /// Of the process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -87,7 +87,7 @@ impl Sidecar {
         Client::connect(self.address())
     }
 
-    /// The answer to a request on a connection of its own.
+    /// The answer to a request on a new connection.
     pub fn send(&self, request: &Request) -> Message {
         self.send_over(Protocol::Http11, request)
     }
@@ -97,7 +97,7 @@ impl Sidecar {
         client::exchange(self.address(), protocol, request)
     }
 
-    /// GET, with a session or without.
+    /// GET, with or without a session.
     pub fn get(&self, target: &str, token: Option<&str>) -> Message {
         let request = Request::get(target);
         self.send(&match token {
@@ -106,18 +106,18 @@ impl Sidecar {
         })
     }
 
-    /// What the admin listener says.
+    /// The answer of the admin listener.
     pub fn admin(&self, path: &str) -> Message {
         client::exchange(self.admin, Protocol::Http11, &Request::get(path))
     }
 
-    /// The same, of any request.
+    /// The same for any request.
     pub fn ask_admin(&self, request: &Request) -> Message {
         client::exchange(self.admin, Protocol::Http11, request)
     }
 
-    /// All metrics as they are now. Requests are counted when they are over, which may be after
-    /// the client has its answer: see [`Sidecar::counts`].
+    /// All current metrics. A request is counted when it is finished, which may be after the client
+    /// has received its answer: see [`Sidecar::counts`].
     pub fn metrics(&self) -> Metrics {
         Metrics::parse(self.admin("/metrics").text())
     }
@@ -127,7 +127,7 @@ impl Sidecar {
         self.metrics().get(series).unwrap_or_else(|| panic!("no series {series}"))
     }
 
-    /// Waits until a series has that value.
+    /// Waits until a series has this value.
     pub fn counts(&self, series: &str, value: f64) {
         let begun = Instant::now();
         loop {
@@ -145,17 +145,17 @@ impl Sidecar {
         self.log.text()
     }
 
-    /// Nobody reads standard error as long as what is returned lives.
+    /// Stops reading standard error while the result lives.
     pub fn stall_log(&self) -> impl Sized + '_ {
         self.log.stall()
     }
 
-    /// Waits for the nth line with that message, from 0.
+    /// Waits for the line number `number` with this message, counted from 0.
     pub fn wait_for_log(&self, message: &str, number: usize) -> Value {
         self.log.wait(message, number)
     }
 
-    /// Waits for so many access lines.
+    /// Waits for this number of access lines.
     pub fn access_lines(&self, count: usize) -> Vec<Value> {
         eventually(&format!("{count} access lines"), || {
             let lines = self.log.lines();

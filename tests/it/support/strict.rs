@@ -1,5 +1,4 @@
-//! Requests of HTTP/1 as the strictest of backends reads them: whatever two readers could take for
-//! two things is a fault.
+//! Reads HTTP/1 requests like the strictest backend: anything ambiguous is a fault.
 
 use std::fmt;
 
@@ -9,18 +8,18 @@ pub struct Strict {
     pub method: String,
     pub target: String,
     pub fields: Vec<(String, Vec<u8>)>,
-    /// Without the framing.
+    /// Without the framing of chunks.
     pub body: Vec<u8>,
 }
 
-/// What stands at the start of some bytes.
+/// What some bytes start with.
 #[derive(Clone, Debug)]
 pub enum Reading {
-    /// A request, and how many bytes it is long.
+    /// A request, and its length.
     Whole(Strict, usize),
-    /// The start of one.
+    /// The start of a request.
     Part,
-    /// None, and never one.
+    /// Not a request.
     Fault(String),
 }
 
@@ -31,7 +30,7 @@ impl Strict {
     }
 }
 
-/// As it would be read by a person.
+/// In readable form.
 impl fmt::Debug for Strict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.target)?;
@@ -53,7 +52,7 @@ pub fn read(bytes: &[u8]) -> Reading {
 
 type Result<T> = std::result::Result<T, String>;
 
-/// A line, and what is behind it; None where its end is not there yet.
+/// A line and the bytes after it; None if its end has not arrived.
 fn line(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>> {
     let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0)) else {
         return Ok(None);
@@ -132,7 +131,7 @@ fn field(line: &[u8]) -> Result<(String, Vec<u8>)> {
     Ok((shown(&line[..colon]), value.trim_ascii().to_vec()))
 }
 
-/// A chunked body without extensions or trailers, and what is behind it.
+/// A chunked body without extensions or trailers, and the bytes after it.
 fn chunks(mut bytes: &[u8]) -> Result<Option<(Vec<u8>, &[u8])>> {
     let mut body = Vec::new();
     loop {
@@ -156,7 +155,7 @@ fn decimal(digits: &[u8]) -> Option<usize> {
     shown(digits).parse().ok().filter(|_| is_plain)
 }
 
-/// `host` or `host:port` (RFC 9110 section 7.2), as far as a reader could stumble over it.
+/// `host` or `host:port` (RFC 9110 section 7.2), without characters that confuse readers.
 fn is_host(host: &[u8]) -> bool {
     let is_one = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(byte);
     host.iter().all(is_one)

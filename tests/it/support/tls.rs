@@ -1,4 +1,4 @@
-//! TLS: certificates as an operator makes them, and clients that take those only.
+//! TLS: certificates as an operator makes them, and clients that only accept these.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Made out to that name and to 127.0.0.1.
+    /// For this name and 127.0.0.1.
     pub fn new(folder: &Path, name: &str) -> Self {
         let (cert, key) = (folder.join(format!("{name}.crt")), folder.join(format!("{name}.key")));
         let arguments = format!(
@@ -48,7 +48,7 @@ impl Certificate {
         CertificateDer::pem_file_iter(&self.cert).unwrap().map(Result::unwrap).collect()
     }
 
-    /// For a server that shows it.
+    /// The settings of a server with it.
     pub fn server(&self) -> Arc<ServerConfig> {
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -58,7 +58,7 @@ impl Certificate {
         Arc::new(config.unwrap())
     }
 
-    /// For a client that believes it and nothing else.
+    /// The settings of a client that trusts only this certificate.
     pub fn client(&self, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.chain().remove(0)).unwrap();
@@ -70,13 +70,13 @@ impl Certificate {
     }
 }
 
-/// One HTTP/1 connection over TLS.
+/// An HTTP/1 connection over TLS.
 pub struct Client {
     wire: Wire<StreamOwned<ClientConnection, TcpStream>>,
 }
 
 impl Client {
-    /// Shakes hands with the server at that address, in that name.
+    /// Does the handshake with the server at this address, for this name.
     pub fn connect(address: SocketAddr, config: ClientConfig, name: &str) -> std::io::Result<Self> {
         let mut stream = TcpStream::connect_timeout(&address, WAIT)?;
         stream.set_read_timeout(Some(WAIT))?;
@@ -89,7 +89,7 @@ impl Client {
         Ok(Self { wire: Wire::new(StreamOwned::new(session, stream)) })
     }
 
-    /// Sends a request, reads its answer.
+    /// Sends a request and reads its answer.
     pub fn exchange(&mut self, request: &Request) -> Message {
         self.send(request.bytes(Protocol::Http11));
         self.wire.response(&request.method).expect("an answer within the time limit")
@@ -101,32 +101,32 @@ impl Client {
         self.wire.stream.write_all(bytes.as_ref()).expect("the sidecar takes the request");
     }
 
-    /// The answer to a request of that method.
+    /// The answer to a request with this method.
     pub fn receive(&mut self, method: &str) -> Message {
         self.wire.response(method).expect("an answer within the time limit")
     }
 
-    /// Waits for the end of the connection; false where something else comes first.
+    /// Waits for the end of the connection; false if something else comes first.
     pub fn ends(&mut self) -> bool {
-        // One that ends without saying so within TLS has ended all the same.
+        // An end without a TLS close message counts too.
         match self.wire.some() {
             Ok(bytes) => bytes.is_empty(),
             Err(error) => error.kind() == std::io::ErrorKind::UnexpectedEof,
         }
     }
 
-    /// What the server shows.
+    /// The server's certificate.
     pub fn certificate(&self) -> Vec<u8> {
         self.wire.stream.conn.peer_certificates().expect("a certificate")[0].to_vec()
     }
 
-    /// What was agreed on by ALPN.
+    /// The protocol selected by ALPN.
     pub fn alpn(&self) -> Option<&[u8]> {
         self.wire.stream.conn.alpn_protocol()
     }
 }
 
-/// One HTTP/2 connection over TLS.
+/// An HTTP/2 connection over TLS.
 pub fn http2(address: SocketAddr, mut config: ClientConfig, name: &str) -> h2c::Connection {
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let name = ServerName::try_from(name.to_owned()).expect("a name");

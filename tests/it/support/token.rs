@@ -1,14 +1,14 @@
-//! Tokens made by hand, without the product: any header, any payload, any signature.
+//! Tokens made without the product: any header, payload and signature.
 
 use aws_lc_rs::{aead, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 
-/// What the sidecar's key is unless a test says otherwise.
+/// The default key of the sidecar.
 pub const SECRET: &str = "the secret of the tests, 64 bytes long so that HS512 takes it!!!";
 
-/// The header that a key without an id writes.
+/// The header written for a key without an id.
 pub const HEADER: &str = r#"{"typ":"JWT","alg":"HS256"}"#;
 
 /// Unpadded base64url.
@@ -32,17 +32,17 @@ pub fn sign(message: &str, secret: &str, algorithm: Algorithm) -> String {
     base64(hmac::sign(&hmac::Key::new(hash, secret.as_bytes()), message.as_bytes()))
 }
 
-/// A good token with that payload.
+/// A valid token with this payload.
 pub fn mint(payload: impl AsRef<[u8]>) -> String {
     mint_as(HEADER, payload, SECRET, Algorithm::HS256)
 }
 
-/// A token with that header and payload, duly signed.
+/// A token with this header and payload, validly signed.
 pub fn mint_with(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     mint_as(header, payload, SECRET, Algorithm::HS256)
 }
 
-/// The same under another key.
+/// The same with another key.
 pub fn mint_as(
     header: impl AsRef<[u8]>,
     payload: impl AsRef<[u8]>,
@@ -54,18 +54,18 @@ pub fn mint_as(
     format!("{message}.{signature}")
 }
 
-/// A token whose parts are these, as they are, duly signed.
+/// A token with exactly these parts, validly signed.
 pub fn mint_parts(header: &str, payload: &str) -> String {
     let message = format!("{header}.{payload}");
     format!("{message}.{}", sign(&message, SECRET, Algorithm::HS256))
 }
 
-/// The payload of a token that the sidecar made; fails unless header and signature are right.
+/// The payload of a token of the sidecar; fails if header or signature is wrong.
 pub fn payload(token: &str) -> String {
     payload_as(token, HEADER, SECRET, Algorithm::HS256)
 }
 
-/// The same under another key.
+/// The same with another key.
 pub fn payload_as(token: &str, header: &str, secret: &str, algorithm: Algorithm) -> String {
     let (message, signature) = token.rsplit_once('.').expect("three parts");
     assert_eq!(signature, sign(message, secret, algorithm), "the signature of {token}");
@@ -74,10 +74,10 @@ pub fn payload_as(token: &str, header: &str, secret: &str, algorithm: Algorithm)
     String::from_utf8(unbase64(payload)).expect("a payload in UTF-8")
 }
 
-/// The header that a key that seals writes without an id.
+/// The header written for a key that seals, without an id.
 pub const SEALED_HEADER: &str = r#"{"typ":"JWT","alg":"dir","enc":"A256GCM"}"#;
 
-/// A token with that header and payload, duly sealed.
+/// A token with this header and payload, validly sealed.
 pub fn seal_as(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>, secret: &[u8; 32]) -> String {
     let mut nonce = [0; 12];
     getrandom::fill(&mut nonce).expect("random bytes");
@@ -93,7 +93,7 @@ pub fn seal_as(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>, secret: &[u8
     format!("{header}..{}.{}.{}", base64(nonce), base64(text), base64(tag))
 }
 
-/// The payload of a token that the sidecar sealed; fails unless the header is that.
+/// The payload of a token sealed by the sidecar; fails if the header is different.
 pub fn unseal(token: &str, header: &str, secret: &[u8; 32]) -> String {
     let [first, wrapped, nonce, text, tag] = token.split('.').collect::<Vec<_>>()[..] else {
         panic!("no five parts: {token}");

@@ -1,4 +1,4 @@
-//! Files that are replaced while somebody reads them, in every way that operators have.
+//! Files that are replaced while they are read, in every way that operators use.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,24 +7,24 @@ use std::thread;
 
 use tempfile::TempDir;
 
-/// How files get new contents.
+/// How a file gets a new content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// A new file is renamed over the old one.
     Rename,
-    /// The file is opened and written.
+    /// The file is overwritten in place.
     InPlace,
     /// The file is a symlink, and a new link is renamed over it.
     Symlink,
-    /// Every file is a symlink through the symlinked folder `..data`, which is led elsewhere: as
-    /// the files of a Secret or ConfigMap are replaced, all of them at one moment.
+    /// Every file is a symlink through the symlinked folder `..data`, which is replaced: all files
+    /// change at once, as in a Secret or ConfigMap.
     Data,
 }
 
 impl Way {
     const ALL: [Self; 4] = [Self::Rename, Self::InPlace, Self::Symlink, Self::Data];
 
-    /// Tries each, all at once: most of the time is spent waiting.
+    /// Tests every way, in parallel because most of the time is spent waiting.
     pub fn each(test: impl Fn(Self) + Sync) {
         thread::scope(|scope| {
             for way in Self::ALL {
@@ -54,17 +54,17 @@ impl Volume {
         volume
     }
 
-    /// Where a file is.
+    /// The path of a file.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Where a file is, for a configuration.
+    /// The path of a file for a configuration.
     pub fn name(&self, name: &str) -> String {
         self.path(name).to_str().expect("a path in UTF-8").to_owned()
     }
 
-    /// Makes or replaces these files. With [`Way::Data`] these are then all there are.
+    /// Writes or replaces these files. With [`Way::Data`], all other files are removed.
     pub fn put(&mut self, files: &[(&str, &str)]) {
         self.version += 1;
         let version = self.version;
@@ -108,7 +108,7 @@ impl Volume {
         }
     }
 
-    /// Takes a file away.
+    /// Removes a file.
     pub fn remove(&self, name: &str) {
         fs::remove_file(self.path(name)).unwrap();
     }

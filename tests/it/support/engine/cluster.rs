@@ -1,4 +1,4 @@
-//! A cluster of three masters with a replica each.
+//! A cluster of three masters, each with a replica.
 
 use std::process::Command;
 use std::thread;
@@ -7,13 +7,13 @@ use super::port::Port;
 use super::server::Server;
 use super::{Engine, until};
 
-/// The slots of each master, at first.
+/// The initial slots of each master.
 const SLOTS: [(u16, u16); 3] = [(0, 5460), (5461, 10922), (10923, 16383)];
 
-/// Six servers. The first three are the masters, at first.
+/// Six servers. The first three are the initial masters.
 pub struct Cluster {
     pub servers: Vec<Server>,
-    /// Where the servers speak to each other.
+    /// The ports of the cluster bus.
     _buses: Vec<Port>,
 }
 
@@ -22,7 +22,7 @@ impl Cluster {
         Self::with(engine, |builder| builder)
     }
 
-    /// The same, of servers that are set up that way.
+    /// The same, with servers from `set_up`.
     pub fn with(
         engine: Engine,
         set_up: impl Fn(super::server::Builder) -> super::server::Builder,
@@ -33,7 +33,7 @@ impl Cluster {
             .map(|bus| {
                 set_up(Server::of(engine))
                     .set("cluster-enabled yes\ncluster-config-file nodes\nrepl-diskless-sync-delay 0")
-                    // A master that is away this long is replaced.
+                    // A master that is unreachable for this long is replaced.
                     .set("cluster-node-timeout 1000")
                     .set(&format!("cluster-port {}", bus.number()))
                     .start()
@@ -53,7 +53,7 @@ impl Cluster {
             told(server, &["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
         }
         for (index, server) in self.servers.iter().enumerate() {
-            // Of two masters of one epoch, one takes the other's slots.
+            // If two masters had the same epoch, one would take the other's slots.
             told(server, &["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]);
         }
         let (first, others) = self.servers.split_first().expect("six of them");
@@ -77,7 +77,7 @@ impl Cluster {
         });
     }
 
-    /// Waits until each node knows of each other and of who has which slots.
+    /// Waits until all nodes know each other and the slots of each master.
     fn agree(&self) {
         until("a cluster whose nodes all know each other", || {
             self.servers.iter().all(|server| {
@@ -90,12 +90,12 @@ impl Cluster {
         });
     }
 
-    /// Of the masters, as they were at first, for a configuration.
+    /// The URLs of the initial masters, for a configuration.
     pub fn urls(&self) -> Vec<String> {
         self.servers[..3].iter().map(Server::url).collect()
     }
 
-    /// Moves slots from one of the first masters to another one, under whatever goes on.
+    /// Moves slots from one initial master to another, while the cluster is in use.
     pub fn reshard(&self, from: usize, to: usize, slots: usize) {
         let id = |index: usize| self.servers[index].ask(&["CLUSTER", "MYID"]).text();
         let output = Command::new("redis-cli")
@@ -107,14 +107,14 @@ impl Cluster {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 
-    /// Kills a master, and waits until its replica has taken its place everywhere.
+    /// Kills a master, and waits until all nodes see its replica in its place.
     pub fn fail_over(&self, index: usize) {
         assert_eq!(self.servers[index].info("role"), "master");
         self.servers[index].kill();
         self.wait_for_replacement(index);
     }
 
-    /// Waits until the replica of a master that is away has taken its place everywhere.
+    /// Waits until all nodes see the replica of a failed master in its place.
     pub fn wait_for_replacement(&self, index: usize) {
         let replica = &self.servers[(index + 3) % 6];
         until("a replica that took over", || {
@@ -127,7 +127,7 @@ impl Cluster {
         });
     }
 
-    /// The names of everything in it.
+    /// All key names.
     pub fn keys(&self) -> Vec<String> {
         let masters = self.servers.iter().filter(|server| server.info("role") == "master");
         masters.flat_map(Server::keys).collect()

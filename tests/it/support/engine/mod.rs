@@ -1,11 +1,11 @@
-//! Redis and Valkey as operators run them: real servers, each on ports and in a folder of its own, which
-//! end when they are dropped.
+//! Redis and Valkey as operators run them: real servers, each with its own ports and folder,
+//! stopped when they are dropped.
 //!
-//! [`Server`] is one of them, [`Sentinels`] watch a master and its replicas, a [`Cluster`] is three
-//! masters with a replica each. [`Proxy`] stands before a server, counts round trips and makes
-//! trouble. What they are asked is said in their own words: see [`resp`].
+//! [`Server`] is one server, [`Sentinels`] watch a master and its replicas, a [`Cluster`] is three
+//! masters with a replica each. [`Proxy`] stands before a server, counts round trips and causes
+//! failures. Tests talk to servers directly with [`resp`].
 //!
-//! Nothing here knows the rest of the tests: unit tests use it too.
+//! Does not depend on the rest of the tests, because unit tests use it too.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +34,7 @@ pub use resp::{Link, Reply};
 pub use sentinels::Sentinels;
 pub use server::Server;
 
-/// Which of the two.
+/// Which program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Redis,
@@ -42,7 +42,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The binary, which is a sentinel too.
+    /// The binary, which can also run as a sentinel.
     fn binary(self) -> PathBuf {
         match self {
             Self::Redis => "redis-server".into(),
@@ -51,7 +51,7 @@ impl Engine {
         }
     }
 
-    /// How to get it.
+    /// How to install it.
     const fn remedy(self) -> &'static str {
         match self {
             Self::Redis => "run tests/install-needs redis-server",
@@ -59,7 +59,7 @@ impl Engine {
         }
     }
 
-    /// Of its URLs.
+    /// The scheme of its URLs.
     pub const fn scheme(self, tls: bool) -> &'static str {
         match (self, tls) {
             (Self::Redis, false) => "redis",
@@ -70,10 +70,10 @@ impl Engine {
     }
 }
 
-/// The longest that any of them may take to be ready: some of them load, elect and copy first.
+/// The maximum time until any of them is ready; some first load data, elect a master or copy.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Asks again and again until it is so.
+/// Repeats the check until it is true.
 pub fn until(what: &str, mut ask: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !ask() {

@@ -1,14 +1,15 @@
-//! Ports that servers can come back to: a port of the system's choice might be somebody else's by then.
+//! Ports that a server can reuse after a restart: a port chosen by the system might be taken by
+//! then.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below those that the system chooses from.
+/// Below the range from which the system chooses.
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 10_000;
 
-/// A port of 127.0.0.1 that no other test takes, of this process or another one, as long as this lives.
+/// A port of 127.0.0.1 reserved among all tests and processes while this lives.
 #[derive(Debug)]
 pub struct Port {
     number: u16,
@@ -20,7 +21,7 @@ impl Port {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let folder = std::env::temp_dir().join("cloakroom-tests-ports");
         fs::create_dir_all(&folder).unwrap();
-        // Where this process begins to look.
+        // The first port to try, different for each process.
         let start = std::process::id() as u16 % 250 * 40;
         for _ in 0..COUNT {
             let number = FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;

@@ -1,4 +1,4 @@
-//! A relay between clients and a server, which counts round trips and makes trouble on demand.
+//! A relay between clients and a server, which counts round trips and causes failures.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::port::Port;
 
-/// What it does to what passes.
+/// What it does to the traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     None,
-    /// Answers arrive later by that.
+    /// Delays answers by this time.
     Delay(Duration),
-    /// Takes connections and whatever comes on them, and passes on nothing. A connection on which
-    /// something was swallowed never recovers.
+    /// Accepts connections and data, and forwards nothing. A connection that has lost data never
+    /// recovers.
     Swallow,
-    /// Nobody listens, and what was open is closed.
+    /// Accepts no connections, and closes open ones.
     Cut,
 }
 
@@ -25,7 +25,7 @@ pub enum Trouble {
 pub struct Proxy {
     port: Port,
     shared: Arc<Mutex<Shared>>,
-    /// Whoever takes connections, while anybody does.
+    /// The accepting thread, while there is one.
     accepts: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -34,12 +34,12 @@ struct Shared {
     trouble: Trouble,
     open: Vec<TcpStream>,
     connections: usize,
-    /// What went to the server at a time, before it answered: the names of commands.
+    /// The commands sent to the server before each answer, by name.
     trips: Vec<Vec<String>>,
 }
 
 impl Proxy {
-    /// Before a server of this machine.
+    /// Before a server on this machine.
     pub fn before(server: u16) -> Self {
         let port = Port::free();
         let shared = Shared {
@@ -59,7 +59,7 @@ impl Proxy {
         self.port.number()
     }
 
-    /// From now on.
+    /// Changes the behaviour.
     pub fn make(&self, trouble: Trouble) {
         self.lock().trouble = trouble;
         if trouble == Trouble::Cut {
@@ -69,24 +69,24 @@ impl Proxy {
         }
     }
 
-    /// Relays to another server from now on. What is open goes on to the old one.
+    /// Relays new connections to another server. Open ones stay with the old one.
     pub fn lead_to(&self, server: u16) {
         self.lock().server = server;
     }
 
-    /// Closes what is open, and goes on.
+    /// Closes open connections and continues.
     pub fn hang_up(&self) {
         for stream in self.lock().open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// How many connections there were so far.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.lock().connections
     }
 
-    /// The round trips since the last time that it was asked: for each the names of its commands.
+    /// The round trips since the last call: for each, the names of its commands.
     pub fn trips(&self) -> Vec<Vec<String>> {
         std::mem::take(&mut self.lock().trips)
     }
@@ -114,11 +114,11 @@ impl Proxy {
         *self.accepts.lock().unwrap() = Some(accepts);
     }
 
-    /// Closes what is open, and no longer listens.
+    /// Closes open connections and stops listening.
     fn close(&self) {
         self.hang_up();
         if let Some(accepts) = self.accepts.lock().unwrap().take() {
-            // A connection of our own wakes whoever waits for one.
+            // A connection wakes the accepting thread.
             let _ = TcpStream::connect(("127.0.0.1", self.port()));
             let _ = accepts.join();
         }
@@ -154,7 +154,7 @@ fn relay(client: TcpStream, shared: &Arc<Mutex<Shared>>) {
     requests(client, upstream, shared, &trip);
 }
 
-/// Reads, and says nothing, until the other end gives up.
+/// Reads without answering, until the other end gives up.
 fn swallow(mut stream: TcpStream) {
     let mut buffer = [0; 4096];
     while let Ok(1..) = stream.read(&mut buffer) {}
@@ -202,7 +202,7 @@ fn answers(mut upstream: TcpStream, client: TcpStream, shared: &Mutex<Shared>, t
     }
 }
 
-/// Passes on each answer when it is due: one does not wait for the one before to be old enough.
+/// Forwards each answer when it is due, independently of earlier ones.
 fn deliver(mut client: TcpStream, takes: &mpsc::Receiver<(Instant, Vec<u8>)>) {
     while let Ok((due, bytes)) = takes.recv() {
         thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -213,7 +213,7 @@ fn deliver(mut client: TcpStream, takes: &mpsc::Receiver<(Instant, Vec<u8>)>) {
     let _ = client.shutdown(Shutdown::Both);
 }
 
-/// What went to the server since it answered last.
+/// The commands sent since the last answer.
 #[derive(Default)]
 struct Trip {
     bytes: Vec<u8>,
@@ -235,7 +235,7 @@ impl Trip {
     }
 }
 
-/// The name of the first command in upper case, and where it ends, if it is there whole.
+/// The name of the first command in upper case, and its end, if it is complete.
 fn command(bytes: &[u8]) -> Option<(String, usize)> {
     let line = |from: usize| -> Option<(i64, usize)> {
         let length = bytes.get(from..)?.windows(2).position(|pair| pair == b"\r\n")?;

@@ -1,4 +1,4 @@
-//! The wire of Redis (RESP 2) as far as tests speak it.
+//! The protocol of Redis (RESP 2), as far as tests need it.
 
 use std::io::{BufRead as _, BufReader, Error, ErrorKind, Read as _, Result, Write as _};
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// Whatever it is, as text: the members of a list one a line.
+    /// The answer as text: the members of a list one per line.
     pub fn text(&self) -> String {
         match self {
             Self::Text(text) | Self::Error(text) => text.clone(),
@@ -55,7 +55,7 @@ impl Link {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a command and waits for the answer.
     pub fn ask<A: AsRef<[u8]>>(&mut self, words: &[A]) -> Result<Reply> {
         let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
         for word in words.iter().map(AsRef::as_ref) {

@@ -6,20 +6,20 @@ use super::{Engine, Link, until};
 /// The name of the master, for a configuration.
 pub const MASTER: &str = "mymaster";
 
-/// One master, its replicas, and three sentinels.
+/// A master, its replicas, and three sentinels.
 pub struct Sentinels {
-    /// Whoever is the master.
+    /// In any role.
     pub servers: Vec<Server>,
     pub sentinels: Vec<Server>,
 }
 
 impl Sentinels {
-    /// The first of the servers is the master.
+    /// Starts them; the first server is the master.
     pub fn start(engine: Engine, replicas: usize) -> Self {
         Self::with(engine, replicas, |builder| builder)
     }
 
-    /// The same, of servers that are set up that way.
+    /// The same, with servers from `set_up`.
     pub fn with(
         engine: Engine,
         replicas: usize,
@@ -47,7 +47,7 @@ impl Sentinels {
         Self { servers, sentinels }
     }
 
-    /// Of each sentinel, for a configuration.
+    /// The URL of each sentinel, for a configuration.
     pub fn urls(&self) -> Vec<String> {
         self.sentinels.iter().map(Server::url).collect()
     }
@@ -59,28 +59,27 @@ impl Sentinels {
         named[named.len() / 2]
     }
 
-    /// The server at that port.
+    /// The server on this port.
     pub fn server(&self, port: u16) -> &Server {
         let server = self.servers.iter().find(|server| server.port() == port);
         server.expect("a server at that port")
     }
 
-    /// Kills the master, and waits until another one is it: the ports of both. The old one does not
-    /// come back by itself.
+    /// Kills the master, and waits for a new one: the ports of both. The old one is not restarted.
     pub fn fail_over(&self) -> (u16, u16) {
         let old = self.master();
         self.server(old).kill();
         (old, self.wait_for_another(old))
     }
 
-    /// Waits until a majority names another master than that one, which takes writes.
+    /// Waits until a majority names another master, and it accepts writes.
     pub fn wait_for_another(&self, old: u16) -> u16 {
         until("another master", || self.master() != old && role(self.master()) == "master");
         self.master()
     }
 
-    /// Starts it again, and waits until it is a replica that has what the master has. The sentinels would
-    /// make it one too, after 8 s.
+    /// Restarts the server, and waits until it is a replica with the master's data. The sentinels
+    /// would also make it one, but only after 8 s.
     pub fn bring_back(&self, port: u16) {
         let replicas = self.servers.len() - 1;
         let master = self.master().to_string();
@@ -100,13 +99,13 @@ impl Sentinels {
     }
 }
 
-/// A master and its replicas, in step.
+/// A master and its replicas, synchronized.
 pub fn replicated(
     engine: Engine,
     replicas: usize,
     set_up: impl Fn(super::server::Builder) -> super::server::Builder,
 ) -> Vec<Server> {
-    // Who asks for a copy of the data gets it at once, and not after 5 s in which others may come.
+    // Send copies of the data at once; by default the master waits 5 s for further replicas.
     let builder = || set_up(Server::of(engine)).set("repl-diskless-sync-delay 0");
     let mut servers = vec![builder().start()];
     let port = servers[0].port();
@@ -135,7 +134,7 @@ fn named_by(sentinel: &Server) -> Option<u16> {
     asked.list()[1].text().parse().ok()
 }
 
-/// What a sentinel knows of the master.
+/// A sentinel's information about the master.
 fn state(sentinel: &Server) -> impl Fn(&str) -> String {
     let reply = sentinel.ask(&["SENTINEL", "MASTER", MASTER]);
     move |name| {

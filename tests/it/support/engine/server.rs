@@ -1,4 +1,4 @@
-//! One server.
+//! A single server.
 
 use std::fs::{self, File};
 use std::io::Result;
@@ -13,10 +13,10 @@ use super::port::Port;
 use super::resp::{Link, Reply};
 use super::{Engine, until};
 
-/// The password of the tests' own user, where users have passwords.
+/// The password of the tests' own user, if users have passwords.
 const OPERATOR: &str = "of-the-tests";
 
-/// A server in the making.
+/// A server under construction.
 #[derive(Debug)]
 pub struct Builder {
     engine: Engine,
@@ -26,7 +26,7 @@ pub struct Builder {
     has_users: bool,
 }
 
-/// A server, which may be killed and started again, where it was and with what it kept.
+/// A server that can be killed and restarted with the same address and data.
 #[derive(Debug)]
 pub struct Server {
     engine: Engine,
@@ -46,12 +46,12 @@ impl Builder {
         self
     }
 
-    /// Writes each change to a file before it answers: none is lost when it is killed.
+    /// Writes each change to a file before answering, so that nothing is lost when it is killed.
     pub fn append_only(self) -> Self {
         self.set("appendonly yes\nappendfsync always")
     }
 
-    /// Listens with TLS too, on another port, with that certificate.
+    /// Also listens with TLS, on another port, with this certificate.
     pub fn tls(mut self, cert: &Path, key: &Path) -> Self {
         let port = Port::free();
         let number = port.number();
@@ -63,14 +63,14 @@ impl Builder {
         ))
     }
 
-    /// Takes certificates of clients from that authority only.
+    /// Accepts only client certificates of this authority.
     pub fn client_ca(self, ca: &Path) -> Self {
         let line = format!("tls-ca-cert-file {}\ntls-auth-clients yes", ca.display());
         self.set(&line)
     }
 
-    /// Lets in that user, with that password and those rights, as `ACL SETUSER` has them. Whoever
-    /// names none is let in no more.
+    /// Adds a user with this password and these rights, as in `ACL SETUSER`. Anonymous clients are
+    /// then refused.
     pub fn user(mut self, name: &str, password: &str, rights: &str) -> Self {
         self.has_users = true;
         self.set(&format!("user {name} on >{password} {rights}"))
@@ -82,7 +82,7 @@ impl Builder {
         if self.has_users {
             self = self.set(&format!("user default on >{OPERATOR} ~* &* +@all"));
         }
-        // What changes the configuration at run time writes it back to this file.
+        // Changes of the configuration at run time are written to this file.
         let settings = format!(
             "bind 127.0.0.1\nport {}\ndir {}\nlogfile {}\nsave \"\"\n{}",
             port.number(),
@@ -121,12 +121,12 @@ impl Server {
         self.port.number()
     }
 
-    /// Of the process, while there is one.
+    /// The process id, while it is running.
     pub fn id(&self) -> u32 {
         self.child().as_ref().expect("it runs").id()
     }
 
-    /// For a configuration; that of the port with TLS where it has one.
+    /// The URL for a configuration, with the TLS port if it has one.
     pub fn url(&self) -> String {
         match &self.tls {
             Some(port) => self.url_of(port.number(), true),
@@ -134,7 +134,7 @@ impl Server {
         }
     }
 
-    /// As if it were at another port: that of a proxy.
+    /// The URL with another port: that of a proxy.
     pub fn url_at(&self, port: u16) -> String {
         self.url_of(port, self.tls.is_some())
     }
@@ -143,31 +143,31 @@ impl Server {
         format!("{}://127.0.0.1:{port}", self.engine.scheme(tls))
     }
 
-    /// Where clients connect: behind which a proxy can stand.
+    /// The port for clients, for a proxy in front of it.
     pub fn client_port(&self) -> u16 {
         self.tls.as_ref().map_or(self.port(), Port::number)
     }
 
-    /// Asks on a connection of its own.
+    /// Sends a command on a new connection.
     pub fn ask<A: AsRef<[u8]>>(&self, words: &[A]) -> Reply {
         self.try_ask(words).unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
     }
 
-    /// The same, where there may be nobody who answers.
+    /// The same, if the server may not answer.
     pub fn try_ask<A: AsRef<[u8]>>(&self, words: &[A]) -> Result<Reply> {
         self.link()?.ask(words)
     }
 
-    /// Writes, and waits until a replica has it.
+    /// Writes, and waits until a replica has the data.
     pub fn write_replicated<A: AsRef<[u8]>>(&self, words: &[A]) -> Reply {
         let mut link = self.link().unwrap();
         let reply = link.ask(words).unwrap();
-        // It is about what was written on this connection.
+        // WAIT only covers writes of this connection.
         assert_eq!(link.ask(&["WAIT", "1", "5000"]).unwrap().number(), 1);
         reply
     }
 
-    /// A connection of the tests' own user.
+    /// A connection as the tests' own user.
     pub fn link(&self) -> Result<Link> {
         let mut link = Link::to(self.port())?;
         if self.has_users {
@@ -189,25 +189,25 @@ impl Server {
         line.unwrap_or_else(|| panic!("no {name} in {info}")).1.to_owned()
     }
 
-    /// The names of everything in it.
+    /// All key names.
     pub fn keys(&self) -> Vec<String> {
         self.ask(&["KEYS", "*"]).list().iter().map(Reply::text).collect()
     }
 
-    /// `STOP` and `CONT`: it hangs, and goes on.
+    /// Sends `STOP` or `CONT`, to make it hang and continue.
     pub fn signal(&self, name: &str) {
         let kill = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
         assert!(kill.is_ok_and(|status| status.success()), "kill -{name}");
     }
 
-    /// As a loss of power does it, but for what the system has not yet written.
+    /// Kills it, as in a power failure, except that the system still writes its data.
     pub fn kill(&self) {
         let mut child = self.child().take().expect("it runs");
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    /// Starts it again, where it was and with what it kept, and waits until it answers.
+    /// Restarts it with the same address and data, and waits until it answers.
     pub fn start(&self) {
         self.spawn();
         until("a server that answers", || {
@@ -219,7 +219,7 @@ impl Server {
         });
     }
 
-    /// Starts it and waits for nothing.
+    /// Starts it without waiting.
     pub fn spawn(&self) {
         assert!(self.child().is_none(), "it runs");
         let mut command = Command::new(self.engine.binary());
@@ -249,7 +249,7 @@ impl Server {
         self.folder.path().join(name)
     }
 
-    /// What it says of itself.
+    /// Its log.
     pub fn log(&self) -> String {
         ["errors", "log"]
             .map(|name| fs::read_to_string(self.file(name)).unwrap_or_default())
