@@ -1,20 +1,20 @@
-//! No two files of `src/` import each other, directly or around a corner: each can be read without
-//! those above it.
+//! No two files of `src/` import each other, directly or indirectly, so that each can be read
+//! without those that use it.
 //!
-//! What counts is where a name is defined, not through which module it is re-exported, and that a
-//! module has a child is no import. Tests may import what they test.
+//! A name counts for the file that defines it, not for modules that re-export it. Declaring a child
+//! module is not an import. Tests may import what they test.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The path of a module from the root of the crate; empty for the root itself.
+/// The path of a module from the crate root; empty for the root itself.
 type Module = Vec<String>;
 
-/// One file of the program, without its tests.
+/// A file of the program, without its tests.
 #[derive(Default)]
 struct File {
     tokens: Vec<String>,
-    /// What its `use` declarations bring in: the name here, and the path it stands for.
+    /// Its `use` declarations: the local name, and its path.
     imports: Vec<(String, Vec<String>)>,
     children: BTreeSet<String>,
 }
@@ -66,7 +66,7 @@ fn cycles_are_found_through_re_exports_and_paths() {
     );
 }
 
-/// Every file but those that are built for tests only.
+/// All files except those built only for tests.
 fn read_files(source: &Path) -> BTreeMap<Module, File> {
     let mut files = BTreeMap::new();
     let mut open: Vec<(Module, PathBuf)> = vec![(Vec::new(), source.join("lib.rs"))];
@@ -76,7 +76,7 @@ fn read_files(source: &Path) -> BTreeMap<Module, File> {
         for child in &file.children {
             let child = [&module[..], std::slice::from_ref(child)].concat();
             let path = source.join(child.join("/")).with_extension("rs");
-            // Else it stands in the file itself.
+            // Otherwise it is an inline module.
             if path.exists() {
                 open.push((child, path));
             }
@@ -109,7 +109,7 @@ fn parse(text: &str) -> File {
     file
 }
 
-/// Names and marks; no comments, texts, characters or lifetimes.
+/// Names and punctuation; no comments, strings, characters or lifetimes.
 fn tokens(text: &str) -> Vec<String> {
     let (mut tokens, mut rest) = (Vec::new(), text);
     while let Some(first) = rest.chars().next() {
@@ -129,7 +129,7 @@ fn tokens(text: &str) -> Vec<String> {
             });
             length = end.unwrap() + 2;
         } else if first == '\'' {
-            // `'a'`, `'\''`, `'\u{1F}'`; else a lifetime.
+            // `'a'`, `'\''`, `'\u{1F}'`; otherwise a lifetime.
             let text: Vec<char> = rest.chars().take(3).collect();
             if text.get(1) == Some(&'\\') {
                 length = 3 + rest[3..].find('\'').unwrap() + 1;
@@ -150,7 +150,7 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-/// With how many hashes a raw text begins here.
+/// The number of hashes if a raw string starts here.
 fn raw_text(rest: &str) -> Option<usize> {
     let hashes = rest.strip_prefix("br").or_else(|| rest.strip_prefix('r'))?;
     let behind = hashes.trim_start_matches('#');
@@ -186,10 +186,10 @@ fn without_tests(tokens: &[String]) -> Vec<String> {
     kept
 }
 
-/// Reads what follows `use`: `a::{self, b as c, d::*}`.
+/// Reads the tree after `use`: `a::{self, b as c, d::*}`.
 fn tree(rest: &mut &[String], before: &[String], imports: &mut Vec<(String, Vec<String>)>) {
     let mut path = before.to_vec();
-    // Nothing is between a last comma and its brace.
+    // There is nothing between a last comma and its brace.
     let mut is_empty = true;
     while let Some((token, behind)) = rest.split_first() {
         is_empty &= ["}", ","].contains(&token.as_str());
@@ -225,14 +225,14 @@ fn tree(rest: &mut &[String], before: &[String], imports: &mut Vec<(String, Vec<
     }
 }
 
-/// From which file to which, and by what name.
+/// The imports from file to file, with the imported name.
 fn edges(files: &BTreeMap<Module, File>) -> BTreeMap<&Module, BTreeMap<&Module, String>> {
     let mut edges: BTreeMap<&Module, BTreeMap<&Module, String>> = BTreeMap::new();
     for (module, file) in files {
         let of_file = edges.entry(module).or_default();
         let mut paths: Vec<&[String]> = Vec::new();
         for (name, path) in &file.imports {
-            // What is only handed on is no import.
+            // A name that is only re-exported is not an import.
             if name == "_" || name == "*" || file.tokens.contains(name) {
                 paths.push(path);
             }
@@ -249,7 +249,7 @@ fn edges(files: &BTreeMap<Module, File>) -> BTreeMap<&Module, BTreeMap<&Module, 
     edges
 }
 
-/// `a::b::c` wherever it stands in code.
+/// Every `a::b::c` in the code.
 fn inline_paths(tokens: &[String]) -> Vec<Vec<String>> {
     let (mut paths, mut at) = (Vec::new(), 0);
     while at < tokens.len() {
@@ -268,8 +268,8 @@ fn inline_paths(tokens: &[String]) -> Vec<Vec<String>> {
     paths
 }
 
-/// The file that defines what a path of `module` leads to; None for other crates and for a module
-/// as such.
+/// The file that defines the target of a path in `module`; None for other crates and for a module
+/// itself.
 fn resolve<'a>(
     files: &'a BTreeMap<Module, File>,
     module: &Module,
@@ -300,7 +300,7 @@ fn resolve<'a>(
                 let onward = [to, behind].concat();
                 return resolve(files, &here, &onward, depth + 1);
             }
-            // A name of another crate is taken for one of this file, which is no edge.
+            // A name of another crate counts as a name of this file, which adds no edge.
             return files.get_key_value(&here).map(|(key, _)| key);
         }
         rest = behind;
@@ -308,7 +308,7 @@ fn resolve<'a>(
     None
 }
 
-/// Each knot of files, with who imports whom in it.
+/// Each cycle of files, with its imports.
 fn cycles(edges: &BTreeMap<&Module, BTreeMap<&Module, String>>) -> Vec<String> {
     let reach = |from: &Module| {
         let (mut seen, mut open) = (BTreeSet::new(), vec![from]);

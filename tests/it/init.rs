@@ -1,4 +1,4 @@
-//! `cloakroom init`: what it writes is sound, and nothing that is there is touched.
+//! `cloakroom init`: the written files are valid, and existing files are not changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ fn cloakroom(folder: &Path, arguments: &[&str]) -> Output {
     command.args(arguments).current_dir(folder).output().unwrap()
 }
 
-/// Every name in the folder, with what is in it.
+/// Every file in the folder with its content.
 fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     let name = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -64,7 +64,7 @@ fn the_sidecar_starts_with_it_and_keeps_a_session() {
     let made = cloakroom(folder.path(), &["init", "--backend", backend.url()]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let path = folder.path().join("cloakroom.toml");
-    // Ports of the test's own, and the key by its whole path: the sidecar runs elsewhere here.
+    // Use the test's ports and the absolute path of the key, because the sidecar runs elsewhere.
     let config = text(folder.path(), "cloakroom.toml")
         .replace("127.0.0.1:8080", "127.0.0.1:0")
         .replace("127.0.0.1:9090", "127.0.0.1:0")
@@ -96,7 +96,7 @@ fn nothing_is_overwritten_and_then_nothing_is_written() {
         assert!(said.contains(&format!("{name} exists and is not overwritten")), "{said}");
         assert_eq!(content(folder.path()), before);
     }
-    // Where several are in the way, each is named; a symlink that leads nowhere is in the way, too.
+    // Every existing file is named, even a dangling symlink.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("compose.yml"), "mine").unwrap();
     symlink("nowhere", folder.path().join("session_key")).unwrap();
@@ -177,7 +177,7 @@ fn compose_joins_the_app_on_loopback_and_shares_a_network_with_a_service() {
     }
 }
 
-/// Compose itself, where it is there.
+/// Checked by Compose itself, if it is installed.
 fn parsed_by_compose(folder: &Path) {
     let plugin = Command::new("docker").args(["compose", "version"]).output();
     let mut command = match (plugin, Command::new("docker-compose").arg("version").output()) {

@@ -1,5 +1,5 @@
-//! Key files: what tools write is taken, and what is no key for the algorithm is refused at start
-//! in one clear line.
+//! Key files: files written by common tools are accepted, and a file that is not a key for the
+//! algorithm is refused at the start with one clear line.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn private(algorithm: &str, file: &str) -> String {
     format!("[[keys]]\nalgorithm = \"{algorithm}\"\nprivate_key_file = \"{file}\"\n\n")
 }
 
-/// A public key behind a secret that signs.
+/// A signing secret followed by a public key.
 fn public(algorithm: &str, file: &str) -> String {
     format!(
         "[[keys]]\nsecret = \"{SECRET}\"\n\n\
@@ -21,8 +21,8 @@ fn public(algorithm: &str, file: &str) -> String {
     )
 }
 
-/// What is wrong with how these keys are refused: with exit code 2 and one line that has all of
-/// `said` in it.
+/// Checks that these keys are refused with exit code 2 and one line that contains all of `said`;
+/// returns what is wrong.
 fn fault(keys: &str, said: &[&str]) -> Option<String> {
     let (code, stderr) = Builder::new("http://127.0.0.1:1").keys(keys).fail();
     let lines: Vec<&str> = stderr.lines().collect();
@@ -39,7 +39,7 @@ fn assert_none(faults: impl Iterator<Item = String>) {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Files that `openssl` makes.
+/// Files made by `openssl`.
 struct Pems(TempDir);
 
 impl Pems {
@@ -58,7 +58,7 @@ impl Pems {
         self.file(name, &openssl(&format!("genpkey {arguments}"), ""))
     }
 
-    /// A file, turned into another.
+    /// A file converted to another format.
     fn turned(&self, file: &str, suffix: &str, arguments: &str) -> String {
         let name = Path::new(file).file_name().and_then(|name| name.to_str()).unwrap();
         let text = std::fs::read_to_string(file).unwrap();
@@ -148,8 +148,8 @@ fn rsa_key_that_is_one_bit_short_is_refused_too() {
     assert_none(cases.into_iter().filter_map(|keys| fault(&keys, &["2048"])));
 }
 
-/// An RSA key all the same, made with `openssl genpkey -algorithm RSA-PSS`: nobody would find out
-/// from a line that asks for an RSA key of 2048 bits what is wrong with one of 2048 bits.
+/// Made with `openssl genpkey -algorithm RSA-PSS`. A message that asks for an RSA key of 2048 bits
+/// would not help, since this is one.
 #[test]
 fn rsa_key_that_is_marked_for_pss_is_told_from_others() {
     let pems = Pems::new();

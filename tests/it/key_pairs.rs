@@ -1,4 +1,4 @@
-//! Key pairs: every algorithm, what verifies only, and algorithms that are confused.
+//! Key pairs: every algorithm, public keys, and confusion of algorithms.
 
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 
@@ -28,7 +28,7 @@ fn start(backend: &Backend, keys: &str) -> Sidecar {
     Sidecar::before(backend).keys(keys).start()
 }
 
-/// Expects a token to be refused under that outcome.
+/// Checks that a token is refused with this outcome.
 #[track_caller]
 fn assert_refused(sidecar: &Sidecar, backend: &Backend, token: &str, outcome: &str) {
     let series = format!("cloakroom_session_checks_total{{outcome=\"{outcome}\"}}");
@@ -38,15 +38,15 @@ fn assert_refused(sidecar: &Sidecar, backend: &Backend, token: &str, outcome: &s
     sidecar.counts(&series, before + 1.0);
 }
 
-/// What the sidecar says in place of starting: a line for each fault.
+/// The faults that the sidecar prints instead of starting.
 fn refused(keys: &str) -> Vec<String> {
     let (code, stderr) = Builder::new("http://127.0.0.1:1").keys(keys).fail();
     assert_eq!(code, Some(2), "{keys}\n---\n{stderr}");
     stderr.lines().map(str::to_owned).collect()
 }
 
-/// Every algorithm that takes a key pair, each with a key of its own: one is signed by, a save
-/// goes out and comes back, and the public half is enough for that.
+/// Every algorithm for key pairs, each with its own key: a save is signed and comes back, and the
+/// public key is enough to verify it.
 fn goes_round(algorithm: &str) {
     let folder = tempfile::tempdir().unwrap();
     let key = keygen(folder.path(), algorithm);
@@ -64,11 +64,11 @@ fn goes_round(algorithm: &str) {
     verifier.get("/", Some(&token));
     assert_eq!(backend.last().values("X-Session"), [DICT], "{algorithm}");
     verifier.counts(r#"cloakroom_key_uses_total{key="2",use="verify"}"#, 1.0);
-    // What it signs itself is the first key's.
+    // Its own tokens are signed by the first key.
     let own = SetCookie::token(&verifier.get("/", Some(&token)));
     assert_eq!(token::payload(&own), DICT);
 
-    // The public key's text as a secret: whoever knows it must not be able to sign with it.
+    // The public key's text as a secret: it is known, and must not be accepted.
     let text = std::fs::read_to_string(&public_file).unwrap();
     for secret in [text.as_str(), text.trim_end()] {
         let forged = mint_as(token::HEADER, DICT, secret, Algorithm::HS256);
@@ -114,7 +114,7 @@ fn elliptic_curves_go_round() {
     goes_round("EdDSA");
 }
 
-/// As many sign at once as there are workers, here one; the others wait for their turn.
+/// One signature at a time per worker, here one worker; the others wait.
 #[test]
 fn saves_that_come_at_once_are_all_signed() {
     let folder = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn saves_that_come_at_once_are_all_signed() {
     }
 }
 
-/// A token whose header says one thing and whose signature is another.
+/// A token whose header names another algorithm than its signature has.
 fn signed(header: &str, algorithm: &str, pem: &str) -> String {
     let key = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();
     let message =

@@ -1,5 +1,5 @@
-//! `cloakroom key` beside a running sidecar: keys come, sign and go, and no session ends before its
-//! time. Whatever goes wrong leaves everything as it was.
+//! `cloakroom key` while a sidecar is running: keys are added, sign and are removed, and no session
+//! ends early. An error changes nothing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,11 +21,11 @@ mod leaked;
 
 const DICT: &str = r#"{"n":1}"#;
 
-/// A directory with a configuration in it and the files of its keys.
+/// A directory with a configuration and its key files.
 struct House(TempDir);
 
 impl House {
-    /// With these `[[keys]]` and other tables, and the secret of the tests in `session_key`.
+    /// With these `[[keys]]` and other tables, and the test secret in `session_key`.
     fn new(backend: &str, keys: &str, tables: &str) -> Self {
         let house = Self(tempfile::tempdir().unwrap());
         fs::write(house.path("session_key"), SECRET).unwrap();
@@ -50,13 +50,13 @@ impl House {
         text["keys"].as_array().unwrap().iter().map(id).collect()
     }
 
-    /// Every file and what is in it.
+    /// Every file with its content.
     fn content(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let files = fs::read_dir(self.0.path()).unwrap().map(|file| file.unwrap().path());
         files.map(|file| (file.clone(), fs::read(file).unwrap_or_default())).collect()
     }
 
-    /// `cloakroom key ACTION --config cloakroom.toml …`: exit code, and what it said.
+    /// `cloakroom key ACTION --config cloakroom.toml …`: the exit code and the output.
     fn key(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let (action, rest) = arguments.split_first().expect("an action");
         let output = Command::new(env!("CARGO_BIN_EXE_cloakroom"))
@@ -70,14 +70,14 @@ impl House {
         (output.status.code(), String::from_utf8(said).unwrap())
     }
 
-    /// The same, which succeeds.
+    /// The same, expecting success.
     fn done(&self, arguments: &[&str]) -> String {
         let (code, said) = self.key(arguments);
         assert_eq!(code, Some(0), "{arguments:?}: {said}");
         said
     }
 
-    /// The same, which fails and changes nothing.
+    /// The same, expecting an error without changes.
     fn refused(&self, arguments: &[&str]) -> String {
         let before = self.content();
         let (code, said) = self.key(arguments);
@@ -87,7 +87,7 @@ impl House {
     }
 }
 
-/// A sidecar on the configuration of a house.
+/// A running sidecar with the configuration of a house.
 struct Running {
     child: Child,
     log: Log,
@@ -126,7 +126,7 @@ impl Running {
         eventually(series, || (self.metric(series) == Some(value)).then_some(()));
     }
 
-    /// Waits for the nth reload, from 0: the key that signs then.
+    /// Waits for reload number `number`, from 0, and returns the signing key.
     fn reloaded(&self, number: usize) -> Value {
         let line = self.log.wait("reloaded", number);
         let reloads = f64::from(u32::try_from(number).unwrap()) + 1.0;
@@ -179,7 +179,7 @@ fn sealing_and_signing_follow_each_other_and_end_no_session() {
     assert_eq!(running.reloaded(1), "1");
     assert!(!is_sealed(&goes_on()));
 
-    // The algorithm is that of the first key unless it is said.
+    // The default algorithm is that of the first key.
     house.done(&["add", "--algorithm", "A256GCM", "--id", "next"]);
     house.done(&["promote", "next"]);
     assert_eq!(house.ids(), ["next", "", "seals"]);
@@ -353,7 +353,7 @@ fn faulty_configuration_is_left_alone() {
     assert!(house.refused(&["rotate"]).contains("cannot be read"));
 }
 
-/// In an incident, what is wrong with another file must not keep a key in use.
+/// In an incident, a fault in another file must not keep a leaked key in use.
 #[test]
 fn faulty_file_that_is_no_key_is_not_read() {
     for content in [None, Some("no-session-id at all\n")] {
@@ -368,7 +368,7 @@ fn faulty_file_that_is_no_key_is_not_read() {
     }
 }
 
-/// Whoever owns the folder could name anybody's file with it.
+/// Otherwise the folder's owner could choose any file by a symlink.
 #[test]
 fn owner_of_what_a_symlink_leads_to_gets_no_key() {
     let house = House::new("http://127.0.0.1:1", FILE, "");
@@ -382,7 +382,7 @@ fn owner_of_what_a_symlink_leads_to_gets_no_key() {
     assert!(said.contains("as the old one is a symlink"), "{said}");
     let uid = |name: &str| fs::metadata(house.path(name)).unwrap().uid();
     assert_eq!(uid("session_key-new"), nix::unistd::geteuid().as_raw());
-    // A file of its own has an owner to go by.
+    // The owner of a regular file is used.
     if is_root {
         fs::remove_file(house.path("session_key")).unwrap();
         fs::rename(house.path("elsewhere"), house.path("session_key")).unwrap();
@@ -395,11 +395,11 @@ fn owner_of_what_a_symlink_leads_to_gets_no_key() {
 
 #[test]
 fn what_goes_wrong_later_leaves_nothing_behind() {
-    // As a directory that cannot be written to, which root would not notice.
+    // Like a directory that cannot be written to, which would not stop root.
     let house = House::new("http://127.0.0.1:1", FILE, "");
     let said = house.refused(&["rotate", "--dir", "missing"]);
     assert!(said.contains("missing/session_key-"), "{said}");
-    // The key is written by then.
+    // The key has already been written.
     let array = "keys = [{ secret_file = \"session_key\" }]\n";
     let text = format!("{array}listen = \"127.0.0.1:0\"\nbackend = \"http://127.0.0.1:1\"\n");
     fs::write(house.path("cloakroom.toml"), text).unwrap();

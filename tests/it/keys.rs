@@ -1,4 +1,4 @@
-//! Several keys, key ids, algorithms, and where secrets come from.
+//! Several keys, key ids, algorithms, and sources of secrets.
 
 use jsonwebtoken::Algorithm;
 

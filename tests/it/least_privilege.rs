@@ -1,4 +1,4 @@
-//! `[[routes]] keys`: an app that sees, and writes, a part of the dict.
+//! `[[routes]] keys`: an app that can read and write only a part of the dict.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
@@ -38,7 +38,7 @@ fn the_app_is_shown_the_keys_of_its_route_and_no_others() {
     let seen = backend.last();
     assert_eq!(seen.values("X-Session"), [SEEN]);
     assert_eq!(seen.values("X-Remote-User"), ["ann"]);
-    // Nor by a claim, nor in the cookie.
+    // It is neither in a claims header nor in the cookie.
     assert_eq!(seen.values("X-Cart"), [""; 0]);
     assert_eq!(seen.values("Cookie"), [""; 0]);
     sidecar.get("/shop", Some(&mint(DICT)));

@@ -1,5 +1,5 @@
-//! `session.ttl` and `absolute_ttl`. No test waits for a token to get old but the last: old tokens
-//! are minted.
+//! `session.ttl` and `absolute_ttl`. Only the last test waits for a token to get old; the others
+//! mint old tokens.
 
 use std::time::Instant;
 
@@ -15,12 +15,12 @@ fn save(dict: &str) -> Answer {
     Answer::ok(&[("X-Session-Save", dict)])
 }
 
-/// Whether so many seconds are what was expected, give or take the turn of one.
+/// Whether a number of seconds is as expected, with a tolerance of one.
 fn about(seconds: u64, expected: u64) -> bool {
     seconds.abs_diff(expected) <= 1
 }
 
-/// What an answer sets; its `Max-Age` is what the token says.
+/// The issued token; the cookie's `Max-Age` must match it.
 fn issued(cookie: &SetCookie) -> Issued {
     let issued = Issued::of(&cookie.value);
     let max_age = issued.lifetime().to_string();
@@ -151,8 +151,8 @@ fn absolute_ttl_counts_from_the_first_save() {
     }
 }
 
-/// Two visitors for whom microdot signed the same dict have the same token, and that is all they
-/// have in common: whoever logs one out must not log out the other, nor stop its refreshes.
+/// Two visitors for whom microdot signed the same dict have the same token. They must stay
+/// independent: a log-out of one must neither log out the other nor stop its refreshes.
 #[test]
 fn alike_tokens_without_cr_become_sessions_of_their_own() {
     let backend = Backend::new(save(DICT));
@@ -161,8 +161,8 @@ fn alike_tokens_without_cr_become_sessions_of_their_own() {
     assert_ne!(issued(&visitor()).id, issued(&visitor()).id);
 }
 
-/// The one test with real seconds. With an RSA key signing takes a while, and the moment of issue
-/// has to be the same everywhere all the same.
+/// The only test that waits. Signing with RSA takes time, and the time of issue must be the same
+/// everywhere nevertheless.
 #[test]
 fn idle_session_ends_and_a_used_one_goes_on() {
     let config = "[session]\nttl = \"2s\"\nrefresh_after = \"400ms\"";
@@ -189,7 +189,7 @@ fn idle_session_ends_and_a_used_one_goes_on() {
             refreshed += 1;
             used = cookie.value;
         }
-        // As an image, which refreshes nothing.
+        // Requested as an image, which does not refresh.
         let (is_alive, cookie) = see(&idle, "image");
         assert_eq!(cookie, None);
         (!is_alive).then_some(())

@@ -1,4 +1,4 @@
-//! `[limits]` and the time-outs of a request: what is too much is refused, and in time.
+//! `[limits]` and the time-outs of a request: excess is refused, in time.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ fn paths_and_fields_are_bounded_over_http_2_too() {
     assert!(backend.received().is_empty());
 }
 
-/// A user whose browser keeps too many cookies cannot do much about it.
+/// A user can do little about a browser with too many cookies.
 #[test]
 fn cookies_have_a_limit_of_their_own() {
     let backend = Backend::plain();
@@ -67,7 +67,7 @@ fn cookies_have_a_limit_of_their_own() {
     sidecar.counts(r#"cloakroom_session_checks_total{outcome="too_large"}"#, 3.0);
 }
 
-/// Browsers send a field for each over HTTP/2, and some clients do over HTTP/1.
+/// Browsers send a field for each cookie over HTTP/2, and some clients over HTTP/1.
 #[test]
 fn all_cookies_of_a_request_count_as_one_field() {
     let backend = Backend::plain();
@@ -116,7 +116,7 @@ fn a_reload_changes_limits_over_every_protocol() {
     for request in [&large, &huge, &many] {
         assert_eq!(sends(request), [200; 3]);
     }
-    // Idle connections have the new time, too.
+    // Idle connections get the new time-out too.
     let kept = h2c::Connection::open(sidecar.address());
     assert_eq!(kept.receive(kept.send(&large)).status(), 200);
     std::thread::sleep(Duration::from_millis(1500));
@@ -129,7 +129,7 @@ fn a_reload_changes_limits_over_every_protocol() {
     assert_eq!(kept.receive(kept.send(&large)).status(), 431);
 }
 
-/// Within what is kept of a request at all.
+/// Within the limit up to which `h2` keeps a request.
 #[test]
 fn what_is_too_much_over_http_2_is_told_by_the_sidecar() {
     let backend = Backend::plain();
@@ -171,7 +171,7 @@ fn a_head_that_drips_is_ended_in_time() {
     assert!(ended && answer.starts_with(b"HTTP/1.1 408 "), "{ended} {answer:?}");
     assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    // One that says nothing at all has nothing to be told.
+    // A client that sends nothing gets no answer.
     let (answer, ended) = sidecar.connect().rest_or_silence(WAIT);
     assert!(ended && answer.is_empty(), "{ended} {answer:?}");
 }
@@ -216,7 +216,7 @@ fn silence_on_a_websocket_has_a_limit_of_its_own() {
     client.send(UPGRADE);
     assert_eq!(client.receive("GET").status(), 101);
     assert!(client.rest_or_silence(WAIT).1);
-    // Until then the backend has no more time than for anything else.
+    // Before the upgrade, the normal time-out of the backend applies.
     let silent = Backend::new(Answer::default().hang());
     let sidecar = Sidecar::before(&silent).with(timeouts).start();
     let mut client = sidecar.connect();

@@ -1,4 +1,4 @@
-//! Fields of the access line that say whose a request was, and what it was part of.
+//! Fields of the access line for the user and the trace of a request.
 
 use serde_json::Value;
 
@@ -35,7 +35,7 @@ fn a_traceparent_is_passed_on_and_its_trace_logged() {
         assert_eq!(backend.last().value("tracestate").as_deref(), Some("a=b"));
         assert_eq!(sidecar.access_lines(number + 1)[number]["trace_id"], ID);
     }
-    // Without being asked to, the sidecar begins none.
+    // By default the sidecar starts no trace.
     sidecar.get("/", None);
     assert_eq!(backend.last().value("traceparent"), None);
     assert_eq!(sidecar.access_lines(3)[2].get("trace_id"), None);

@@ -1,4 +1,4 @@
-//! What is written down, and what never is.
+//! What is logged, and what is never logged.
 
 use serde_json::Value;
 
@@ -87,7 +87,7 @@ fn client_is_who_the_trusted_proxies_name_and_peer_who_connected() {
     }
 }
 
-/// What of a path a terminal or a reader of logs would act on.
+/// Characters that a terminal or log viewer would interpret.
 #[test]
 fn unprintable_characters_of_a_path_are_escaped() {
     let backend = Backend::plain();
@@ -168,7 +168,7 @@ fn no_cookie_token_secret_or_dict_is_logged_at_any_level() {
                         .with("Authorization", "Bearer classified");
                     let quiet =
                         std::panic::AssertUnwindSafe(|| sidecar.send_over(protocol, &request));
-                    // A body that breaks off is no answer to a client.
+                    // An incomplete answer does not count.
                     if let Ok(response) = std::panic::catch_unwind(quiet)
                         && let Some(cookie) = SetCookie::of(&response)
                         && !cookie.value.is_empty()
@@ -250,7 +250,7 @@ fn reader_of_the_log_that_stalls_holds_no_request_up() {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);
     let stalled = sidecar.stall_log();
-    // Far more than the pipe, and more than what may wait in memory.
+    // Much more than the pipe and the buffer can hold.
     let target = format!("/{}", "x".repeat(6000));
     let mut client = sidecar.connect();
     for _ in 0..1000 {
@@ -260,7 +260,7 @@ fn reader_of_the_log_that_stalls_holds_no_request_up() {
     drop(stalled);
     let line = sidecar.wait_for_log("log lines were dropped: nobody read them in time", 0);
     assert!(line["lines"].as_u64() > Some(0), "{line}");
-    // And what comes now is written again.
+    // New lines are written again.
     sidecar.get("/after", None);
     let after = |line: &Value| line["path"] == "/after";
     eventually("the line of the last request", || {

@@ -1,34 +1,29 @@
 //! Tests that start the real binary, with a backend behind it that records every byte. Each file
-//! is one topic of what the sidecar promises:
+//! covers one topic:
 //!
-//! What the backend sees: [`request_header`] the dict; [`cookie_cut`] the other cookies;
-//! [`claims`] single values; [`least_privilege`] or some keys; [`request_signature`] signed; [`spoofing`] never a word of a client's in the sidecar's name,
-//! [`odd_names`] nor what servers read as another name;
-//! [`forwarded`] who the client is; [`cross_site`] nothing that other sites make browsers send; [`refused`] what it never sees, [`smuggling`] nor hidden in what
-//! it sees, [`downgrade`] nor as HTTP/2; [`own_answers`] to what is no request at all.
-//!
-//! What the client sees: [`cookie_issue`] save and delete; [`merge`]; [`max_age`]; [`bad_save`]
-//! what cannot be saved; [`caching`] who may keep it; [`response_strip`] never a control header;
-//! [`bodies`] untouched; [`streams`] as they come, [`recheck`] as long as their session; [`endings`] and no
-//! further; [`failure`] a backend that is away.
-//!
-//! What is a session: [`tokens`], [`sealed`] ones too; [`token_claims`]; [`keys`]; [`key_pairs`]; [`key_files`];
-//! [`key_rotate`] how they change; [`routes`] where there is one, [`route_rules`] for whom, and
-//! [`route_backends`] for which app. How long it lasts: [`lifetime`];
-//! [`refresh`], and [`refresh_race`] what a refresh must not undo.
-//!
-//! Where a session is that outgrows the cookie: [`store`], [`store_start`]; [`revocations`] of
-//! those that do not; [`session_command`] for operators, [`check_connect`] before it is used. What an operator sees of it and
-//! ends: [`admin_sessions`], [`admin_tokens`], [`admin_page`]. What a store costs: [`round_trips`]; what it runs on here: [`engines`].
-//!
-//! All that makes it harder to get past, at once: [`hardened`].
-//!
-//! How it runs: [`init`]; [`startup`]; [`tls`]; [`reload`], and [`reload_files`] when; [`rotation`] of keys
-//! under load; [`shutdown`]; [`upgrade`] without an end; [`limits`]; [`logs`], [`log_fields`] and [`request_id`];
-//! [`metrics`]; [`health_check`]. What carries it beside pingora: [`exchange`],
-//! and [`carriers`] to the same effect.
-//!
-//! How it is built: [`purity`], [`imports`]; what the documentation says of it: [`reference`]. What public collections of odd input make of it: [`corpora`].
+//! - What the app gets: [`request_header`] the dict, [`cookie_cut`] other cookies, [`claims`]
+//!   single values, [`least_privilege`] a part of the dict, [`request_signature`] signatures,
+//!   [`forwarded`] the client's address.
+//! - What the app never gets: [`spoofing`] forged fields, [`odd_names`] ambiguous names,
+//!   [`cross_site`] requests of other sites, [`refused`] refused requests, [`smuggling`] requests
+//!   hidden in others, [`downgrade`] or in HTTP/2; [`own_answers`] invalid requests.
+//! - What the client gets: [`cookie_issue`], [`merge`], [`max_age`], [`bad_save`] failed saves,
+//!   [`caching`], [`response_strip`] no control headers, [`bodies`] unchanged bodies, [`streams`],
+//!   [`recheck`] streams that end with their session, [`endings`] ends of answers, [`failure`]
+//!   failures of the backend.
+//! - What is a session: [`tokens`], [`sealed`], [`token_claims`], [`keys`], [`key_pairs`],
+//!   [`key_files`], [`key_rotate`], [`routes`], [`route_rules`], [`route_backends`].
+//! - How long it lasts: [`lifetime`], [`refresh`], [`refresh_race`].
+//! - Sessions in a store: [`store`], [`store_start`], [`store_watch`], [`revocations`] of sessions
+//!   in cookies, [`round_trips`], [`engines`] the test servers.
+//! - For operators: [`session_command`], [`check_connect`], [`admin_sessions`], [`admin_tokens`],
+//!   [`admin_page`], [`hardened`] the hardened configuration.
+//! - How it runs: [`init`], [`startup`], [`tls`], [`reload`], [`reload_files`], [`rotation`] of
+//!   keys under load, [`shutdown`], [`upgrade`], [`limits`], [`logs`], [`log_fields`],
+//!   [`request_id`], [`metrics`], [`health_check`].
+//! - The second carrier: [`exchange`], and [`carriers`] compares the two.
+//! - The source and the documentation: [`purity`], [`imports`], [`reference`]. Public test
+//!   collections: [`corpora`].
 
 #![allow(
     clippy::unwrap_used,

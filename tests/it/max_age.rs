@@ -1,10 +1,10 @@
-//! `X-Session-Max-Age`: a lifetime of this login's own.
+//! `X-Session-Max-Age`: the lifetime of a single session.
 
 use serde_json::Value;
 
 use crate::support::{Answer, Backend, Builder, Issued, SetCookie, Sidecar, token};
 
-/// What a save with this lifetime sets: the cookie, and the seconds from `iat` to `exp`.
+/// The result of a save with this lifetime: the cookie, and the seconds from `iat` to `exp`.
 fn save(sidecar: &Sidecar, backend: &Backend, max_age: &str) -> (SetCookie, f64) {
     backend.will(Answer::ok(&[("X-Session-Save", r#"{"n":2}"#), ("X-Session-Max-Age", max_age)]));
     let response = sidecar.get("/", None);
@@ -31,7 +31,7 @@ fn cookie_and_token_end_together() {
             let (cookie, seconds) = save(&sidecar, &backend, asked);
             assert_eq!(cookie.attribute("Max-Age"), Some(given.to_string().as_str()), "{asked}");
             assert!((seconds - f64::from(given)).abs() <= 1.0, "{asked}: {seconds}");
-            // Clients of Java read Max-Age alone as a cookie of RFC 2965.
+            // Java clients read a cookie with only Max-Age as one of RFC 2965.
             let expires = cookie.expires().expect("Expires stands beside Max-Age");
             assert_eq!(expires, Issued::of(&cookie.value).exp, "{cookie:?}");
         }

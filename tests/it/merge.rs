@@ -1,4 +1,4 @@
-//! `X-Session-Merge`: RFC 7396 on the dict that the request came with.
+//! `X-Session-Merge`: RFC 7396 on the dict of the request.
 
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,7 @@ fn patch_applies_to_the_dict_of_the_request() {
         backend.will(Answer::ok(&[("X-Session-Merge", patch)]));
         let response = sidecar.get("/", Some(&mint(dict)));
         assert_eq!(response.status(), 200, "{dict} + {patch}");
-        // An escaped key may come out in either spelling.
+        // An escaped key may be written in either spelling.
         let payload = token::payload(&SetCookie::token(&response)).replace(r"\u0061", "a");
         assert_eq!(payload, expected, "{dict} + {patch}");
     }
@@ -89,8 +89,8 @@ fn utf8_and_escapes_mix() {
     assert_eq!(header, r#"{"\u00e9":"\u00fc","a":"\u20ac"}"#);
 }
 
-/// The shortest of several tries at a save and a patch of so many keys: what else the machine does
-/// can only make them longer.
+/// The shortest of several measurements of a save and a patch with this number of keys: a busy
+/// machine only makes them longer.
 fn shortest(keys: usize) -> Duration {
     let cookie = CookieParts::named(CookieName::parse("session").unwrap());
     let policy = Policy {

@@ -34,7 +34,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("process_start_time_seconds", "gauge"),
 ];
 
-/// One label of a family and its values.
+/// A label of a family with its values.
 const LABELS: &[(&str, &str, &[&str])] = &[
     (
         "cloakroom_session_checks_total",

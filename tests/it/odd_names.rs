@@ -1,11 +1,11 @@
-//! Names that servers fold into others: with anything but letters, digits and hyphens in them.
+//! Names that servers confuse with others: with characters other than letters, digits and hyphens.
 
 use crate::support::{Backend, Protocol, Request, Sidecar, contains, mint};
 
-/// What a request may have in a name beside letters, digits and hyphens (RFC 9110 section 5.6.2).
+/// The other characters that a name may contain (RFC 9110 section 5.6.2).
 const SEPARATORS: &str = "_.!#$%&'*+^`|~";
 
-/// Servers may read them as one of framing or connection.
+/// Servers may read these as framing or connection fields.
 const FRAMING: &[(&str, &str)] = &[
     ("Transfer-Encoding", "chunked"),
     ("Transfer-Encoding", "identity"),

@@ -1,5 +1,5 @@
-//! What cannot be read as a request is answered by the sidecar itself, and leaves a trace: a short
-//! body with the request's id, no name of a library, an access line, and a count.
+//! The sidecar itself answers invalid requests, with a trace: a short body with the request's id,
+//! no name of a library, an access line, and a count.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::frames::{self, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS};
 use crate::support::{Backend, Protocol, Request, Sidecar, WAIT};
 
-/// Requests that are answered with 400. Those with `\u{ff}` are sent with the byte 0xe4 for it.
+/// Requests that are answered with 400. `\u{ff}` stands for the byte 0xe4.
 const MALFORMED: &[&str] = &[
     "GET / HTTP/1.1\r\nHost: a.test\r\nHost: b.test\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a.test\r\nhost: a.test\r\n\r\n",
@@ -74,7 +74,7 @@ fn bytes_of(text: &str) -> Vec<u8> {
     text.chars().map(|c| if c == '\u{ff}' { 0xe4 } else { u8::try_from(c).unwrap() }).collect()
 }
 
-/// What is wrong with an answer that should be the sidecar's own.
+/// What is wrong with an answer of the sidecar.
 fn faults_of(answer: &str, line: &Value) -> Option<String> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let field = |name: &str| {
@@ -142,7 +142,7 @@ fn odd_but_proper_requests_arrive() {
     }
 }
 
-/// What the sidecar sees of them: pingora answers some of these by itself, and resets others.
+/// Those that the sidecar notices: pingora answers some by itself and resets others.
 #[test]
 fn malformed_requests_of_http_2_leave_a_trace() {
     let backend = Backend::plain();
@@ -174,7 +174,7 @@ fn malformed_requests_of_http_2_leave_a_trace() {
     assert!((of("GET") + of("other") - count as f64).abs() < 0.5);
 }
 
-/// They would keep a connection busy for ever otherwise.
+/// Otherwise they would occupy a connection forever.
 #[test]
 fn connection_of_http_2_with_nothing_but_malformed_requests_ends() {
     let backend = Backend::plain();

@@ -1,4 +1,4 @@
-//! The core knows no socket, no clock, no proxy framework and no metrics.
+//! The core uses no sockets, clock, proxy framework or metrics.
 
 use std::path::{Path, PathBuf};
 
@@ -43,14 +43,14 @@ fn core() -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = [room("session"), room("keys"), room("routes")].concat();
     files.extend(["store/record.rs", "store/circuit.rs"].map(|file| source.join(file)));
-    // Keys come from files and are watched there.
+    // These read and watch files.
     let io = ["keys/source.rs", "keys/reload.rs", "keys/watch.rs"];
     files.retain(|file| !io.iter().any(|io| file.ends_with(io)));
     files.retain(|file| !file.starts_with(source.join("keys/source")));
     files
 }
 
-/// Every file of a room: `src/NAME.rs` and what is in `src/NAME/`.
+/// Every file of a module: `src/NAME.rs` and the files in `src/NAME/`.
 fn room(name: &str) -> Vec<PathBuf> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let prefix = source.join(name);
@@ -59,7 +59,7 @@ fn room(name: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Who gets an error can tell what it is, and its words stand in one place.
+/// Callers can distinguish errors, and each message is defined once.
 #[test]
 fn errors_are_types() {
     let mut found = Vec::new();
@@ -136,7 +136,7 @@ fn core_is_pure() {
     assert!(found.is_empty(), "not pure:\n{}", found.join("\n"));
 }
 
-/// Whether a path in `code` goes through a crate or module of that name, or a part of it.
+/// Whether a path in `code` uses a crate or module with this name.
 fn names(code: &str, name: &str) -> bool {
     let code = code.trim();
     let path = |separator: &str| {

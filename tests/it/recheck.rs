@@ -1,4 +1,4 @@
-//! `session.recheck`: a WebSocket or an event stream ends with its session, and not before.
+//! `session.recheck`: a WebSocket or an event stream ends with its session, and not earlier.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::SystemTime;
@@ -16,7 +16,7 @@ const EVENTS: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
 const SWITCH: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-/// An app with an event stream, a WebSocket and whatever it is asked to say.
+/// An app with an event stream, a WebSocket, and answers on request.
 fn app() -> Backend {
     Backend::by(|request| match request.target() {
         "/events" => Answer::raw(EVENTS).hang(),
@@ -70,7 +70,7 @@ fn what_is_open_ends_when_its_session_expires_and_not_before() {
         assert!(!client.rest_or_silence(WAIT / 20).1);
     }
     sidecar.counts(ENDED, 2.0);
-    // Each has an access line, as every answer does.
+    // Each has an access line, like every answer.
     let mut statuses: Vec<u64> =
         sidecar.access_lines(2).iter().map(|line| line["status"].as_u64().unwrap()).collect();
     statuses.sort_unstable();
@@ -98,7 +98,7 @@ fn what_is_open_ends_when_its_session_is_revoked() {
 
 #[test]
 fn what_is_open_ends_after_a_log_out_at_another_sidecar() {
-    // Whether the dict is in the store, or the store knows what has been revoked.
+    // With the dicts or the revocations in the store.
     for holds in ["sessions", "revocations"] {
         ends_after_a_log_out_elsewhere(holds);
     }

@@ -1,5 +1,5 @@
-//! docs/metrics.md and docs/headers.md say what the binary does, and one version stands everywhere. (docs/configuration.md is compared
-//! in `src/config/samples.rs`, which knows the keys.)
+//! docs/metrics.md and docs/headers.md match the binary, and the version is the same everywhere.
+//! (docs/configuration.md is compared in `src/config/samples.rs`, which knows the keys.)
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::support::{Backend, Request, Sidecar, mint};
 const METRICS: &str = include_str!("../../docs/metrics.md");
 const HEADERS: &str = include_str!("../../docs/headers.md");
 
-/// The cells of each row of the tables below a heading, without the head of the table.
+/// The cells of each row of the tables below a heading, without the table header.
 fn rows(page: &'static str, heading: &str) -> Vec<Vec<&'static str>> {
     let section = page.split_once(&format!("{heading}\n")).unwrap().1;
     let section = section.split("\n## ").next().unwrap();
@@ -16,7 +16,7 @@ fn rows(page: &'static str, heading: &str) -> Vec<Vec<&'static str>> {
     rows.skip(1).map(|row| row.split('|').map(str::trim).collect()).collect()
 }
 
-/// What stands in code in a cell.
+/// The code spans in a cell.
 fn codes(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
@@ -24,7 +24,7 @@ fn codes(cell: &str) -> Vec<&str> {
 /// A family's labels, each with its values.
 type Labels = BTreeMap<String, BTreeSet<String>>;
 
-/// Every family that `/metrics` has at the start, with its type.
+/// Every family in `/metrics` at the start, with its type.
 fn families(metrics: &str) -> BTreeMap<String, (String, Labels)> {
     let mut families = BTreeMap::new();
     for line in metrics.lines() {
@@ -56,7 +56,7 @@ fn each_metric_is_documented_with_its_type_and_labels() {
         let (real_kind, real) =
             families.remove(name).unwrap_or_else(|| panic!("no {name}, or twice in the table"));
         assert_eq!(kind, real_kind, "{name}");
-        // "`use`: `sign`, `verify`": a label and its values; without these only the label.
+        // "`use`: `sign`, `verify`" is a label with its values; without values only the label.
         let mut documented = BTreeSet::new();
         let mut label = None;
         for (index, code) in codes(labels).into_iter().enumerate() {

@@ -1,6 +1,6 @@
-//! `session.refresh_after`: a session in use is renewed without the backend having a part in it.
-//! Tokens without the claim `cr` (minted by microdot, or before there was a ttl) are renewed at
-//! once, or refused where `require_exp` is set.
+//! `session.refresh_after`: a session in use is renewed without the app. Tokens without the claim
+//! `cr` (minted by microdot, or issued before there was a ttl) are renewed at once, or refused with
+//! `require_exp`.
 
 use crate::support::issued::now;
 use crate::support::{
@@ -11,7 +11,7 @@ const ROLLING: &str = "[session]\nttl = \"1h\"\nrefresh_after = \"1m\"";
 const DICT: &str = r#"{"n":1}"#;
 const REFRESHED: &str = r#"cloakroom_session_writes_total{action="refreshed"}"#;
 
-/// What a refresh sets: a token good for the ttl from now on, of a session that began then.
+/// The token of a refresh: valid for the ttl from now on, of a session that began at `start`.
 fn refreshed(response: &Message, start: u64) -> Issued {
     let cookie = SetCookie::of(response).unwrap_or_else(|| panic!("no refresh: {response:?}"));
     assert_eq!(cookie.attribute("Max-Age"), Some("3600"), "{cookie:?}");
@@ -126,7 +126,7 @@ fn route_without_sessions_refreshes_nothing_and_others_every_method() {
 fn token_that_would_grow_too_large_is_not_refreshed_and_the_answer_passes() {
     let backend = Backend::plain();
     let sidecar = Sidecar::before(&backend).with(ROLLING).start();
-    // Another 100 bytes of claims do not fit into the cookie.
+    // With another 100 bytes of claims, it no longer fits in the cookie.
     let dict = format!(r#"{{"long":"{}"}}"#, "x".repeat(2960));
     let token = mint(&dict);
     assert!((4000..4096).contains(&(token.len() + "session=".len())), "{}", token.len());

@@ -1,5 +1,5 @@
-//! The race that a refresh must not lose: request A carries an old cookie and takes long; request
-//! B, begun later and answered before, writes the same session. A's answer must not undo that.
+//! A race that a refresh must not win: request A has an old cookie and takes long; request B starts
+//! later, is answered earlier, and writes the same session. A's answer must not undo this.
 
 use std::sync::Arc;
 use std::thread;
@@ -17,18 +17,18 @@ const ROLLING: &str = "[session]\nttl = \"1h\"\nrefresh_after = \"1m\"";
 const DICT: &str = r#"{"n":1}"#;
 const SKIPPED: &str = r#"cloakroom_session_writes_total{action="refresh_skipped"}"#;
 
-/// Two tokens that are due for a refresh, each of a session of its own: one that the sidecar
-/// issued, and one that microdot did.
+/// Two tokens that are due for a refresh, of different sessions: one issued by the sidecar, one by
+/// microdot.
 fn due(name: &str) -> [String; 2] {
     let dict = format!(r#"{{"n":1,"of":"{name}"}}"#);
     [Issued::ago(100).token(&dict), mint(&dict)]
 }
 
-/// What B can do, by the path that asks for it.
+/// What B can do, by path.
 const WRITES: [(&str, &str); 4] =
     [("/delete", "deleted"), ("/save", "saved"), ("/merge", "merged"), ("/refresh", "refreshed")];
 
-/// A backend that holds what is asked of `/slow` until the gate opens.
+/// A backend that holds requests of `/slow` until the gate opens.
 fn backend(gate: &Gate) -> Backend {
     let gate = gate.clone();
     Backend::by(move |request| match request.target() {
@@ -49,7 +49,8 @@ fn start(backend: &Backend) -> Sidecar {
     Sidecar::before(backend).with(ROLLING).start()
 }
 
-/// Sends `slow`, does `meanwhile` once the backend has it, lets it end: its answer.
+/// Sends `slow`, runs `meanwhile` when it has reached the backend, lets it end, and returns its
+/// answer.
 fn race(
     sidecar: &Sidecar,
     backend: &Backend,
@@ -67,7 +68,7 @@ fn race(
     })
 }
 
-/// Whether an answer is the backend's and leaves the cookie alone.
+/// Checks that an answer comes from the backend and has no cookie.
 #[track_caller]
 fn assert_untouched(answer: &Message, what: &str) {
     assert_eq!((answer.status(), answer.text().as_str()), (200, "ok"), "{what}");
@@ -240,11 +241,11 @@ fn error_that_would_not_refresh_is_not_counted_as_skipped() {
     assert_eq!(sidecar.count(SKIPPED), 0.0);
 }
 
-/// For so long a write waits for a refresh that is on its way; a little less, as it is seen from here.
-/// What took longer on a busy machine says nothing.
+/// How long a write waits for a refresh that is being sent; a little less, as measured here. A
+/// longer time on a busy machine proves nothing.
 const PATIENCE: Duration = Duration::from_millis(900);
 
-/// An answer with its head on its way: the sidecar keeps a head with a length until there is more.
+/// An answer whose head is being sent: the sidecar holds a head with a length until there is more.
 fn headless(gate: &Gate) -> Answer {
     Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").hold(gate).then("ok")
 }
@@ -283,7 +284,7 @@ fn write_that_ends_while_a_refresh_is_on_its_way_leaves_behind_it() {
             assert!(!too_early, "{action} before the refresh");
             gate.open();
             let written = write.receive("GET");
-            // What has left before is there already.
+            // What was sent earlier has already arrived.
             let (refreshed, _) = slow.rest_or_silence(Duration::from_millis(1));
             if begun.elapsed() > PATIENCE {
                 return false;

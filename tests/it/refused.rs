@@ -2,8 +2,8 @@
 
 use crate::support::{Backend, Protocol, Request, Sidecar, WAIT, mint};
 
-/// Sends each as it is and expects the status; nothing may reach the backend, and the connection
-/// ends.
+/// Sends each request and checks the status; nothing may reach the backend, and the connection is
+/// closed.
 fn refused(status: u16, requests: &[&[u8]]) {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);
@@ -179,8 +179,8 @@ fn chunks_that_can_be_read_in_two_ways_do_not_become_a_request() {
     assert!(faults.is_empty(), "not refused:\n{}", faults.join("\n"));
 }
 
-/// A proxy in front that takes the line feed for the end of the line sees one request with a long
-/// body; here the body ends early, and what follows, at once or later, must not become a request.
+/// A proxy in front that treats the line feed as a line end sees one request with a long body. Here
+/// the body ends earlier; what follows, at once or later, must not become a request.
 #[test]
 fn line_feed_in_a_chunk_extension_smuggles_nothing() {
     let head = "POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -1,5 +1,5 @@
-//! A changed configuration is taken into use without a request lost; a faulty one changes nothing.
-//! [`crate::reload_files`] has the ways in which files change.
+//! A changed configuration is applied without losing a request; a faulty one changes nothing.
+//! [`crate::reload_files`] tests the ways in which files change.
 
 use std::thread;
 
@@ -22,7 +22,7 @@ fn saving() -> Backend {
     Backend::new(Answer::ok(&[("X-Session-Save", SAVE)]))
 }
 
-/// A configuration whose cookie has that name.
+/// A configuration with this cookie name.
 fn named(backend: &Backend, cookie: &str) -> Builder {
     Sidecar::before(backend).with(&format!("[cookie]\nname = \"{cookie}\""))
 }
@@ -33,7 +33,7 @@ fn start(builder: Builder) -> (Sidecar, Volume) {
     (builder.file(volume.path(FILE)).start(), volume)
 }
 
-/// The names of the cookies that an answer sets.
+/// The names of the cookies set by an answer.
 fn sets(response: &Message) -> Vec<String> {
     let fields = response.values("Set-Cookie");
     fields.iter().map(|field| field.split('=').next().unwrap_or_default().to_owned()).collect()
@@ -51,7 +51,7 @@ fn sighup_reloads_at_once() {
     assert_eq!(sidecar.wait_for_log("reloaded", 0)["why"], "SIGHUP");
     volume.put(&[(FILE, &named(&backend, "two").text())]);
     sidecar.signal("HUP");
-    // By the signal or by the change of the file, whichever comes first; or by both.
+    // By the signal or by the file check, whichever comes first, or both.
     eventually("the new name", || (sets(&sidecar.get("/", None)) == ["two"]).then_some(()));
     assert!(sidecar.count(WHEN) >= begun);
     assert_eq!(sidecar.count(FAILURE), 0.0);
@@ -98,7 +98,7 @@ fn request_under_way_keeps_the_state_it_began_with() {
             gate.open();
             let answer = slow.join().expect("an answer");
             assert_eq!(answer.status(), 200);
-            // Signed by the key that signs by now.
+            // Signed by the key that is current at the end.
             let signed = SetCookie::named("one", &answer).unwrap().value;
             assert_eq!(token::payload_as(&signed, NEW_HEADER, NEW_SECRET, Algorithm::HS256), SAVE);
             assert_eq!(sets(&answer), ["one"]);
@@ -129,7 +129,7 @@ fn faulty_configuration_leaves_the_old_state_in_force_until_it_is_fixed() {
         volume.put(&[(FILE, text)]);
         failures += 1.0;
         sidecar.counts(FAILURE, failures);
-        // It is counted before the log has come through its pipe.
+        // The log arrives through a pipe, later than the count.
         eventually(&format!("an error that names {named}"), || {
             errors(&sidecar).iter().any(|error| error.contains(named)).then_some(())
         });
@@ -151,7 +151,7 @@ fn faulty_configuration_leaves_the_old_state_in_force_until_it_is_fixed() {
     assert_eq!(sidecar.count(FAILURE), failures + 2.0);
 }
 
-/// The messages of the errors in the log.
+/// The error messages in the log.
 fn errors(sidecar: &Sidecar) -> Vec<String> {
     let log = sidecar.log();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -179,7 +179,7 @@ fn what_cannot_change_in_place_is_named_and_the_rest_changes() {
         assert!(lines[0].contains("next start"), "{}", lines[0]);
     }
     assert_eq!(sets(&sidecar.get("/", None)), ["two"]);
-    // Said once: a reload without a change of these says nothing of them. Put back, neither.
+    // Logged once: neither a reload without such a change nor one that reverts it logs it.
     volume.put(&[(FILE, &named(&backend, "three").top("workers = 2").text())]);
     sidecar.wait_for_log("reloaded", 1);
     assert_eq!(sets(&sidecar.get("/", None)), ["three"]);
@@ -259,7 +259,7 @@ fn sighups_in_a_row_lose_no_request() {
     eventually("the last one", || (sidecar.count(SUCCESS) > reloads).then_some(()));
 }
 
-/// Nothing remembers a write that nobody could refresh over, until somebody can.
+/// While refreshes are off, writes must be remembered nevertheless.
 #[test]
 fn write_begun_before_there_were_refreshes_is_not_undone_by_one() {
     let (write, read) = (Gate::default(), Gate::default());
@@ -290,7 +290,8 @@ fn write_begun_before_there_were_refreshes_is_not_undone_by_one() {
     });
 }
 
-/// A request that is held open until `after` has been taken into use: the answer with the app's merge, and how many saves were rejected.
+/// A request that is held open until `after` has been applied: the answer with the app's merge, and
+/// the number of rejected saves.
 fn merged_across_a_reload(
     before: &Builder,
     files: &[(&str, &str)],
@@ -359,7 +360,7 @@ fn a_request_that_is_held_open_does_not_outlive_its_session() {
     let after = strict().with("not_before = 2999-01-01T00:00:00Z");
     let (answer, rejected) = merged_across_a_reload(&strict(), &[], &after);
     assert_eq!((answer.status(), SetCookie::of(&answer), rejected), (409, None, 0.0));
-    // A key that went to the second place still verifies; the first one signs.
+    // A key that moves to the second place still verifies; the first one signs.
     let both = format!("{other}\n[[keys]]\nsecret = \"{SECRET}\"");
     let (answer, rejected) = merged_across_a_reload(&managed(), &[], &managed().keys(&both));
     let token = SetCookie::of(&answer).expect("a session that is still good is written").value;

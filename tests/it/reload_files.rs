@@ -1,4 +1,4 @@
-//! Every way in which files are replaced is noticed, of the configuration and of each key file.
+//! Every way of replacing files is noticed, for the configuration and for each key file.
 
 use std::cell::RefCell;
 
@@ -20,7 +20,7 @@ const SECRETS: [&str; 4] = [
     "a fourth secret of the tests, short",
 ];
 
-/// What the backend gets for a token.
+/// The dict that the backend gets for a token.
 fn dict_of(sidecar: &Sidecar, backend: &Backend, token: &str) -> String {
     sidecar.get("/", Some(token));
     backend.last().value("X-Session").expect("a dict")
@@ -39,7 +39,7 @@ fn configuration() {
         };
         let mut volume = Volume::of(way, FILE, &text("a"));
         let sidecar = Sidecar::before(&backend).file(volume.path(FILE)).start();
-        // The same length, and another one.
+        // The same length, and another length.
         for name in ["b", "c", "another"] {
             volume.put(&[(FILE, &text(name))]);
             eventually(&format!("{way:?}: {name}"), || {
@@ -71,7 +71,7 @@ fn secret_file() {
     });
 }
 
-/// The new key in one file, the one before in the other, and no `id`s.
+/// The new key in one file, the previous one in the other, without `id`s.
 #[test]
 fn two_secret_files_that_stay_where_they_are() {
     Way::each(|way| {
@@ -96,7 +96,7 @@ fn two_secret_files_that_stay_where_they_are() {
     });
 }
 
-/// Key files of three pairs, the private and the public one.
+/// The private and public key files of three pairs.
 fn pairs(algorithm: &str) -> Vec<(String, String)> {
     let pair = |_| {
         let folder = tempfile::tempdir().unwrap();
@@ -167,7 +167,7 @@ fn public_key_that_only_verifies() {
     });
 }
 
-/// A sidecar with these keys, and what is the matter with them after each change.
+/// Starts a sidecar with these keys, and checks the error after each change.
 fn stays_in_force(
     keys: &str,
     changes: &mut [(&str, &mut dyn FnMut(), &str)],
@@ -181,7 +181,7 @@ fn stays_in_force(
         change();
         failures += 1.0;
         sidecar.counts(FAILURE, failures);
-        // It is counted before the log has come through its pipe.
+        // The log arrives through a pipe, later than the count.
         let log = eventually(&format!("{what}, {said}"), || {
             let log = sidecar.log();
             let mut errors = log.lines().filter(|line| line.contains(r#""level":"error""#));
@@ -244,7 +244,7 @@ fn key_whose_file_is_no_key_any_more() {
         &keys,
         &mut [
             ("rubbish", &mut || volume.borrow_mut().put(&[("other.pub", "rubbish")]), "theirs"),
-            // The first key changes as well, and waits for the second.
+            // The first key also changes, but is not applied before the second is valid.
             ("waiting", &mut || secret.borrow_mut().put(&[("key", SECRETS[1])]), "theirs"),
         ],
         &mut || volume.borrow_mut().put(&[("other.pub", &good)]),

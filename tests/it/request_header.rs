@@ -1,11 +1,11 @@
-//! The dict on its way to the backend.
+//! The request header with the dict.
 
 use crate::support::token::{mint_parts, unbase64};
 use crate::support::{
     Answer, Backend, Protocol, Request, SECRET, Sidecar, contains, mint, nested, token,
 };
 
-/// What the backend was told last; it must have been told exactly once.
+/// The last header that the backend got; there must be exactly one.
 fn dict(backend: &Backend) -> String {
     backend.last().value("X-Session").expect("X-Session")
 }

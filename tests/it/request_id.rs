@@ -1,4 +1,4 @@
-//! `X-Request-Id`, and what the sidecar says when there is no answer of the backend's.
+//! `X-Request-Id`, and the sidecar's answers if the backend fails.
 
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ fn clients_own_is_kept_where_it_is_a_word() {
     assert!(!["a", "b"].contains(&id_at(&backend).as_str()));
 }
 
-/// The answer to a request whose backend is not there.
+/// The answer to a request whose backend is unreachable.
 fn unreachable(sidecar: &Sidecar, accept: &str) -> Message {
     let request = Request::get("/").with("X-Request-Id", "id-7");
     sidecar.send(&if accept.is_empty() { request } else { request.with("Accept", accept) })

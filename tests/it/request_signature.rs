@@ -1,4 +1,4 @@
-//! `[headers.signature]`: the app can check that what it is told comes from the sidecar.
+//! `[headers.signature]`: the app can verify that headers come from the sidecar.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn tables(file: &Path) -> String {
     )
 }
 
-/// A sidecar, and the folder of its secret.
+/// A sidecar, and the folder with its secret.
 fn signing(backend: &Backend) -> (Sidecar, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("secret");
@@ -27,7 +27,7 @@ fn signing(backend: &Backend) -> (Sidecar, tempfile::TempDir) {
     (Builder::new(backend.url()).with(&tables(&file)).start(), folder)
 }
 
-/// The names that are signed, where the signature is right.
+/// The signed names, if the signature is valid.
 fn verified(request: &Message, secret: &str) -> Option<Vec<String>> {
     let [input] = &request.values("Signature-Input")[..] else { panic!("{request:?}") };
     let [signature] = &request.values("Signature")[..] else { panic!("{request:?}") };

@@ -1,8 +1,8 @@
-//! What the backend says to the sidecar never reaches a client.
+//! Control headers of the app never reach a client.
 
 use crate::support::{Answer, Backend, Message, Protocol, Request, Sidecar, contains};
 
-/// Good, broken, unknown and echoed; the word betrays what gets through.
+/// Valid, invalid, unknown and echoed ones; the word reveals a header that gets through.
 const SAID: &[(&str, &str)] = &[
     ("X-Session", r#"{"betrayed":1}"#),
     ("X-Session-Save", r#"{"betrayed":1}"#),
@@ -111,7 +111,7 @@ fn nothing_gets_through_in_informational_answers() {
             assert_clean(&response, &format!("{target} {protocol:?}"));
         }
     }
-    // The rest of an informational answer is passed on.
+    // The rest of an interim answer is forwarded.
     let response = sidecar.get("/", None);
     assert_eq!(response.interim.len(), 2, "{response:?}");
     assert_eq!(response.interim[0].values("Link"), ["</a.css>; rel=preload"]);

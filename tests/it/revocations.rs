@@ -1,4 +1,5 @@
-//! `[store]` with `holds = "revocations"`: sessions stay in cookies, and end everywhere at once.
+//! `[store]` with `holds = "revocations"`: sessions stay in cookies, and log-outs apply everywhere
+//! at once.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -19,7 +20,7 @@ impl Shared<'_> {
         self.0.start(Sidecar::before(backend).with(&self.tables()))
     }
 
-    /// `cloakroom session`, as an operator runs it beside the sidecars.
+    /// `cloakroom session`, as run by an operator next to the sidecars.
     fn command(&self, arguments: &[&str]) -> Output {
         let config = self.0.folder().join("cloakroom.toml");
         let keys = "keys = [{ secret_env = \"UNUSED\" }]\n";
@@ -67,7 +68,7 @@ fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar(home: &Home) {
     assert!(is_good(&other, &unconcerned));
     one.counts("cloakroom_revocations", 1.0);
     other.counts("cloakroom_revocations", 1.0);
-    // One that starts later knows before its first request.
+    // A sidecar that starts later knows them before its first request.
     let late = shared.sidecar(&backend);
     assert_eq!(late.admin("/readyz").status(), 200);
     assert!(!is_good(&late, &token));
@@ -78,7 +79,7 @@ fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar(home: &Home) {
 fn all_sessions_of_a_user_end_and_a_new_one_is_good_at_once(home: &Home) {
     let (shared, backend) = (Shared(home), Backend::saying());
     let (one, other) = (shared.sidecar(&backend), shared.sidecar(&backend));
-    // A number and its text are one user.
+    // A number and its text are the same user.
     let [here, there] = [r#"{"user":7}"#, r#"{"user":"7"}"#].map(|dict| log_in(&one, dict));
     let nobody = log_in(&one, r#"{"cart":1}"#);
     one.send(&say("Delete", "all").session(&here));

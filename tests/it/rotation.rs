@@ -1,4 +1,4 @@
-//! Keys that rotate under load: no request fails, no session is lost.
+//! Key rotation under load: no request fails, no session is lost.
 
 use std::sync::RwLock;
 use std::thread;
@@ -12,16 +12,16 @@ use crate::support::{
 };
 
 const WORKERS: u32 = 8;
-/// 25 requests a second for each of 8 workers are 200.
+/// 25 requests per second by each of 8 workers: 200 in total.
 const INTERVAL: Duration = Duration::from_millis(40);
 const ROUNDS: u32 = 250;
-/// The first of these signs at the start; five rotations bring in the others.
-/// From signed to sealed and back among them.
+/// The first one signs at the start; five rotations add the others. Includes changes from signed to
+/// sealed and back.
 const ALGORITHMS: [&str; 6] = ["HS256", "ES256", "A256GCM", "EdDSA", "HS512", "ES384"];
-/// How many keys are accepted at a time.
+/// The number of accepted keys.
 const KEPT: usize = 3;
 
-/// Counts in the session; what it looks at it leaves alone.
+/// Increments a number in the session, except when it only looks.
 fn app() -> Backend {
     Backend::by(|request| {
         let mut session: Value =
@@ -35,7 +35,7 @@ fn app() -> Backend {
     })
 }
 
-/// The tables of the keys in force after so many rotations, the newest first.
+/// The tables of the accepted keys after a number of rotations, newest first.
 fn keys(folder: &TempDir, rotation: usize) -> String {
     let first = (rotation + 1).saturating_sub(KEPT);
     let key = |number: usize| {
@@ -61,10 +61,10 @@ fn kid(token: &str) -> String {
     header["kid"].as_str().expect("a kid").to_owned()
 }
 
-/// Tokens that have to verify at any time, by the number of the key that signed them.
+/// Tokens that must verify, with the number of the key that signed them.
 type Live = RwLock<Vec<(usize, String)>>;
 
-/// One browser and one observer: counts in a session of its own, and looks at all that is live.
+/// A browser and an observer: increments its own session, and looks at all live ones.
 fn work(sidecar: &Sidecar, number: u32, begun: Instant, live: &Live) {
     let mut client = sidecar.connect();
     let mut session: Option<String> = None;
@@ -89,7 +89,7 @@ fn work(sidecar: &Sidecar, number: u32, begun: Instant, live: &Live) {
             session = Some(SetCookie::token(&answer));
             counted += 1;
         } else {
-            // Nothing is retired meanwhile.
+            // Hold the lock, so that no key is retired meanwhile.
             let live = live.read().unwrap();
             let (key, token) = &live[(round / 2 + number) as usize % live.len()];
             let answer = exchange(&Request::get("/look").session(token));
@@ -178,7 +178,7 @@ fn token_of_a_retired_key_is_no_session_any_more() {
         let expected = if rotation < KEPT { r#"{"n":1}"# } else { "{}" };
         assert_eq!(sidecar.get("/look", Some(&token)).text(), expected, "{rotation}");
     }
-    // Its kid is nobody's, and no key has its algorithm.
+    // Its kid is unknown, and no key has its algorithm.
     sidecar.counts(r#"cloakroom_session_checks_total{outcome="unknown_key"}"#, 1.0);
     sidecar.counts(r#"cloakroom_key_uses_total{key="k0",use="verify"}"#, 2.0);
 }

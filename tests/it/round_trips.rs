@@ -1,9 +1,9 @@
-//! What a request costs with a store on the network: round trips, counted on the wire.
+//! The cost of a request with a store on the network: round trips, counted by a proxy.
 
 use crate::support::engine::{Engine, Proxy, Server};
 use crate::support::{Backend, Request, SetCookie, Sidecar, eventually, mint, say};
 
-/// What a sidecar asks of its own accord, whoever comes.
+/// Commands of the sidecar itself, independent of requests.
 const OWN: &[&str] = &["INFO", "HELLO", "PING", "XRANGE", "XREAD", "CONFIG", "ROLE", "ACL"];
 
 struct Setting {
@@ -28,7 +28,7 @@ impl Setting {
         Self { proxy, sidecar, _server: server }
     }
 
-    /// How many round trips the answer to this request took, and what it set.
+    /// The number of round trips for this request, and the cookie that was set.
     fn trips(&self, request: &Request) -> (usize, Option<SetCookie>) {
         self.proxy.trips();
         let answer = self.sidecar.connect().exchange(request);

@@ -1,4 +1,4 @@
-//! Two apps behind one sidecar, by route: one session for both, and else nothing in common.
+//! Two apps behind one sidecar, by route: they share the session and nothing else.
 
 use crate::support::{
     Answer, Backend, Builder, Certificate, Message, Protocol, Request, SetCookie, Sidecar, Volume,
@@ -7,7 +7,7 @@ use crate::support::{
 
 const RELOADED: &str = r#"cloakroom_config_reloads_total{outcome="success"}"#;
 
-/// What is below `/new/` goes to the second.
+/// Paths below `/new/` go to the second app.
 fn before(old: &Backend, new: &str) -> Builder {
     Sidecar::before(old).with(&format!("[[routes]]\npath = \"/new/\"\nbackend = \"{new}\""))
 }
@@ -20,7 +20,7 @@ fn healthy(backend: &str) -> String {
     format!("cloakroom_backend_healthy{{backend=\"{backend}\"}}")
 }
 
-/// An address where nobody listens.
+/// An address on which nothing listens.
 fn nowhere() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())
@@ -49,7 +49,7 @@ fn each_app_gets_its_own_requests_with_one_session() {
             assert_eq!(other.received().len(), arrived, "{target} {protocol:?}");
         }
     }
-    // What one saves the other reads.
+    // One app reads what the other has saved.
     new.will(Answer::ok(&[("X-Session-Save", r#"{"by":"new"}"#)]));
     let response = sidecar.get("/new/login", None);
     let cookie = SetCookie::of(&response).expect("a cookie");
@@ -61,7 +61,7 @@ fn each_app_gets_its_own_requests_with_one_session() {
 fn each_app_faults_alone_and_a_post_is_never_sent_to_the_other() {
     let (old, new) = (Backend::plain(), Backend::plain());
     let sidecar = before(&old, new.url()).start();
-    // Connections to both are in the pool.
+    // The pool has connections to both.
     assert_eq!(sidecar.send(&post("/new/x")).status(), 200);
     assert_eq!(sidecar.send(&post("/x")).status(), 200);
     let faults = [

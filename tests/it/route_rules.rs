@@ -1,4 +1,4 @@
-//! What a route says beside its path: values that a session must have, methods, silence.
+//! Other rules of a route: required values, methods, access lines.
 
 use crate::support::{Backend, Protocol, Request, SetCookie, Sidecar, eventually, mint};
 
@@ -88,7 +88,7 @@ fn without_a_session_it_is_as_where_any_is_required() {
         assert_eq!(response.status(), 303);
         assert_eq!(response.value("Location").as_deref(), Some("/login?next=%2Fdesk%2Fx"));
     }
-    // Who has logged in and may not do this gets nowhere by logging in again.
+    // For a user who lacks the right, another log-in would not help.
     let page = Request::get("/desk/x").with("Accept", "text/html").session(&mint(ADMIN));
     let response = sidecar.send(&page);
     assert_eq!((response.status(), response.value("Location")), (403, None));
@@ -113,7 +113,7 @@ fn every_reading_of_a_path_asks_for_the_values() {
         assert_eq!(sidecar.get(target, Some(&user)).status(), 403, "{target}");
         assert_eq!(sidecar.get(target, None).status(), 401, "{target}");
     }
-    // Where two compete both hold.
+    // If two routes compete, both apply.
     for payload in [ADMIN, EDITOR] {
         let token = mint(payload);
         assert_eq!(sidecar.get("/desk/../admin/", Some(&token)).status(), 403, "{payload}");

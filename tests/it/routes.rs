@@ -1,4 +1,4 @@
-//! `[[routes]]`: where sessions are off, required, or asked for at a login page.
+//! `[[routes]]`: sessions are off, required, or required with a login page.
 
 use crate::support::{Answer, Backend, Message, Protocol, Request, SetCookie, Sidecar, mint};
 
@@ -158,7 +158,7 @@ fn no_spelling_of_a_path_gets_around_a_requirement() {
 fn raw_and_resolved_path_fall_under_the_stricter_route() {
     let backend = Backend::plain();
     let sidecar = sidecar(&backend);
-    // One of the two is plain: there is a dict.
+    // One of two readings is an open route, so there is a dict.
     for target in
         ["/static/../a", "/a/../static/x.css", "/static/%2e%2e/a", "/%73tatic/a", "//static/a"]
     {

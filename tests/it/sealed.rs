@@ -1,4 +1,4 @@
-//! Sealed sessions: what is a session is one all the same, and nobody but the sidecar can read it.
+//! Sealed sessions: they work like others, but only the sidecar can read them.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -89,7 +89,7 @@ fn what_is_not_duly_sealed_is_no_session() {
     }
 }
 
-/// A secret that signs is not used to seal, nor the other way round, whatever a token says.
+/// A signing secret is not used to seal, nor the reverse, whatever a token says.
 #[test]
 fn the_key_decides_whether_a_token_is_signed_or_sealed() {
     let backend = Backend::plain();
@@ -178,7 +178,7 @@ fn revocations_hold_for_sealed_sessions() {
     }
     let payload: serde_json::Value =
         serde_json::from_str(&unseal(&saved, SEALED_HEADER, &KEY)).unwrap();
-    // A token that is not the sidecar's own is known by its tag.
+    // The id of a foreign token comes from its tag.
     let tag = foreign.rsplit('.').next().unwrap();
     fs::write(&revoked, format!("{}\n{tag}\n", payload["cr"]["id"].as_str().unwrap())).unwrap();
     sidecar.signal("HUP");

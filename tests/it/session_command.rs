@@ -1,4 +1,4 @@
-//! `cloakroom session`: what an operator sees of stored sessions, and ends, beside a sidecar that runs.
+//! `cloakroom session`: lists and ends stored sessions while a sidecar is running.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -97,7 +97,7 @@ fn sessions_end_one_by_one_of_a_user_or_all_at_the_running_sidecar(home: &Home) 
     setting.log_in("eve");
     assert_eq!(setting.says(&["revoke", "--all"]), (Some(0), "2 sessions ended\n".into()));
     assert!(!setting.is_good(&three));
-    // Nothing is left that matches.
+    // Nothing matches any more.
     for arguments in [
         &["revoke", "--all"][..],
         &["revoke", "--subject", "ada"],

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: what is under way is finished, then the process ends.
+//! SIGTERM and SIGINT: requests in progress are finished, then the process ends.
 
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
@@ -11,7 +11,7 @@ use crate::support::{
     token,
 };
 
-/// Waits until no new connection is taken.
+/// Waits until new connections are refused.
 fn refuses_connections(sidecar: &Sidecar) {
     let address = sidecar.address();
     eventually("the listener to close", || {

@@ -1,8 +1,7 @@
-//! Heads and bodies that two readers could read in two ways, each with a second request where the
-//! attack would put it. The backend gets one well-formed request or none. Where the next one would
-//! start is asked of nobody, and the connection ends; or, where the exchange carries them, it is
-//! beyond doubt, and the next one is a request like any other, with nothing of it in the sidecar's
-//! name.
+//! Heads and bodies that two readers could understand differently, each followed by a second
+//! request where an attack would place it. The backend must get one well-formed request or none.
+//! Usually the connection ends after it. If the exchange carries it, its end is certain, and the
+//! second request is a normal one, in which nothing may speak for the sidecar.
 
 mod bodies;
 mod heads;
@@ -14,34 +13,35 @@ use crate::support::recorder::Arrived;
 use crate::support::strict::Strict;
 use crate::support::{Carrier, Recorder, WAIT};
 
-/// What must never reach the backend as a request.
+/// The request that must never reach the backend.
 const NEXT: &str = "GET /smuggled/ROW HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\
                     X-Session: {\"forged\":1}\r\n\r\n";
 
-/// What becomes of a row.
+/// The expected result of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
-    /// It is answered with this status, and nothing arrives.
+    /// It is answered with this status, and nothing reaches the backend.
     Refused(u16),
-    /// One whole request arrives and is answered with 200. The exchange may find another behind it.
+    /// One complete request arrives and is answered with 200. The exchange may find another one
+    /// after it.
     Arrives,
-    /// The same, and there is nothing behind it.
+    /// The same, without another one after it.
     Alone,
-    /// It begins well: what arrives is never whole.
+    /// It is incomplete: only a part of it arrives.
     BreaksOff,
-    /// It may be whole before the fault in it is seen.
+    /// It may be complete before its fault is noticed.
     AtMostOnce,
 }
 use Fate::{Alone, Arrives, AtMostOnce, BreaksOff, Refused};
 
 impl Fate {
-    /// What pingora takes for a whole request, and the exchange does not.
+    /// pingora accepts it as a complete request, the exchange does not.
     fn lax() -> Self {
         if Carrier::is_exchange() { BreaksOff } else { Arrives }
     }
 }
 
-/// What a client sends. `ROW` in it, which stands in the target or a field, is the row's number.
+/// The bytes of a client. `ROW` in the target or a field is replaced by the row's number.
 struct Row {
     name: String,
     fate: Fate,
@@ -53,7 +53,7 @@ fn raw(name: &str, fate: Fate, bytes: impl AsRef<[u8]>) -> Row {
     Row { name: name.into(), fate, bytes: bytes.as_ref().to_vec() }
 }
 
-/// A request with these field lines and this body, and the next one right behind it.
+/// A request with these field lines and this body, directly followed by the second request.
 fn request(name: &str, method: &str, fate: Fate, fields: impl AsRef<[u8]>, body: &str) -> Row {
     let first = format!("{method} /ROW HTTP/1.1\r\nHost: app.test\r\n");
     let behind = format!("\r\n{body}{NEXT}");
@@ -68,13 +68,13 @@ fn post(name: &str, fate: Fate, fields: impl AsRef<[u8]>, body: &str) -> Row {
     request(name, "POST", fate, fields, body)
 }
 
-/// What the client of a row has seen.
+/// What the client of a row has received.
 struct Seen {
     statuses: Vec<u16>,
     ended: bool,
 }
 
-/// Sends each on a connection of its own, and judges when nothing more can arrive.
+/// Sends each row on a new connection, and checks the results when nothing more can arrive.
 fn judge(rows: &[Row]) {
     let recorder = Recorder::start();
     let sidecar = recorder.behind().with("[timeouts]\nhead = \"1s\"\nbody = \"1s\"").start();
@@ -111,14 +111,14 @@ fn with_number(bytes: &[u8], number: usize) -> Vec<u8> {
     bytes
 }
 
-/// Of every answer, whether it was due or not.
+/// The statuses of all answers.
 fn statuses(answer: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(answer).into_owned();
     let codes = text.split("HTTP/1.").skip(1).map(|rest| rest.get(2..5).unwrap_or_default());
     codes.map(|code| code.parse().unwrap_or_default()).collect()
 }
 
-/// What no row may bring about.
+/// Requests that no row may cause.
 fn strangers(rows: &[Row], arrived: &[Arrived]) -> Vec<String> {
     let mut faults = Vec::new();
     for request in arrived.iter().flat_map(|connection| &connection.requests) {
@@ -135,14 +135,14 @@ fn strangers(rows: &[Row], arrived: &[Arrived]) -> Vec<String> {
     faults
 }
 
-/// Whether it is no request of the second kind, or one that was in its place.
+/// Whether a request is not a smuggled one, or one that was allowed.
 fn may_arrive(rows: &[Row], target: &str) -> bool {
     let Some((_, number)) = target.split_once("smuggled") else { return true };
     let row = number.trim_start_matches('/').parse().ok().and_then(|row: usize| rows.get(row));
     Carrier::is_exchange() && row.is_some_and(|row| row.fate == Arrives)
 }
 
-/// The requests of a row that arrived, and what arrived of it and is none.
+/// The requests of a row that arrived, and other bytes of it.
 fn of_row(number: usize, arrived: &[Arrived]) -> (Vec<&Strict>, Vec<&(String, String)>) {
     let digits = format!("{number:03}");
     let requests = arrived.iter().flat_map(|connection| &connection.requests);
@@ -175,7 +175,7 @@ fn verdict(row: &Row, number: usize, seen: &Seen, arrived: &[Arrived]) -> Result
     if is_as_it_should { Ok(()) } else { Err(told()) }
 }
 
-/// Whether the first request was answered, and what is behind it by itself, if at all.
+/// Whether the first request was answered, with at most one independent answer after it.
 fn is_answered(statuses: &[u16]) -> bool {
     match statuses {
         [200] => true,

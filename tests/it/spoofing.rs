@@ -1,9 +1,8 @@
-//! A client cannot speak for the sidecar: what it says in its name never arrives. Every test looks
-//! at the raw bytes at the backend.
+//! A client cannot forge the sidecar's fields. Every test checks the raw bytes at the backend.
 
 use crate::support::{Answer, Backend, Protocol, Request, Sidecar, contains, mint};
 
-/// What a server may read as `X-Session`: some fold every byte that is no letter or digit.
+/// Names that a server may read as `X-Session`: some map every other character to a hyphen.
 const ALIASES: &[&str] = &[
     "X-Session",
     "x-session",
@@ -36,7 +35,7 @@ const ALIASES: &[&str] = &[
     "X_Session~",
 ];
 
-/// What is not.
+/// Names that differ.
 const OTHERS: &[&str] =
     &["X-Sessions", "XSession", "X-Sessio", "Session", "X-My-Session", "X--Session"];
 

@@ -1,4 +1,4 @@
-//! What starts, what does not, and how fast.
+//! Starts, failed starts, and the time to start.
 
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::support::{
     Answer, Backend, Builder, Protocol, Request, SECRET, SetCookie, Sidecar, WAIT, client, mint,
 };
 
-/// Expects that nothing starts, and says why not.
+/// Checks that the start fails, and returns the error.
 fn refused(builder: Builder) -> String {
     let text = builder.text();
     let (code, stderr) = builder.fail();
@@ -46,7 +46,7 @@ fn nothing_starts_without_a_secret() {
     }
 }
 
-/// What an operator may paste where the name of a file belongs.
+/// Secrets that an operator may paste in place of a file name.
 #[test]
 fn secret_in_the_place_of_its_file_is_not_printed() {
     let base64 = "K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols=";

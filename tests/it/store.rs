@@ -1,4 +1,4 @@
-//! `[store]`, of each kind: sessions that outgrow the cookie, and end when they are ended.
+//! `[store]`, of each kind: sessions that do not fit in a cookie, and that end when told to.
 
 use std::thread;
 
@@ -6,8 +6,8 @@ use crate::support::home::{in_a_cluster, in_each_home};
 use crate::support::token::unbase64;
 use crate::support::{Answer, Backend, Gate, Home, Message, Request, SetCookie, Sidecar, mint};
 
-/// An app that sends the fields that the request asks for with `Say-`; behind the gate, for
-/// requests of `/held`.
+/// An app that sends the fields in the request's `Say-` fields; for `/held` only after the gate is
+/// open.
 fn app(gate: &Gate) -> Backend {
     let gate = gate.clone();
     Backend::by(move |request| {
@@ -46,7 +46,7 @@ fn part(ticket: &str, index: usize) -> String {
     String::from_utf8(unbase64(ticket.split('.').nth(index).unwrap())).unwrap()
 }
 
-/// Saves a dict without a session, and hands out the ticket.
+/// Saves a dict without a session, and returns the ticket.
 fn log_in(sidecar: &Sidecar, dict: &str) -> String {
     SetCookie::token(&ask(sidecar, say("Save", dict)))
 }
@@ -163,12 +163,12 @@ fn a_log_in_gets_another_session_and_the_old_one_is_read_only(home: &Home) {
     let id = |ticket: &str| part(ticket, 1).split("\"id\":\"").nth(1).unwrap()[..22].to_owned();
     assert_ne!(id(&before), id(&after));
     assert_eq!(seen(&sidecar, &after), r#"{"basket":1,"user":"ada"}"#);
-    // For some seconds the old one can be read, with its old content, and not written.
+    // For some seconds the old ticket can be read, with the old content, but not written.
     assert_eq!(seen(&sidecar, &before), r#"{"basket":1}"#);
     let answer = ask(&sidecar, say("Merge", r#"{"basket":2}"#).session(&before));
     assert_eq!((answer.status(), SetCookie::of(&answer)), (200, None));
     assert_eq!(seen(&sidecar, &after), r#"{"basket":1,"user":"ada"}"#);
-    // A log-out ends that too.
+    // A log-out ends the old one too.
     ask(&sidecar, say("Delete", "1").session(&after));
     assert_eq!(seen(&sidecar, &before), "{}");
     sidecar.counts(r#"cloakroom_session_writes_total{action="renewed"}"#, 1.0);
@@ -209,7 +209,7 @@ fn a_session_in_a_cookie_is_good_and_moves_in_when_it_is_saved(home: &Home) {
     let ticket = SetCookie::token(&ask(&sidecar, say("Merge", r#"{"m":2}"#).session(&cookie)));
     assert!(part(&ticket, 0).contains(r#""crit":["cr"]"#));
     assert_eq!(seen(&sidecar, &ticket), r#"{"n":1,"m":2}"#);
-    // Where there is no store any more, its tickets are nobody's.
+    // Without a store, its tickets are not accepted.
     drop(sidecar);
     let without = Sidecar::before(&backend).with("[session]\nttl = \"1h\"").start();
     assert_eq!(seen(&without, &ticket), "{}");
@@ -248,7 +248,7 @@ fn a_store_that_is_away_is_no_log_out(home: &Home) {
     assert_eq!((answer.status(), SetCookie::of(&answer)), (503, None));
     let answer = ask(&passing, Request::get("/private").session(&ticket));
     assert_eq!(answer.status(), 503);
-    // Whoever has no session notices nothing.
+    // Visitors without a session are not affected.
     assert_eq!(ask(&sidecar, Request::get("/")).status(), 200);
     home.come_back();
     crate::support::eventually("the store again", || {
@@ -277,7 +277,7 @@ fn of_many_merges_at_two_sidecars_each_that_was_answered_is_there_and_has_a_revi
                     let merge = say("Merge", &format!("{{{member}}}")).session(ticket);
                     match ask(sidecar, merge).status() {
                         200 => true,
-                        // Five times in a row somebody else was faster: nothing is claimed.
+                        // Five times in a row another request was faster: a conflict is reported.
                         409 => false,
                         status => panic!("{status}"),
                     }

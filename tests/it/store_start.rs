@@ -1,4 +1,4 @@
-//! A store: with which the sidecar starts, and with which it does not.
+//! Stores with which the sidecar starts, and those with which it does not.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,7 +22,7 @@ fn the_file_is_made_for_its_owner_only() {
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
 }
 
-/// What is said of a file that cannot be used.
+/// The error for a file that cannot be used.
 fn refused(file: &Path) -> String {
     let (code, stderr) = with_store(Builder::new("http://127.0.0.1:1"), file).fail();
     assert_eq!(code, Some(2), "{stderr}");
@@ -68,12 +68,12 @@ fn a_reload_takes_what_it_can_and_names_what_needs_a_start() {
         .collect();
     let needed = "session.ttl, which the store needs";
     assert_eq!(keys, ["store.url", "store.holds", "store.prefix", needed]);
-    // The session is where it was, and what could change has.
+    // The store is the same, but settings that can change have changed.
     assert_eq!(sidecar.get("/", Some(&ticket)).text(), r#"{"n":1}"#);
     let long = say("Save", r#"{"n":1234567890}"#).session(&ticket);
     assert_eq!(sidecar.send(&long).status(), 502);
     assert!(!folder.path().join("other.db").exists());
-    // Without any store at all.
+    // Without a store.
     volume.put(&[("cloakroom.toml", &Sidecar::before(&backend).text())]);
     sidecar.wait_for_log("reloaded", 1);
     assert_eq!(sidecar.get("/", Some(&ticket)).text(), r#"{"n":1}"#);
@@ -120,7 +120,7 @@ fn a_file_that_goes_while_it_is_used_is_one_line_and_its_return_another() {
     for round in 0..2 {
         std::fs::rename(&file, &aside).unwrap();
         if round == 1 {
-            // Another one in its place is not it.
+            // A copy in its place is not the same file.
             std::fs::copy(&aside, &file).unwrap();
         }
         (0..3).for_each(|_| wait_for(503));

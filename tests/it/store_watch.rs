@@ -1,4 +1,4 @@
-//! What can be told of a store on the network before it loses anything.
+//! Warnings about a store on the network before it loses anything.
 
 use crate::support::engine::{Engine, Server, sentinels};
 use crate::support::{Backend, SetCookie, Sidecar, eventually, say};

@@ -1,4 +1,4 @@
-//! What is said comes through when it is said, in both directions, and ends where it ends.
+//! Data is forwarded at once in both directions, and ends are forwarded too.
 
 use crate::support::{
     Answer, Backend, Client, Direct, Gate, Protocol, Request, SetCookie, Sidecar, WAIT, mint, token,
@@ -25,7 +25,7 @@ fn early_hints_arrive_before_the_answer() {
     }
     gate.open();
     assert_eq!(client.receive("GET").text(), "ok");
-    // pingora keeps them to itself over HTTP/2.
+    // pingora does not forward them over HTTP/2.
     assert_eq!(sidecar.send_over(Protocol::H2c, &Request::get("/")).text(), "ok");
 }
 
@@ -76,13 +76,13 @@ fn body_that_nobody_wants_is_not_waited_for() {
         assert_eq!(format!("HTTP/1.1 {status}"), response.first_line);
         assert_eq!(response.text(), "no", "{status}");
         assert_eq!(token::payload(&SetCookie::token(&response)), r#"{"n":2}"#, "{status}");
-        // If the body comes all the same, it is no request.
+        // If the body comes nevertheless, it is not a request.
         client.send("hello");
         assert_in_order(client, app, "hello");
     }
 }
 
-/// Nothing but the rest of the body arrives when the client has said all that it will say.
+/// After the client has sent everything, only the rest of the body arrives.
 fn assert_in_order(mut client: Client, mut app: Client, rest: &str) {
     client.half_close();
     assert_eq!(client.rest(), b"");
@@ -182,8 +182,7 @@ fn end_of_an_upgraded_connection_reaches_the_client() {
     assert_eq!(client.rest(), b"bye");
 }
 
-/// RFC 9110 section 7.8: without the word of the connection itself, `Upgrade` is to be ignored, as
-/// it is in HTTP/1.0.
+/// RFC 9110 section 7.8: `Upgrade` is ignored if `Connection` does not name it, as in HTTP/1.0.
 #[test]
 fn upgrade_that_the_connection_does_not_name_is_ignored() {
     let backend = Direct::listen();
@@ -207,7 +206,7 @@ fn upgrade_that_the_connection_does_not_name_is_ignored() {
         let seen = app.until("\r\n\r\n").to_ascii_lowercase();
         assert!(!seen.contains("\r\nupgrade:"), "{head:?}: {seen:?}");
         assert!(!seen.contains("\r\nconnection: upgrade"), "{head:?}: {seen:?}");
-        // An app that switches all the same gets no tunnel.
+        // An app that switches nevertheless gets no tunnel.
         app.send(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
         );

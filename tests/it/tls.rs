@@ -1,4 +1,4 @@
-//! `[tls]` and `[backend_tls]`: the same over TLS as in the clear, to clients and to the backend.
+//! `[tls]` and `[backend_tls]`: TLS to clients and to the backend works like plain connections.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ fn http_2_is_agreed_on_by_alpn_and_http_1_without() {
     let mut asked = Client::connect(sidecar.address(), config, "app.test").unwrap();
     assert_eq!(asked.alpn(), Some(&b"http/1.1"[..]));
     assert_eq!(asked.exchange(&Request::get("/")).status(), 200);
-    // Without ALPN nobody has agreed to HTTP/2.
+    // Without ALPN, HTTP/2 was not agreed.
     let mut preface = connect(&sidecar, &certificate);
     preface.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert_eq!(preface.receive("PRI").status(), 400);
@@ -112,13 +112,13 @@ fn whoever_does_not_shake_hands_is_let_go() {
     let table = certificate.table();
     let sidecar =
         Sidecar::before(&backend).with(&format!("{table}[timeouts]\nhead = \"300ms\"")).start();
-    // Says why to somebody who has mistaken the port.
+    // A plain request to this port gets an explanation.
     let mut clear = sidecar.connect();
     clear.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     let response = clear.receive("GET");
     assert_eq!(response.status(), 400);
     assert!(response.text().contains("HTTPS"), "{response:?}");
-    // Says nothing, or half of it.
+    // A client that sends nothing, or a part of it.
     for begun in [&b""[..], b"\x16\x03\x01"] {
         let started = Instant::now();
         let mut silent = sidecar.connect();
@@ -126,13 +126,13 @@ fn whoever_does_not_shake_hands_is_let_go() {
         let (_, ended) = silent.rest_or_silence(WAIT);
         assert!(ended && started.elapsed() < Duration::from_secs(3), "{begun:?}");
     }
-    // Agrees on HTTP/2, and does not begin.
+    // A client that agrees on HTTP/2 but does not start.
     let mut config = certificate.client(ALL_VERSIONS);
     config.alpn_protocols = vec![b"h2".to_vec()];
     let started = Instant::now();
     let mut silent = Client::connect(sidecar.address(), config, "app.test").unwrap();
     assert!(silent.ends() && started.elapsed() < Duration::from_secs(3));
-    // Says something else.
+    // A client that sends something else.
     let mut other = sidecar.connect();
     other.send(b"\x16\x03\x01\x00\x05hello");
     assert!(other.rest_or_silence(WAIT).1);
@@ -151,7 +151,7 @@ fn changed_certificate_is_shown_without_a_restart() {
     let shown = kept.certificate();
     assert_eq!(kept.exchange(&Request::get("/")).status(), 200);
 
-    // Half of a pair, as at the moment between two files being replaced, changes nothing.
+    // Only one half of a pair, as between two file replacements, changes nothing.
     let other_folder = tempfile::tempdir().unwrap();
     let new = Certificate::new(other_folder.path(), "app.test");
     std::fs::copy(&new.cert, &old.cert).unwrap();
@@ -161,7 +161,7 @@ fn changed_certificate_is_shown_without_a_restart() {
     sidecar.counts(r#"cloakroom_config_reloads_total{outcome="success"}"#, 1.0);
     let fresh = connect(&sidecar, &new).certificate();
     assert_ne!(fresh, shown);
-    // Who is there stays.
+    // Existing connections stay.
     assert_eq!(kept.exchange(&Request::get("/")).status(), 200);
 }
 
@@ -203,7 +203,7 @@ fn listeners_of_both_kinds_stand_side_by_side() {
         .start();
     let clear: SocketAddr = sidecar.addresses()[0].parse().unwrap();
     let encrypted: SocketAddr = sidecar.addresses()[1].parse().unwrap();
-    // The cookie goes by how its client came.
+    // The cookie depends on the client's own connection.
     let response = Clear::connect(clear).exchange(&Request::get("/"));
     assert!(!response.values("Set-Cookie")[0].contains("Secure"), "{response:?}");
     let config = certificate.client(ALL_VERSIONS);
@@ -239,7 +239,7 @@ fn https_backend_is_verified_with_a_ca_of_its_own() {
     let certificate = Certificate::new(folder.path(), "inner.test");
     let backend = Backend::tls(&certificate, Answer::ok(&[]));
     let ca = format!("[backend_tls]\nca_file = {:?}\n", certificate.cert);
-    // By its address, which stands in the certificate, and by its name.
+    // By its address, which is in the certificate, and by its name.
     for name in ["", "server_name = \"inner.test\"\n"] {
         let sidecar = Builder::new(backend.url()).with(&format!("{ca}{name}")).start();
         let response = sidecar.send(&Request::get("/").session(&mint(r#"{"n":1}"#)));
@@ -247,7 +247,7 @@ fn https_backend_is_verified_with_a_ca_of_its_own() {
         assert_eq!(backend.last().value("X-Session").as_deref(), Some(r#"{"n":1}"#));
         assert_eq!(sidecar.admin("/readyz").status(), 200);
     }
-    // Another name, or another authority: nobody is told the session.
+    // With another name or authority, the session is not sent.
     let other = Certificate::new(folder.path(), "other.test");
     let before = backend.received().len();
     for table in [

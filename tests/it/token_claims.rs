@@ -8,7 +8,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// What the backend gets for each payload, and under which outcome it is counted.
+/// The dict that the backend gets for each payload, and the counted outcome.
 fn check(config: &str, table: &[(String, &str, &str)]) {
     let backend = Backend::plain();
     let sidecar = Sidecar::before(&backend).with(config).start();

@@ -1,4 +1,4 @@
-//! Tokens that are not ours: each gives `{}` and is counted for what it is.
+//! Tokens that are not accepted: the app gets `{}`, and the outcome is counted.
 
 use jsonwebtoken::Algorithm;
 
@@ -7,7 +7,7 @@ use crate::support::{Backend, Request, SECRET, Sidecar, mint};
 
 const PAYLOAD: &str = r#"{"n":1}"#;
 
-/// Sends each token to a sidecar with one HS256 key.
+/// Sends each token to a sidecar with one HS256 key, expecting this outcome.
 fn refused(outcome: &str, tokens: &[String]) {
     refused_by(&Backend::plain(), "", outcome, tokens);
 }
@@ -25,7 +25,7 @@ fn refused_by(backend: &Backend, config: &str, outcome: &str, tokens: &[String])
     sidecar.counts(r#"cloakroom_session_checks_total{outcome="valid"}"#, 0.0);
 }
 
-/// Sends each token to a sidecar with one HS256 key.
+/// Sends each token to a sidecar with one HS256 key, expecting that it is valid.
 fn accepted(tokens: &[String]) {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);
@@ -118,7 +118,7 @@ fn b64_false_is_malformed() {
     refused("malformed", &[mint_with(header, PAYLOAD), unencoded]);
 }
 
-/// The same bytes to a lenient decoder: the bits behind the last byte are not zero.
+/// The same bytes for a lenient decoder: the unused bits after the last byte are not zero.
 fn with_trailing_bits(part: &str) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     assert!(!part.len().is_multiple_of(4), "{part} has no bits to spare");

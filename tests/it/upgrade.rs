@@ -1,4 +1,4 @@
-//! `run --upgrade`: a new process takes over from the one that runs.
+//! `run --upgrade`: a new process takes over from the running one.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use crate::support::{
     Answer, Backend, Builder, Gate, Request, SetCookie, Sidecar, WAIT, client, say,
 };
 
-/// One that can be taken over from, in that folder.
+/// A sidecar that can be taken over, with its socket in this folder.
 fn before(backend: &Backend, folder: &Path) -> Builder {
     let socket = folder.join("upgrade.sock");
     Sidecar::before(backend).top(&format!("upgrade_socket = {socket:?}"))
@@ -43,7 +43,7 @@ fn new_process_takes_over_and_the_old_one_finishes() {
     let new = successor(&backend, folder.path());
     assert_eq!(new.address(), address);
     old.wait_for_log("shutting down", 0);
-    // What had begun at the old one.
+    // Requests that began at the old process.
     kept.send("\r\n\r\n");
     let response = kept.receive("GET");
     assert_eq!((response.status(), response.value("Connection").as_deref()), (200, Some("close")));
@@ -53,7 +53,7 @@ fn new_process_takes_over_and_the_old_one_finishes() {
     for _ in 0..20 {
         assert_eq!(new.send(&Request::get("/")).status(), 200);
     }
-    // And it can be taken over from in its turn.
+    // The new process can be taken over in turn.
     let last = successor(&backend, folder.path());
     assert_eq!(last.address(), address);
     new.wait_for_log("stopped", 0);
@@ -87,7 +87,7 @@ fn faulty_successor_changes_nothing() {
     let old = before(&backend, folder.path()).start();
     let (code, _) = before(&backend, folder.path()).with("[nonsense]").argument("--upgrade").fail();
     assert_eq!(code, Some(2));
-    // One that dies when it has the listeners and does not serve yet.
+    // A new process that dies after receiving the listeners, before it is ready.
     let socket = folder.path().join("upgrade.sock");
     for said in [&b""[..], b"steady"] {
         let mut taker = std::os::unix::net::UnixStream::connect(&socket).unwrap();
@@ -140,7 +140,7 @@ fn systemd_is_told_when_it_serves_and_when_it_stops() {
     let mut old = start(before(&backend, folder.path()));
     let first = next();
     assert!(first.contains("READY=1") && first.contains("MAINPID="), "{first}");
-    // The successor is the main process from then on, and nothing is stopping.
+    // From then on the successor is the main process, and systemd sees no stop.
     let mut new = start(before(&backend, folder.path()).argument("--upgrade"));
     let second = next();
     assert!(second.contains("READY=1") && second.contains("MAINPID="), "{second}");
@@ -166,7 +166,7 @@ fn request_that_arrives_as_the_process_ends_is_answered() {
     early.send("\r\n\r\n");
     let response = early.receive("GET");
     assert_eq!((response.status(), response.value("Connection").as_deref()), (200, Some("close")));
-    // When half of the time is gone it would probably be cut.
+    // After half of the time, a request would probably be cut off.
     thread::sleep(Duration::from_millis(1100));
     late.send("\r\n\r\n");
     let response = late.receive("GET");
@@ -175,7 +175,8 @@ fn request_that_arrives_as_the_process_ends_is_answered() {
     assert_eq!(sidecar.wait().code(), Some(0));
 }
 
-/// Old and new process use one session file: of what was answered nothing is lost, and nobody waits.
+/// The old and the new process share a session file: no answered save is lost, and no request
+/// waits.
 #[test]
 fn sessions_in_a_store_are_saved_while_one_process_takes_over_from_another() {
     const SAVERS: usize = 4;
@@ -204,7 +205,7 @@ fn sessions_in_a_store_are_saved_while_one_process_takes_over_from_another() {
                         let answer = ask(&request);
                         longest = longest.max(begun.elapsed());
                         assert_eq!(answer.status(), 200);
-                        // What it saw is what was last saved.
+                        // It saw the last saved dict.
                         assert_eq!(answer.text(), format!("{{\"n\":{saved}}}"));
                         ticket = SetCookie::token(&answer);
                         saved = next;
@@ -225,6 +226,6 @@ fn sessions_in_a_store_are_saved_while_one_process_takes_over_from_another() {
         savers.into_iter().map(|saver| saver.join().unwrap()).max()
     });
     println!("the longest save took {longest:?}");
-    // Where one process has the file, another waits for a moment.
+    // While one process writes the file, the other waits for a moment.
     assert!(longest < Some(Duration::from_secs(2)), "{longest:?}");
 }

@@ -1,4 +1,4 @@
-//! Chunks and what is behind them.
+//! Chunks and the bytes after them.
 
 use super::{Arrives, BreaksOff, Fate, NEXT, Row, post};
 
@@ -25,7 +25,7 @@ pub fn chunks() -> Vec<Row> {
         chunked("two bytes of another kind behind a chunk", BreaksOff, "5\r\nhelloxx0\r\n\r\n"),
         chunked("more in a chunk than it says", BreaksOff, "3\r\nhello\r\n0\r\n\r\n"),
         chunked("less in a chunk than it says", BreaksOff, "6\r\nhello\r\n0\r\n\r\n"),
-        // pingora reads no digits as 0, and what follows as trailers.
+        // pingora reads a missing size as 0, and what follows as trailers.
         chunked("no size", Fate::lax(), "\r\nhello\r\n0\r\n\r\n"),
         chunked("an extension without a size", Fate::lax(), ";a\r\nhello\r\n0\r\n\r\n"),
         chunked("a bare LF behind a size", BreaksOff, "5\nhello\r\n0\r\n\r\n"),
@@ -86,7 +86,7 @@ pub fn trailers() -> Vec<Row> {
         let body = format!("5\r\nhello\r\n0\r\n{trailer}\r\n\r\n");
         rows.push(chunked(&format!("the trailer {trailer:?}"), BreaksOff, &body));
     }
-    // For pingora the next request's lines are trailers; its end ends the body.
+    // pingora reads the lines of the next request as trailers, whose end ends the body.
     rows.push(chunked("no line end behind the last chunk", Fate::lax(), "5\r\nhello\r\n0\r\n"));
     rows
 }

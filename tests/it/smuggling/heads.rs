@@ -1,9 +1,9 @@
-//! Lengths said twice or oddly, and field lines of no proper form.
+//! Repeated or unusual lengths, and malformed field lines.
 
 use super::{Arrives, BreaksOff, NEXT, Refused, Row, get, post, raw};
 
 pub fn framing() -> Vec<Row> {
-    // The one reader takes the rest for the body, the other for the next request.
+    // One reader takes the rest as the body, another one as the next request.
     let covering = format!("Content-Length: {}\r\n", 5 + NEXT.len());
     let mut rows = vec![
         post(
@@ -197,7 +197,7 @@ pub fn framing() -> Vec<Row> {
     rows.extend([
         post("a length with zeros in front", Arrives, "Content-Length: 00005\r\n", "hello"),
         post("a length with a tab in front", Arrives, "Content-Length:\t5 \r\n", "hello"),
-        // It is 5 where numbers have 32 bits.
+        // Equal to 5 in 32 bits.
         post("a length of 33 bits", BreaksOff, "Content-Length: 4294967301\r\n", "hello"),
         post("a length of 63 bits", BreaksOff, "Content-Length: 9223372036854775807\r\n", "hello"),
     ]);
@@ -248,7 +248,7 @@ pub fn form() -> Vec<Row> {
             format!("\r\n\r\nGET /ROW HTTP/1.1\r\nHost: a\r\n\r\n{NEXT}"),
         ),
     ];
-    // Where servers end a line, a name or a value that others go on with.
+    // Servers end a line, name or value at these bytes, others do not.
     for byte in [0, 1, 8, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x1c, 0x1f, 0x7f] {
         for (place, before, after) in [
             ("in a name", &b"X"[..], &b"Y: b\r\n"[..]),

@@ -1,11 +1,12 @@
-//! The same over HTTP/2, whose framing cannot be misread, but whose fields can be written down.
+//! The same over HTTP/2: its framing is unambiguous, but its fields may not be once they are
+//! written as HTTP/1.
 
 use super::{Alone, Arrives, AtMostOnce, BreaksOff, Fate, Refused, of_row, strangers};
 use crate::support::{Recorder, frames};
 
 type Field = (&'static [u8], &'static [u8]);
 
-/// A request and what becomes of it.
+/// A request and the expected result.
 pub struct Row {
     name: &'static str,
     fate: Fate,
@@ -48,7 +49,7 @@ impl Row {
     }
 }
 
-/// Sends each on a connection of its own. The field `row` says which arrived.
+/// Sends each row on a new connection. The field `row` tells which ones arrived.
 pub fn judge(rows: &[Row]) {
     let recorder = Recorder::start();
     let sidecar = recorder.behind().with("[timeouts]\nbody = \"1s\"").start();

@@ -1,4 +1,4 @@
-//! Requests that are proper, or nearly: what is behind them is nobody's.
+//! Valid or nearly valid requests, with bytes after them that are not a request.
 
 use super::{Alone, Arrives, BreaksOff, NEXT, Refused, Row, get, post, raw, request};
 

@@ -1,4 +1,4 @@
-//! First lines, targets and the names of hosts.
+//! First lines, targets and host names.
 
 use super::{Arrives, Fate, NEXT, Refused, Row, raw};
 
