@@ -1,4 +1,4 @@
-//! Hands the compiler's version to the code, for `cloakroom_build_info`.
+//! Passes the compiler's version to the code, for `cloakroom_build_info`.
 
 fn main() {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".into());

@@ -1,11 +1,11 @@
-//! A bare pingora proxy, with the runtime settings of the sidecar and nothing of its work: what
-//! cannot be undercut. Not a part of what is shipped; the benches measure against it.
+//! A bare pingora proxy with the sidecar's runtime settings, but none of its work: the lower limit.
+//! Not shipped; the benches use it for comparison.
 //!
-//!     bare LISTEN BACKEND [WORKERS [alike]]
+//! bare LISTEN BACKEND [WORKERS [alike]]
 //!
-//! With `alike` it does to the heads what the sidecar has to do to them for a request without a
-//! cookie, in the shortest way: the same fields with constant values, and the same time-outs. What
-//! is between the two is the price of pingora's heads and timers, and not of sessions.
+//! With `alike` it makes the same changes to heads as the sidecar for a request without a cookie,
+//! in the shortest way: the same fields with constant values, and the same time-outs. The
+//! difference between the two is the cost of pingora's heads and timers, not of sessions.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the session costs, without a proxy around it: `cargo bench --bench session`.
+//! The cost of sessions without a proxy: `cargo bench --bench session`.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark may stop at the first surprise")]
 
@@ -48,7 +48,7 @@ fn no_id() -> SessionId {
     SessionId::from_bytes([7; 16])
 }
 
-/// A dict as apps have them, of about that many bytes.
+/// A typical dict of about this number of bytes.
 fn dict(bytes: usize) -> Dict {
     let mut text = String::from(r#"{"user":"alice@example.com","n":12345678"#);
     let mut number = 0;

@@ -7,8 +7,8 @@ use cloakroom::config::{Config, StoreHome};
 
 const REDACTED: &str = "(redacted)";
 
-/// A text is a configuration or has faults that can be shown. What is in force can be printed,
-/// with no secret in it, and says the same when it is read again.
+/// A text is either a configuration or has printable faults. The effective configuration can be
+/// printed, contains no secret, and means the same when it is read again.
 pub fn config(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let read = |text: &str| parse(text, Path::new("c.toml"), &Overrides::default());
@@ -47,9 +47,9 @@ pub fn config(data: &[u8]) {
     }
 }
 
-/// Every part of the configuration but the lines on which the keys stand.
+/// Every part of the configuration except the line numbers of keys.
 fn shown(loaded: &Loaded) -> String {
-    // Without "..": who adds a part has to say here that it is shown, too.
+    // Without "..", so that a new part must be added here.
     let Config {
         listen,
         backend,
@@ -91,7 +91,7 @@ fn shown(loaded: &Loaded) -> String {
         store
     });
     let admin_token = admin_token.as_ref().map(|token| &token.path);
-    // What is printed is sorted; in which order claims are copied means nothing.
+    // The printed form is sorted; the order of claims does not matter.
     let mut headers = headers.clone();
     headers.claims.sort_by(|one, other| one.field.as_str().cmp(other.field.as_str()));
     let keys: Vec<_> = keys

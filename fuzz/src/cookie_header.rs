@@ -1,15 +1,15 @@
-//! `Cookie` fields: the first byte says what is kept, each line behind it is a field.
+//! `Cookie` fields: the first byte has flags, each line after it is a field.
 
 use cloakroom::session::cookie::{CookieName, MAX_CANDIDATES, Names, Rest, find};
 
-/// Other people's cookies stay as they are and in order, ours go, and the candidates are ours.
+/// Other cookies stay unchanged and in order, ours are removed, and all candidates are ours.
 pub fn cookie_header(data: &[u8]) {
     let Some((flags, text)) = data.split_first() else { return };
     let keep = flags & 1 != 0;
     let name = |text: &str| CookieName::parse(text).expect("a cookie name");
     let (own, old) = (name("session"), [name("sid"), name("__Host-s")]);
     let names = Names { own: &own, old: &old[..usize::from(flags >> 1) % 3] };
-    // No field has a line end in it, and there may be none at all.
+    // No field contains a line end, and there may be none.
     let fields: Vec<&[u8]> = match text {
         b"" => Vec::new(),
         text => text.split(|&byte| byte == b'\n').collect(),
@@ -42,7 +42,7 @@ pub fn cookie_header(data: &[u8]) {
         _ => Vec::new(),
     };
 
-    // White space before a cookie may go with the one cut out in front of it; nothing else may.
+    // Only white space between a cookie and the removed one before it may be dropped.
     let is_kept = |piece: &&[u8]| keep || place(piece, names).is_none();
     let expected: Vec<&[u8]> = all
         .iter()
@@ -55,7 +55,7 @@ pub fn cookie_header(data: &[u8]) {
         pieces(&rest).map(trim_start).filter(|piece| !piece.is_empty()).collect();
     assert_eq!(left, expected, "the other cookies");
 
-    // One field in which ours is not the first: what remains is a cut and no more.
+    // One field in which ours is not the first: the rest is only cut.
     if let [field] = fields[..]
         && pieces(field).next().is_some_and(|first| is_kept(&first))
         && !rest.is_empty()
@@ -64,7 +64,7 @@ pub fn cookie_header(data: &[u8]) {
         assert_eq!(rest, kept.join(&b';'), "byte for byte");
     }
 
-    // What a backend reads it to be, and what a second sidecar would make of it.
+    // A backend, and a second sidecar, must read the result in the same way.
     let again = find(|| std::iter::once(&rest[..]), names, false);
     if keep {
         assert_eq!(again.candidates().count(), expected_count(&all, names), "kept, and found");
@@ -79,7 +79,7 @@ fn expected_count(all: &[&[u8]], names: Names<'_>) -> usize {
     all.iter().filter(|piece| place(piece, names).is_some()).count().min(MAX_CANDIDATES)
 }
 
-/// Under which of the names a cookie stands, the session's own being the first.
+/// The name that a cookie has; the current one is the first.
 fn place(piece: &[u8], names: Names<'_>) -> Option<usize> {
     let (name, _) = name_and_value(piece)?;
     std::iter::once(names.own).chain(names.old).position(|ours| ours.as_str().as_bytes() == name)

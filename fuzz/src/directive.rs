@@ -1,5 +1,5 @@
-//! Control headers: two bytes of flags, then one field a line, the first letter of which says
-//! which it is.
+//! Control headers: two bytes of flags, then one field per line, whose first letter selects its
+//! name.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,7 +15,7 @@ use crate::json;
 use crate::keys::RING;
 use crate::policy::{NOW, policy};
 
-/// The fields of an answer by what they are, without the white space around them.
+/// The fields of an answer by name, trimmed.
 #[derive(Default)]
 struct Fields<'a> {
     save: Vec<&'a [u8]>,
@@ -25,7 +25,8 @@ struct Fields<'a> {
     renew: Vec<&'a [u8]>,
 }
 
-/// What can be carried out is carried out and comes back; what cannot says why, without the data.
+/// A valid directive is carried out and comes back; an invalid one gives the reason, without the
+/// data.
 pub fn directive(data: &[u8]) {
     let [flags, bits, text @ ..] = data else { return };
     let encoding = if flags & 1 == 0 { Encoding::Json } else { Encoding::Base64Url };
@@ -72,9 +73,9 @@ pub fn directive(data: &[u8]) {
     let fresh_id = || SessionId::from_bytes([7; 16]);
     let action = session::close(&opened, directive, Issuer::new(&RING, &policy, NOW), fresh_id);
     match (wanted, action) {
-        // Without a store nobody knows of other sessions.
+        // Without a store, other sessions are unknown.
         (Directive::Keep | Directive::EndOthers, Ok(CookieAction::Keep)) => {}
-        // There is nothing to go on with under another id.
+        // There is no session to renew.
         (Directive::Save(Save { dict: None, patch: None, .. }), Ok(CookieAction::Keep)) => {
             assert_eq!(before, None);
         }
@@ -99,7 +100,8 @@ pub fn directive(data: &[u8]) {
             check_dict(&dict, &save, before.as_deref().unwrap_or("{}"));
         }
         (Directive::Save(_) | Directive::Broken(_), Err(broken)) => {
-            // A key that is the sidecar's own is named; nothing else comes from the header.
+            // Only the names of the sidecar's own keys may appear; nothing else comes from the
+            // header.
             let told = broken.reason.to_string();
             assert!(told.len() < 150, "{told}");
             assert!(!told.contains(char::is_control), "{told}");
@@ -108,7 +110,7 @@ pub fn directive(data: &[u8]) {
     }
 }
 
-/// What the fields ask for, by the words of the documentation.
+/// What the fields ask for, according to the documentation.
 fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
     let is_no = |value: &&[u8]| {
         ["", "0", "false", "no", "off"].iter().any(|no| value.eq_ignore_ascii_case(no.as_bytes()))
@@ -175,7 +177,7 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
     }
 }
 
-/// RFC 7396 as it stands there, on values.
+/// RFC 7396, implemented literally on values.
 fn patched(target: Value, patch: &Value) -> Value {
     let Value::Object(patch) = patch else { return patch.clone() };
     let mut target = match target {
@@ -199,7 +201,7 @@ fn check_dict(dict: &Dict, save: &Save, before: &str) {
         assert_eq!(dict.as_str(), saved, "as it was written");
         return;
     };
-    // Where serde_json cannot read one of the texts there is no second opinion.
+    // If serde_json cannot read one of the texts, there is no comparison.
     let value = |text: &str| serde_json::from_str::<Value>(text);
     if let (Ok(target), Ok(patch), Ok(dict)) =
         (value(saved), value(patch.as_str()), value(dict.as_str()))
@@ -208,7 +210,7 @@ fn check_dict(dict: &Dict, save: &Save, before: &str) {
     }
 }
 
-/// The dict that the client brings back with its next request.
+/// The dict in the client's next request.
 fn reopened(issued: &Issued, policy: &Policy) -> Dict {
     let set_cookie = &issued.set_cookie;
     assert!(set_cookie.bytes().all(|byte| (0x20..0x7F).contains(&byte)), "{set_cookie}");
@@ -232,7 +234,7 @@ fn nobody(policy: &Policy) -> Opened {
 
 fn somebody(policy: &Policy) -> Opened {
     let dict = Dict::parse(br#"{"a":{"b":1,"c":[2]},"n":1.10,"s":"x"}"#).expect("a dict");
-    // Without a lifetime a token of this policy can have none to require.
+    // Without a lifetime, a token of this policy has none to require.
     let policy = &Policy { require_exp: false, ..policy.clone() };
     let fresh_id = || SessionId::from_bytes([3; 16]);
     let token = session::encode(&dict, Issuer::new(&RING, policy, NOW), fresh_id).expect("a token");

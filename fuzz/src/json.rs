@@ -1,12 +1,12 @@
-//! A second opinion on JSON.
+//! Comparison with another JSON parser.
 
 use cloakroom::session::dict::{Dict, DictError};
 use serde_json::{Map, Value};
 
-/// What `serde_json` makes of a text that is a dict; None where it reads less than we do, which
-/// are numbers past f64, lone surrogates and the last levels of the deepest nesting.
+/// The value that `serde_json` reads from a dict; None if it accepts less, which concerns numbers
+/// outside f64, lone surrogates and the deepest nesting.
 ///
-/// Panics where the two disagree about what an object is.
+/// Panics if the two disagree about what an object is.
 pub(crate) fn checked(bytes: &[u8], dict: &Result<Dict, DictError>) -> Option<Map<String, Value>> {
     let theirs = serde_json::from_slice::<Map<String, Value>>(bytes);
     match (dict, theirs) {
@@ -22,7 +22,7 @@ pub(crate) fn checked(bytes: &[u8], dict: &Result<Dict, DictError>) -> Option<Ma
     }
 }
 
-/// What holds for every dict.
+/// Properties of every dict.
 pub(crate) fn sound(dict: &Dict) {
     let text = dict.as_str();
     let again = Dict::parse(text.as_bytes()).expect("a dict is a dict");

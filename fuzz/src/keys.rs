@@ -1,5 +1,5 @@
-//! A ring of six keys. Of the pairs only the public halves are here: nobody can sign with them,
-//! so what they verify must be the one token that lies beside each.
+//! A ring of six keys. Of the key pairs only the public keys are here, so they may only verify the
+//! one token stored next to each.
 
 use std::sync::LazyLock;
 
@@ -11,18 +11,18 @@ use cloakroom::keys::{Algorithm, Key, KeyRing};
 use cloakroom::session::fresh::Fresh;
 use cloakroom::session::lifetime::SessionId;
 
-/// Long enough for each hash.
+/// Long enough for every hash.
 pub(crate) const SIGNING: &[u8] =
     b"the first secret of the fuzzed ring, 64 bytes of it, no more....";
 pub(crate) const OLD: &[u8] = b"the secret before, which verifies and does not sign: 64 bytes...";
 
-/// What seals.
+/// The secret of the key that seals.
 pub(crate) const SEALING: [u8; 32] = *b"what seals has 32 bytes exactly!";
 
-/// Where the key that seals stands in the ring.
+/// The position of the key that seals in the ring.
 pub(crate) const SEALED_BY: usize = 5;
 
-/// `kid` and public key of the pairs, each with a token that its private half has signed.
+/// The `kid` and public key of the pairs, each with a token signed by its private key.
 pub(crate) const PAIRS: [(Algorithm, Option<&str>, &str, &str); 3] = [
     (
         Algorithm::Es256,
@@ -44,7 +44,7 @@ pub(crate) const PAIRS: [(Algorithm, Option<&str>, &str, &str); 3] = [
     ),
 ];
 
-/// HS256 without an id signs; HS512 with the id `old` and the pairs verify, the key with the id
+/// HS256 without an id signs; HS512 with the id `old` and the pairs verify; the key with the id
 /// `seals` opens.
 pub(crate) static RING: LazyLock<KeyRing> = LazyLock::new(|| {
     let mut others = vec![Key::hmac(Some("old".into()), Algorithm::Hs512, OLD)];
@@ -56,7 +56,7 @@ pub(crate) static RING: LazyLock<KeyRing> = LazyLock::new(|| {
     KeyRing::new(Key::hmac(None, Algorithm::Hs256, SIGNING), others)
 });
 
-/// The same the other way round: what was old signs.
+/// The reverse: the old key signs.
 pub(crate) static ROTATED: LazyLock<KeyRing> = LazyLock::new(|| {
     let first = Key::hmac(Some("old".into()), Algorithm::Hs512, OLD);
     KeyRing::new(first, vec![sealing(), Key::hmac(None, Algorithm::Hs256, SIGNING)])
@@ -72,7 +72,7 @@ fn sealing() -> Key {
     Key::sealing(Some("seals".into()), &SEALING).expect("32 bytes")
 }
 
-/// A number in place of random bytes. What is sealed here is no secret.
+/// A number in place of random bytes, since nothing here is secret.
 pub(crate) struct Number(pub(crate) u8);
 
 impl Fresh for Number {

@@ -1,8 +1,8 @@
-//! What must hold whatever arrives: one function for each target, which panics where it does not.
+//! Properties that hold for any input: one function for each target, which panics on a violation.
 //!
-//! libFuzzer calls them from `fuzz_targets/`, `tests/smoke.rs` with the committed seeds and what
-//! becomes of these when a few bytes change. The oracles are other people's code where there is
-//! some (`serde_json`, `toml`, `aws-lc-rs`) and a second, simpler reading where there is none.
+//! libFuzzer calls them from `fuzz_targets/`; `tests/smoke.rs` calls them with the committed seeds
+//! and mutations of these. Results are compared with other libraries (`serde_json`, `toml`,
+//! `aws-lc-rs`) or with a second, simpler implementation.
 
 mod config;
 mod cookie_header;
@@ -21,7 +21,7 @@ pub use open_close::open_close;
 pub use stored::stored;
 pub use token::token;
 
-/// A target by its name, which is also that of its folder in `seeds/`.
+/// A target with its name, which is also its folder in `seeds/`.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.

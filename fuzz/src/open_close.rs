@@ -1,4 +1,4 @@
-//! A browser with a session, an app behind the sidecar, and what the app writes in between.
+//! A browser with a session, and an app behind the sidecar that changes it.
 
 mod model;
 
@@ -18,27 +18,27 @@ use crate::keys::{Number, RING, ROTATED, SEALED};
 use crate::policy::{ABSOLUTE_TTL, NOW, TTL, policy};
 use model::{Object, spaced};
 
-/// Whatever an app saves, merges and deletes, the next request has exactly that, for as long as it
-/// lasts and no longer; a cookie of which one byte is another never verifies.
+/// Whatever an app saves, merges and deletes, the next request has exactly this, as long as it is
+/// valid and no longer; a cookie with one changed byte never verifies.
 pub fn open_close(data: &[u8]) {
     let mut data = Unstructured::new(data);
-    // Out of data, the visit is over.
+    // The visit ends when the data does.
     let _ = visit(&mut data);
 }
 
-/// What a browser keeps.
+/// The browser's cookie.
 #[derive(Clone)]
 struct Jar {
     token: String,
     dict: Object,
-    /// Whole seconds; None: for ever.
+    /// In whole seconds; None: never.
     expires: Option<u64>,
-    /// Of a session whose lifetime is managed: its first save and its own lifetime.
+    /// If the session's lifetime is managed: its first save and its own lifetime.
     managed: Option<(Timestamp, Option<u64>)>,
 }
 
 impl Jar {
-    /// What its `Set-Cookie` has to say: nothing where it ends with the browser.
+    /// The expected `Max-Age`: none if it ends with the browser.
     fn max_age(&self, now: Timestamp) -> Option<u64> {
         let until_the_browser_ends = matches!(self.managed, Some((_, Some(0))));
         let expires = self.expires.filter(|_| !until_the_browser_ends);
@@ -140,7 +140,7 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
                 let cookie = issued.set_cookie.split(';').next().unwrap_or_default();
                 assert_eq!(cookie.len(), issued.cookie_bytes);
                 let token = cookie.strip_prefix("session=").expect("the session's cookie");
-                // An empty dict ends a login, and with it its own lifetime.
+                // An empty dict ends a login with its own lifetime.
                 let is_end = issued.kind != session::IssueKind::Refreshed && dict.is_empty();
                 let managed = alive.as_ref().and_then(|jar| jar.managed).filter(|_| !is_end);
                 let kept = kept(token, dict, managed, max_age, &policy, now);
@@ -156,13 +156,13 @@ fn visit(data: &mut Unstructured<'_>) -> arbitrary::Result<()> {
                 assert!(too_long || dict.has_a_claim(), "{}", broken.reason);
             }
         }
-        // The answer's cookie, at once.
+        // The answer's cookie is sent at once.
         request(jar.as_ref(), keys, &policy, now);
     }
     Ok(())
 }
 
-/// The cookie that an answer has set, and how long it must last.
+/// The cookie set by an answer, and its expected lifetime.
 fn kept(
     token: &str,
     dict: Object,
@@ -191,7 +191,7 @@ fn kept(
     Jar { token: token.into(), dict, expires: Some(expires), managed: Some((start, own)) }
 }
 
-/// The next request of the browser: what it opens is what was kept, unless that has expired.
+/// The browser's next request: it must open what was stored, unless that has expired.
 fn request(jar: Option<&Jar>, keys: &KeyRing, policy: &Policy, now: Timestamp) -> Opened {
     let field = match jar {
         Some(Jar { token, .. }) => format!("a=1; session={token};b=\"2\""),
@@ -210,7 +210,7 @@ fn request(jar: Option<&Jar>, keys: &KeyRing, policy: &Policy, now: Timestamp) -
     // No leeway for the end of a session.
     let end = jar.managed.map(|(start, _)| start.plus(ABSOLUTE_TTL));
     let ended = policy.absolute_ttl.is_some() && end.is_some_and(|end| end <= now);
-    // Where nobody manages a lifetime, an `exp` in the dict is the app's own.
+    // If no lifetime is managed, an `exp` in the dict is the app's own.
     let by_itself = jar.managed.is_none() && jar.dict.has_a_claim();
     let expired = opened.outcome() == Outcome::Rejected(Rejection::Expired);
     if over || ended || (by_itself && expired) {
@@ -223,7 +223,7 @@ fn request(jar: Option<&Jar>, keys: &KeyRing, policy: &Policy, now: Timestamp) -
     opened
 }
 
-/// What the app gets to see, sent back as it is, is the same dict.
+/// If the app sends back what it got, the dict stays the same.
 fn echoed(opened: &Opened, dict: &Object, encoding: Encoding) {
     let Some(token) = opened.token() else { return };
     let value = encode(token.dict(), encoding);
@@ -238,7 +238,7 @@ fn echoed(opened: &Opened, dict: &Object, encoding: Encoding) {
     }
 }
 
-/// One byte of it is another.
+/// Changes one byte of it.
 fn tampered(
     token: &str,
     keys: &KeyRing,

@@ -1,4 +1,4 @@
-//! What an operator may have decided, by the bits of a number.
+//! A policy selected by the bits of a number.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use cloakroom::session::cookie::{CookieAttributes, CookieName, CookieParts};
 use cloakroom::session::revocation::Revocations;
 use cloakroom::time::Timestamp;
 
-/// Not a whole second: rounding has to go the right way.
+/// Not a whole second, to test rounding.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_300);
 
 pub(crate) const TTL: Duration = Duration::from_secs(600);

@@ -1,5 +1,4 @@
-//! Sessions in a store, where somebody has got at the file or at the cookie: the first byte says
-//! where.
+//! Sessions in a store, with a modified file or cookie: the first byte says which.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,17 +15,17 @@ use cloakroom::store::record::{self, SessionKey};
 use crate::keys::{RING, SIGNING, sign};
 use crate::policy::{NOW, TTL, policy};
 
-/// What is in the session.
+/// The contents of the session.
 const DICT: &str = r#"{"user":"ada","basket":{"hat":2},"n":1.10}"#;
 
-/// The header of tickets that the first key signs.
+/// The header of tickets signed by the first key.
 const HEADER: &str = r#"{"typ":"JWT","alg":"HS256","crit":["cr"],"cr":1}"#;
 
-/// Nothing opens but what was sealed for this session, revision and key, and no ticket is taken for
-/// a session with a dict.
+/// Only records sealed for this session, revision and key can be opened, and a ticket is never read
+/// as a session with a dict.
 pub fn stored(data: &[u8]) {
     let [mode, bits, rest @ ..] = data else { return };
-    // Without `require_exp` and the like: a ticket has what these ask for.
+    // Without `require_exp` and similar settings, which tickets satisfy anyway.
     let policy = Policy {
         ttl: Some(TTL),
         subject: Some(vec!["user".into()]),
@@ -46,14 +45,14 @@ fn key(byte: u8) -> SessionKey {
     SessionKey::from_bytes([byte; 32])
 }
 
-/// Bytes that nobody has sealed.
+/// Bytes that were not sealed.
 fn any_record(bytes: &[u8]) {
     let opened = record::open(bytes.to_vec(), &key(1), &SessionId::from_bytes([1; 16]), 1);
     let error = opened.expect_err("nobody has sealed this").to_string();
     assert!(error.len() < 120 && !error.contains(char::is_control), "{error}");
 }
 
-/// A few bytes replaced, put in or taken out.
+/// Replaces, inserts or removes a few bytes.
 fn edit(bytes: &mut Vec<u8>, edits: &[u8]) {
     for edit in edits.chunks_exact(4).take(8) {
         let [kind, high, low, byte] = *edit else { continue };
@@ -68,7 +67,7 @@ fn edit(bytes: &mut Vec<u8>, edits: &[u8]) {
     }
 }
 
-/// A session in the store: its ticket and its row.
+/// A session in the store, with its ticket and row.
 fn session(policy: &Policy) -> (String, Row) {
     let dict = Dict::parse(DICT.as_bytes()).expect("a dict");
     let directive = Directive::Save(Save { dict: Some(dict), ..Save::default() });
@@ -90,7 +89,7 @@ fn open(token: &str, policy: &Policy) -> Opened {
     session::open(&found, &RING, policy, NOW)
 }
 
-/// A record, or its revision, that somebody has changed in the file.
+/// A record, or its revision, modified in the file.
 fn edited_record(edits: &[u8], policy: &Policy) {
     let (ticket, row) = session(policy);
     let mut opened = open(&ticket, policy);
@@ -113,7 +112,7 @@ fn edited_record(edits: &[u8], policy: &Policy) {
     }
 }
 
-/// A ticket that somebody has changed in the browser.
+/// A ticket modified in the browser.
 fn edited_ticket(edits: &[u8], policy: &Policy) {
     let (ticket, _) = session(policy);
     let mut edited = ticket.clone().into_bytes();
@@ -130,7 +129,7 @@ fn any_payload(payload: &[u8], policy: &Policy) {
     is_no_session(&token, policy);
 }
 
-/// A ticket's payload under any header: without `crit` it would be a session with a key in its dict.
+/// A ticket's payload with any header: without `crit` it would be a session with a key in its dict.
 fn any_header(header: &[u8], policy: &Policy) {
     let (ticket, _) = session(policy);
     let payload = ticket.split('.').nth(1).unwrap_or_default();
@@ -145,7 +144,7 @@ fn any_header(header: &[u8], policy: &Policy) {
     }
 }
 
-/// Whether it verifies or not, there is no dict before the store has been asked, and none without one.
+/// Whether it verifies or not, it must have no dict before the store is asked, nor without a store.
 fn is_no_session(token: &str, policy: &Policy) {
     if let Ok(verified) = session::open_token(token.as_bytes(), &RING, policy, NOW) {
         assert!(verified.is_ticket() && verified.managed().is_some());

@@ -1,4 +1,4 @@
-//! Tokens: the first byte says how the rest becomes one.
+//! Tokens: the first byte decides how the rest becomes one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +12,7 @@ use crate::json;
 use crate::keys::{Number, OLD, PAIRS, RING, SEALED, SEALED_BY, SEALING, SIGNING, seal, sign};
 use crate::policy::{NOW, policy};
 
-/// Nothing verifies but what a key of ours has signed or sealed, and what verifies says what was
+/// Only tokens signed or sealed by one of our keys verify, with exactly the contents that were
 /// signed or sealed.
 pub fn token(data: &[u8]) {
     let [mode, bits, rest @ ..] = data else { return };
@@ -58,7 +58,7 @@ fn signed_by_us(token: &str, key: usize) {
     check_header(header, key);
 }
 
-/// What is sealed once more, with the same nonce, is the same to the last bit.
+/// Sealed again with the same nonce, it must be identical.
 fn sealed_by_us(token: &str) {
     let [header, _, nonce, _, _] = parts(token);
     let (payload, _) = session::payload_of(token.as_bytes(), &RING).expect("it has been opened");
@@ -68,7 +68,7 @@ fn sealed_by_us(token: &str) {
     check_header(header, SEALED_BY);
 }
 
-/// Any header and payload, signed with one of our secrets or with what an attacker may know.
+/// Any header and payload, signed with one of our secrets or with one that an attacker knows.
 fn signed(rest: &[u8], bits: u8) {
     let (header, payload) = match rest.iter().position(|&byte| byte == b'\n') {
         Some(end) => (&rest[..end], &rest[end + 1..]),
@@ -77,7 +77,7 @@ fn signed(rest: &[u8], bits: u8) {
     let (secret, algorithm) = match bits % 5 {
         0 => (SIGNING, Algorithm::Hs256),
         1 => (OLD, Algorithm::Hs512),
-        // "alg": "HS256" with a public key for the secret, as naive verifiers have it.
+        // "alg": "HS256" with a public key as the secret, an attack on naive verifiers.
         2 => (PAIRS[0].2.as_bytes(), Algorithm::Hs256),
         3 => (PAIRS[2].2.trim_end().as_bytes(), Algorithm::Hs256),
         _ => (&b""[..], Algorithm::Hs256),
@@ -101,7 +101,7 @@ fn signed(rest: &[u8], bits: u8) {
 /// The header of our own.
 const SEALED_HEADER: &str = r#"{"typ":"JWT","alg":"dir","enc":"A256GCM","kid":"seals"}"#;
 
-/// Any header and payload, sealed with our secret or with what an attacker may know.
+/// Any header and payload, sealed with our secret or with one that an attacker knows.
 fn sealed(rest: &[u8], bits: u8) {
     let (header, payload) = match rest.iter().position(|&byte| byte == b'\n') {
         Some(end) => (&rest[..end], &rest[end + 1..]),
@@ -126,7 +126,7 @@ fn sealed(rest: &[u8], bits: u8) {
     }
 }
 
-/// A sound token of each key with a few bytes replaced, put in or taken out.
+/// A valid token of each key, with a few bytes replaced, inserted or removed.
 fn changed(edits: &[u8], bits: u8) {
     let key = usize::from(bits) % 6;
     let message = "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJuIjoxfQ";
@@ -157,14 +157,14 @@ fn changed(edits: &[u8], bits: u8) {
         return;
     }
     if session::signed_by(&token, &RING).is_ok() {
-        // A signature of ECDSA has a second form; what it signs is the same.
+        // An ECDSA signature has a second valid form, for the same contents.
         let signature = sound.rfind('.').expect("a token has two dots");
         assert_eq!(key, 2, "a changed token verifies");
         assert_eq!(&token[..=signature], &sound.as_bytes()[..=signature], "what is signed");
     }
 }
 
-/// Any payload, well signed: what counts of its claims.
+/// Any payload, validly signed, to test its claims.
 fn claims(payload: &[u8], policy: &Policy) {
     let message = format!(
         "{}.{}",
@@ -192,12 +192,12 @@ fn claims(payload: &[u8], policy: &Policy) {
     }
 }
 
-/// The verdict against the claims as `serde_json` reads them.
+/// Compares the verdict with the claims as read by `serde_json`.
 fn agrees(verdict: &Result<VerifiedToken, Rejection>, value: &Map<String, Value>, policy: &Policy) {
     let is_number = |name: &str| value.get(name).is_none_or(Value::is_number);
     let time = |name: &str| value.get(name).and_then(Value::as_f64);
     let (now, leeway) = (NOW.as_secs_f64(), policy.leeway.as_secs_f64());
-    // serde_json reads a float to within one unit of its last place only.
+    // serde_json rounds a float to within one unit of its last place.
     let near = |time: f64, limit: f64| (time - limit).abs() < 1e-3;
     if time("exp").is_some_and(|exp| near(exp, now - leeway))
         || time("nbf").is_some_and(|nbf| near(nbf, now + leeway))
@@ -234,7 +234,7 @@ fn agrees(verdict: &Result<VerifiedToken, Rejection>, value: &Map<String, Value>
                 serde_json::from_str(verified.dict().as_str()).expect("the dict is JSON");
             assert_eq!(dict, expected, "the dict is what is not the sidecar's own");
         }
-        // The end of a session stands in "cr", which counts where it is one of ours only.
+        // The end of a session is in "cr", if that is valid.
         Err(Rejection::Expired) => {
             let over = policy.absolute_ttl.is_some() && value.contains_key("cr");
             assert!(past || over, "not expired");
@@ -246,11 +246,11 @@ fn agrees(verdict: &Result<VerifiedToken, Rejection>, value: &Map<String, Value>
     }
 }
 
-/// An accepted dict can be saved as it is, and comes back as it was.
+/// An accepted dict can be saved, and comes back unchanged.
 fn comes_back(verified: &VerifiedToken, policy: &Policy) {
     let dict = verified.dict();
     json::sound(dict);
-    // A token of a managed session need not say when it ends once nobody manages it any more.
+    // A managed session need not have an expiry after lifetimes are no longer managed.
     let policy = &Policy { require_exp: false, ..policy.clone() };
     for ring in [&RING, &SEALED] {
         match session::encode(dict, Issuer::new(ring, policy, NOW), Number(7)) {
@@ -261,7 +261,7 @@ fn comes_back(verified: &VerifiedToken, policy: &Policy) {
             }
             Err(broken) => {
                 let too_long = broken.bytes > policy.max_cookie_bytes.min(policy.max_bytes);
-                // Another reader may refuse what is accepted here.
+                // Other readers may refuse what is accepted here.
                 let elsewhere =
                     policy.lifetime().is_none() && broken.reason.to_string().contains("PyJWT");
                 assert!(too_long || elsewhere, "{}", broken.reason);
@@ -272,7 +272,7 @@ fn comes_back(verified: &VerifiedToken, policy: &Policy) {
 
 fn check_header(encoded: &str, key: usize) {
     let json = URL_SAFE_NO_PAD.decode(encoded).expect("base64url");
-    // Where serde_json reads less than RFC 8259 allows there is no second opinion.
+    // If serde_json accepts less than RFC 8259 allows, there is no comparison.
     let Ok(header) = serde_json::from_slice::<Map<String, Value>>(&json) else { return };
     let (algorithm, id) = match key {
         0 => ("HS256", None),

@@ -1,5 +1,5 @@
-//! Each target over its seeds and some thousands of damaged copies of them: the same ones each
-//! time, in a few seconds. What libFuzzer has once found is among the seeds.
+//! Runs each target with its seeds and some thousands of mutations, always the same ones, in a few
+//! seconds. Inputs found by libFuzzer are among the seeds.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ impl Numbers {
     }
 }
 
-/// In the order of their names, so that every run is the same.
+/// Sorted by name, so that every run is the same.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
     let files = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
@@ -32,7 +32,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| std::fs::read(file).expect("a seed")).collect()
 }
 
-/// A few bytes replaced, put in, taken out, doubled or borrowed from another seed.
+/// A few bytes replaced, inserted, removed, doubled or taken from another seed.
 fn mutate(seed: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     const TELLING: &[u8] = b"\0\n\r\t ;=,.\"\\{}[]:0-9eE+au\x7F\x80\xFF";
     let mut bytes = seed.to_vec();
@@ -71,7 +71,7 @@ fn smoke(target: &str) {
     for round in 0..MUTATIONS {
         let other = &seeds[numbers.below(seeds.len())];
         let input = mutate(&seeds[round % seeds.len()], other, &mut numbers);
-        // A panic says what did not hold; this says with what.
+        // The panic tells what was violated; this adds the input.
         let outcome = std::panic::catch_unwind(|| run(&input));
         assert!(outcome.is_ok(), "{target}, round {round}: b\"{}\"", input.escape_ascii());
     }

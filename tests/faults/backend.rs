@@ -1,8 +1,8 @@
-//! An app that keeps up with the load. Its answer repeats what it was asked and by whom, and
-//! carries whatever the request asks for:
+//! An app that can handle the load. Its answer repeats the request's target and session, and
+//! contains what the request asks for:
 //!
 //! `Answer-Status: 404`, `Answer-Delay: 5000` (milliseconds), `Answer-Bytes: 1000000` (a body of
-//! that length instead); and any other `Answer-X: y` comes back as the field `X: y`, so that
+//! this length instead). Any other `Answer-X: y` is returned as the field `X: y`, so that
 //! `Answer-X-Session-Save: {…}` is a save.
 
 use std::io::{Error, ErrorKind, Result};
@@ -23,7 +23,7 @@ struct Counts {
     ended: AtomicU64,
 }
 
-/// Listens until the end of all experiments.
+/// Listens until all experiments have ended.
 pub struct Echo {
     address: SocketAddr,
     counts: Arc<Counts>,
@@ -38,14 +38,14 @@ impl Echo {
         runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let counts = Arc::clone(&shared);
-                // A sidecar that goes away in the middle is nothing to worry about here.
+                // A sidecar that disconnects is not an error here.
                 tokio::spawn(async move { drop(serve(stream, &counts).await) });
             }
         });
         Self { address, counts }
     }
 
-    /// For the configuration.
+    /// The URL for a configuration.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -55,13 +55,13 @@ impl Echo {
         self.counts.begun.load(Ordering::Relaxed)
     }
 
-    /// How many requests wait for their answer.
+    /// How many requests are waiting for their answer.
     pub fn under_way(&self) -> u64 {
         let ended = self.counts.ended.load(Ordering::Relaxed);
         self.requests().saturating_sub(ended)
     }
 
-    /// The body of the answer to a request for that target with that session.
+    /// The body of the answer to a request for this target with this session.
     pub fn body(target: &str, session: &str) -> String {
         format!("{target}\n{session}\n")
     }
@@ -91,7 +91,7 @@ async fn serve(mut stream: TcpStream, counts: &Counts) -> Result<()> {
     }
 }
 
-/// Reads up to the end of the request and forgets it.
+/// Reads the rest of the request and discards it.
 async fn skip(stream: &mut TcpStream, buffer: &mut Vec<u8>, mut length: usize) -> Result<()> {
     while buffer.len() < length {
         length -= buffer.len();
@@ -139,7 +139,7 @@ impl Answer {
                 }
             }
         }
-        // A second one would show.
+        // A second field of the session would be visible.
         let body = match length {
             Some(length) => vec![b'x'; length],
             None => Echo::body(target, &sessions.join("\n")).into_bytes(),

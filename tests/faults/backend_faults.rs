@@ -1,8 +1,8 @@
-//! A backend that breaks every rule of HTTP breaks nobody's answer but the one it gives: every
-//! second request is one that it answers well, over the same connections.
+//! A backend that breaks every rule of HTTP spoils only the answer concerned: it answers every
+//! second request correctly, over the same connections.
 //!
-//! Each request has a mark that the backend writes into all it says, fields and bodies and what
-//! is neither. A mark in another request's answer is a part of a wrong one.
+//! Each request has a mark, which the backend writes into everything it sends. A mark in the answer
+//! to another request proves that answers were mixed up.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,16 +22,16 @@ mod fault;
 use client::{Client, Outcome};
 use fault::Fault;
 
-/// What the backend has noticed.
+/// What the backend has observed.
 #[derive(Default)]
 struct Noticed {
-    /// POSTs by their mark, and how often they came.
+    /// POSTs by mark, and how often each arrived.
     posts: Mutex<BTreeMap<u64, u64>>,
-    /// Requests that nobody has sent like this.
+    /// Requests that no client has sent in this form.
     mangled: Mutex<Vec<String>>,
 }
 
-/// What became of the requests of each kind.
+/// The outcomes of the requests of each kind.
 type Outcomes = BTreeMap<Fault, BTreeMap<Outcome, u64>>;
 
 #[test]
@@ -113,12 +113,12 @@ fn backend_faults() {
     assert!(took < Duration::from_secs(300));
 }
 
-/// What stands in everything that is said on behalf of a request.
+/// The mark in everything that is sent for a request.
 fn mark(number: u64) -> String {
     format!("mark-{number}-")
 }
 
-/// The numbers of all marks in there.
+/// The numbers of all marks in these bytes.
 fn marks(bytes: &[u8]) -> Vec<u64> {
     let text = String::from_utf8_lossy(bytes);
     let parts = text.split("mark-").skip(1);

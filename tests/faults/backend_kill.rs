@@ -1,7 +1,7 @@
-//! The backend is killed each second: clients get an answer or an honest 502 or 504, no POST is
+//! The backend is killed every second: clients get an answer or a correct 502 or 504, no POST is
 //! sent twice, and the first request after its return is served.
 //!
-//! The backend is this very test in a process of its own.
+//! The backend is this test itself in another process.
 
 use std::sync::Arc;
 use std::thread;
@@ -17,7 +17,7 @@ mod process;
 
 use process::{Arrivals, Port, Process};
 
-/// How long it is away: long enough to be missed, and not at all.
+/// How long it is away: long enough to matter, or not at all.
 const AWAY: [Duration; 4] = [
     Duration::from_millis(300),
     Duration::ZERO,
@@ -25,7 +25,7 @@ const AWAY: [Duration; 4] = [
     Duration::from_millis(500),
 ];
 
-/// Each answer: when, and with which status.
+/// The time and status of each answer.
 type Answers = Mutex<Vec<(Instant, u16)>>;
 
 #[test]
@@ -87,7 +87,7 @@ fn backend_kill() {
     assert!(back <= Duration::from_secs(1), "{back:?}");
 }
 
-/// Every other one is a POST.
+/// Every second one is a POST.
 fn request(number: u64) -> Vec<u8> {
     if number.is_multiple_of(2) {
         return format!("GET /{number} HTTP/1.1\r\nHost: app.test\r\n\r\n").into_bytes();

@@ -1,5 +1,5 @@
-//! Two hundred faulty configurations are put in place under load: each is counted and changes
-//! nothing, and the one before serves on.
+//! Two hundred faulty configurations are loaded under load: each is counted and changes nothing,
+//! and the previous one stays in effect.
 
 use std::fs;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::reload::{FAILURE, FILE, SUCCESS, wait_for};
 use crate::support::{Builder, eventually, openssl};
 use crate::users::Users;
 
-/// Every key of a sound configuration with values that it cannot have, parted by " | ".
+/// Every key with invalid values, separated by " | ".
 const VALUES: [(&str, &str, &str); 37] = [
     ("", "shutdown_timeout", "8 | '8' | '-1s' | [] | '8 parsecs'"),
     ("", "workers", "0 | -1 | 2.5 | '2' | 1025 | 99999999999999999999"),
@@ -56,7 +56,7 @@ const VALUES: [(&str, &str, &str); 37] = [
     ("timeouts", "backend_connect", "'soon' | 3"),
 ];
 
-/// Whole tables that cannot be.
+/// Invalid tables.
 const TABLES: [&str; 14] = [
     "[sesion]\nttl = '1h'",
     "[session]\ntll = '1h'",
@@ -74,8 +74,8 @@ const TABLES: [&str; 14] = [
     "[[keys]]\nsecret = 'a secret that is long enough for it'\nalgorithm = 'none'",
 ];
 
-/// The faulty configurations. If one were taken, the users would be without a session: their
-/// cookie has another name in each.
+/// The faulty configurations. Each has another cookie name: if one were applied, the users would
+/// lose their sessions.
 fn faults(url: &str, folder: &TempDir) -> Vec<Vec<u8>> {
     let sound = |tables: &str| {
         let cookie = if tables.contains("[cookie]\n") { "" } else { "[cookie]\nname = 'faulty'\n" };
@@ -92,21 +92,21 @@ fn faults(url: &str, folder: &TempDir) -> Vec<Vec<u8>> {
     for (table, key, values) in VALUES {
         faults.extend(values.split(" | ").map(|value| with(table, &format!("{key} = {value}"))));
         if table != "headers.claims" {
-            // Its last letter is missing.
+            // The key without its last letter.
             faults.push(with(table, &format!("{} = 1", &key[..key.len() - 1])));
         }
     }
-    // `[cookie]` stands there already.
+    // `[cookie]` is already used.
     let named = "[cookie]\nname = 'faulty'\n";
     faults.extend(TABLES.map(|table| Builder::new(url).with(named).with(table).text()));
-    // An unfinished copy: it ends before the key does.
+    // An incomplete copy, which ends before the key.
     let whole = sound("");
     let end = whole.find("secret = ").expect("a key") + 20;
     let mut cuts: Vec<_> = (0..40).map(|step| whole[..end * step / 40].to_owned()).collect();
     faults.append(&mut cuts);
     faults.extend(key_files(folder).map(|keys| Builder::new(url).with(named).keys(&keys).text()));
     let mut faults: Vec<Vec<u8>> = faults.into_iter().map(String::into_bytes).collect();
-    // What is no text at all, or too much of it.
+    // Bytes that are not text, or too much text.
     faults.push(vec![0; 4096]);
     faults.push((0..=255).cycle().take(100_000).collect());
     faults.push([whole.as_bytes(), b"# \xff\n"].concat());
@@ -119,7 +119,7 @@ fn faults(url: &str, folder: &TempDir) -> Vec<Vec<u8>> {
     faults
 }
 
-/// Keys whose files are not what they should be.
+/// Keys with faulty files.
 fn key_files(folder: &TempDir) -> impl Iterator<Item = String> {
     let pem = openssl("genpkey -algorithm ed25519", "");
     let files: [(&str, &[u8]); 6] = [
@@ -160,7 +160,7 @@ fn bad_config() {
     let folder = tempfile::tempdir().unwrap();
     let backend = Echo::start();
     let path = folder.path().join(FILE);
-    // Whole at any moment.
+    // The file is complete at any time.
     let put = |contents: &[u8]| {
         let new = folder.path().join("new");
         fs::write(&new, contents).unwrap();
@@ -187,7 +187,7 @@ fn bad_config() {
         assert_eq!(sidecar.count(SUCCESS), 0.0, "it was taken: {shown}");
     }
     let failures = sidecar.count(FAILURE);
-    // What is sound again is taken.
+    // A valid configuration is applied again.
     put(Builder::new(&backend.url()).text().as_bytes());
     wait_for(&sidecar, SUCCESS, 1);
     let due = Instant::now() + Duration::from_millis(200);

@@ -1,4 +1,4 @@
-//! More clients than descriptors: the sidecar neither ends nor spins, and is back at once when
+//! More clients than descriptors: the sidecar neither exits nor spins, and recovers at once when
 //! they are gone.
 
 use std::io::{Read as _, Write as _};
@@ -38,7 +38,7 @@ fn descriptors() {
 
     let gone = Instant::now();
     let patience = Duration::from_secs(5);
-    // Several in a row: the first may find the last free descriptor.
+    // Several in a row: the first one may get the last free descriptor.
     let (mut row, mut failed) = (0, 0);
     while row < 20 {
         if answers(address, patience) {
@@ -64,7 +64,7 @@ fn descriptors() {
     assert_eq!(sidecar.wait().code(), Some(0));
 }
 
-/// Whether a request on a connection of its own is answered with 200.
+/// Whether a request on a new connection is answered with 200.
 fn answers(address: SocketAddr, patience: Duration) -> bool {
     let exchange = || {
         let mut stream = TcpStream::connect_timeout(&address, patience)?;

@@ -1,5 +1,5 @@
-//! Floods of HTTP/2 frames, and connections on which nothing more comes: memory stays bounded,
-//! others are served, and nothing is left behind.
+//! Floods of HTTP/2 frames, and silent connections: memory is limited, other clients are served,
+//! and nothing is left behind.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -18,7 +18,8 @@ mod frames;
 
 use frames::{Flood, Silence};
 
-/// A large answer that nobody takes holds what pingora reads ahead.
+/// pingora reads a part of a large answer in advance, which stays in memory if the client does not
+/// read it.
 const HELD: u64 = 800 << 10;
 
 macro_rules! floods {
@@ -117,7 +118,7 @@ fn is_as_before(sidecar: &Sidecar) {
     assert!(!sidecar.log().contains("panicked"), "a panic");
 }
 
-/// How many connections the sidecar ended, and how many bytes it took.
+/// The number of connections that the sidecar closed, and the bytes that it received.
 async fn again_and_again(address: SocketAddr, flood: Flood, end: Instant) -> (u64, u64) {
     let (mut ended, mut sent) = (0, 0);
     while Instant::now() < end {
@@ -129,7 +130,7 @@ async fn again_and_again(address: SocketAddr, flood: Flood, end: Instant) -> (u6
     (ended, sent)
 }
 
-/// Until the sidecar hangs up.
+/// Sends until the sidecar closes the connection.
 async fn send(stream: TcpStream, flood: Flood, sent: &mut u64) {
     let (mut reader, mut writer) = stream.into_split();
     let listen = async {

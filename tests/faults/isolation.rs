@@ -1,5 +1,5 @@
-//! No answer is another user's: users share connections to the sidecar, and the sidecar's to the
-//! backend, while it reloads again and again.
+//! No user gets another user's answer: users share connections to the sidecar and to the backend,
+//! while the sidecar reloads repeatedly.
 
 use std::sync::Arc;
 use std::thread;
@@ -20,7 +20,7 @@ fn isolation() {
     none_is_mixed_up("", requests, load);
 }
 
-/// As a browser has many requests on one connection, or a proxy those of many users.
+/// Like a browser with many requests on one connection, or a proxy with those of many users.
 #[test]
 fn isolation_over_http2() {
     let requests = pick(1000, 200_000);
@@ -30,7 +30,7 @@ fn isolation_over_http2() {
 
 fn none_is_mixed_up(how: &str, requests: u64, load: impl FnOnce(Load) -> Load) {
     let backend = Echo::start();
-    // With the time-outs changes whatever holds the connections to the backend.
+    // New time-outs replace the connections to the backend.
     let text = |seconds: u64| {
         let timeouts = format!("[timeouts]\nbackend_read = \"{seconds}s\"");
         Builder::new(&backend.url()).with(&timeouts).text()

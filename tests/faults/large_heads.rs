@@ -1,4 +1,4 @@
-//! Heads of a megabyte are refused, cost little memory, and leave nothing behind.
+//! Heads of a megabyte are refused, need little memory, and leave nothing behind.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::{others, pick, runtime};
 
 const MEGABYTE: usize = 1 << 20;
 
-/// How many come at once.
+/// How many are sent at the same time.
 const AT_ONCE: u64 = 32;
 
 #[test]
@@ -41,7 +41,7 @@ fn large_heads() {
 
     let over = Instant::now();
     let mut again = throughput(&sidecar);
-    // Other tests may take a processor for a moment.
+    // Other tests may use the processors for a moment.
     for _ in 0..10 {
         if again >= at_rest * 0.9 {
             break;
@@ -57,16 +57,16 @@ fn large_heads() {
         over.elapsed().as_secs_f64(),
     );
     assert_eq!(refused, heads);
-    // No head got through. An answer may be read before it is counted.
+    // No head reached the backend. An answer may be read before it is counted.
     sidecar.counts(OK, backend.requests() as f64);
     assert!(peak <= pick(128 << 20, 64 << 20), "{}", megabytes(peak));
-    // In the short form another test may have both processors all the time.
+    // In the short form, another test may use both processors all the time.
     assert!(again >= at_rest * pick(0.01, 0.9), "{again} of {at_rest}");
 }
 
 const OK: &str = r#"cloakroom_requests_total{method="GET",status="200"}"#;
 
-/// Requests a second, as fast as they go.
+/// Requests per second at full speed.
 fn throughput(sidecar: &Sidecar) -> f64 {
     let time = pick(Duration::from_millis(200), Duration::from_secs(2));
     let load = Load::on(sidecar.address()).during(time).run(others::request, others::check);
@@ -74,7 +74,7 @@ fn throughput(sidecar: &Sidecar) -> f64 {
     load.sent as f64 / load.took.as_secs_f64()
 }
 
-/// How many were refused as they should be.
+/// How many were refused correctly.
 async fn attack(address: SocketAddr, next: Arc<AtomicU64>, heads: u64) -> u64 {
     let mut refused = 0;
     loop {
@@ -105,7 +105,7 @@ fn head(number: u64) -> (String, u16) {
 
 async fn send(address: SocketAddr, head: &str) -> Result<u16> {
     let mut wire = Wire::connect(address).await?;
-    // It need not take all of it.
+    // The sidecar may not read all of it.
     let _ = wire.send(head).await;
     let answer = wire.head().await?.unwrap_or_default();
     Ok(answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default())

@@ -1,7 +1,8 @@
-//! A crowd of clients on connections that are kept, at a given rate or as fast as they can.
+//! Many clients on persistent connections, at a given rate or at full speed.
 //!
-//! At a rate, requests are due at even intervals whether or not the answers before have come. One
-//! that has to wait because every connection is busy has its latency counted from when it was due.
+//! At a given rate, requests are due at regular intervals, whether or not earlier ones have been
+//! answered. If all connections are busy, the latency of a request still counts from when it was
+//! due.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,10 +26,10 @@ pub use connection::Reply;
 pub use figures::{Failure, Figures};
 use streams::Streams;
 
-/// How many failures of a kind each client keeps to be shown.
+/// How many failures of each kind a client keeps as examples.
 const EXAMPLES: u64 = 5;
 
-/// A load in the making.
+/// A load under construction.
 pub struct Load {
     address: SocketAddr,
     connections: usize,
@@ -51,7 +52,7 @@ struct Job {
 }
 
 impl Load {
-    /// 16 connections that send as fast as they can, until they are stopped.
+    /// 16 connections at full speed, until stopped.
     pub fn on(address: SocketAddr) -> Self {
         Self {
             address,
@@ -69,25 +70,25 @@ impl Load {
         self
     }
 
-    /// Over HTTP/2, with so many requests at a time on each connection.
+    /// Over HTTP/2, with this number of concurrent requests on each connection.
     pub fn streams(mut self, streams: usize) -> Self {
         self.streams = Some(streams);
         self
     }
 
-    /// So many requests a second, all connections together.
+    /// Requests per second over all connections.
     pub fn rate(mut self, per_second: f64) -> Self {
         self.rate = Some(per_second);
         self
     }
 
-    /// Ends after so many requests.
+    /// Ends after this number of requests.
     pub fn count(mut self, requests: u64) -> Self {
         self.count = requests;
         self
     }
 
-    /// Ends after that time.
+    /// Ends after this time.
     pub fn during(mut self, time: Duration) -> Self {
         self.time = Some(time);
         self
@@ -99,8 +100,8 @@ impl Load {
         self
     }
 
-    /// Sends what `request` makes of each number from 0, and shows `check` each answer with the
-    /// number of its request.
+    /// Sends the result of `request` for each number from 0, and passes each answer to `check` with
+    /// its number.
     pub fn start(
         self,
         request: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static,
@@ -134,7 +135,7 @@ impl Load {
         Running { job, clients, stop }
     }
 
-    /// The same, and waits for its end.
+    /// The same, and waits for the end.
     pub fn run(
         self,
         request: impl Fn(u64) -> Vec<u8> + Send + Sync + 'static,
@@ -145,7 +146,7 @@ impl Load {
     }
 }
 
-/// A load while it lasts.
+/// A running load.
 pub struct Running {
     job: Arc<Job>,
     clients: Vec<JoinHandle<Figures>>,
@@ -153,18 +154,18 @@ pub struct Running {
 }
 
 impl Running {
-    /// How many requests were begun so far.
+    /// How many requests have been started.
     pub fn begun(&self) -> u64 {
         self.job.next.load(Ordering::Relaxed)
     }
 
-    /// Begins no more requests, waits for the last answers.
+    /// Starts no more requests, and waits for the last answers.
     pub fn stop(self) -> Figures {
         self.stop.send_replace(true);
         self.finish()
     }
 
-    /// Waits until count or time are reached.
+    /// Waits until the number or the time is reached.
     pub fn finish(self) -> Figures {
         let mut all = Figures::default();
         for client in self.clients {
@@ -175,7 +176,7 @@ impl Running {
     }
 }
 
-/// How a client gets at the server.
+/// How a client reaches the server.
 enum Channel {
     Own(Connection),
     Shared(Streams),
@@ -190,7 +191,7 @@ impl Channel {
     }
 }
 
-/// One request after the other.
+/// Sends one request after another.
 async fn client(job: Arc<Job>, mut channel: Channel, mut stops: watch::Receiver<bool>) -> Figures {
     let load = &job.load;
     let mut figures = Figures::default();
@@ -207,7 +208,7 @@ async fn client(job: Arc<Job>, mut channel: Channel, mut stops: watch::Receiver<
             if wait.await.is_ok() {
                 break;
             }
-            // The timer's own delay is no latency.
+            // The delay of the timer does not count as latency.
             from = Instant::now();
         }
         let request = (job.request)(number);

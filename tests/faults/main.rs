@@ -1,30 +1,24 @@
-//! Experiments: the real binary under load while something goes wrong around it. Each file is one
-//! of them, and each prints its figures.
+//! Experiments: the real binary under load while something goes wrong. Each file is one experiment,
+//! and each prints its figures.
 //!
-//! With `CLOAKROOM_FAULTS=full` they take minutes and reach the figures that the documentation
-//! names: `tests/faults/run` does that. Otherwise they are short and run with all other tests;
-//! what must hold holds in both forms.
+//! With `CLOAKROOM_FAULTS=full` they take minutes and reach the figures in the documentation;
+//! `tests/faults/run` does this. Otherwise they are short and run with all other tests. The
+//! guarantees are checked in both forms.
 //!
-//! What an operator does: [`reload`] configuration and keys change; [`bad_config`] they are faulty;
-//! [`shutdown`] the process is told to stop; [`upgrade`] another one takes its place.
-//!
-//! What users do: [`isolation`] no answer is another user's; [`soak`] for a long time; [`volume`]
-//! in large bodies; [`open_streams`] that are open for hours.
-//!
-//! What others do: [`slow_loris`], [`large_heads`], [`h2_floods`] clients that attack;
-//! [`descriptors`] more of them than descriptors; [`backend_kill`] a backend that dies;
-//! [`backend_faults`] one that breaks every rule.
-//!
-//! With sessions in a file: [`store_kill`] the sidecar is killed; [`store_upgrade`] another one takes
-//! its place; [`store_full`] the disk is full; [`many_sessions`] there are very many of them.
-//!
-//! With sessions in Redis: [`redis_kill`] it is killed; [`redis_silence`] it says nothing, or late;
-//! [`redis_failover`], [`redis_cluster`] another server takes its place; [`redis_answers`] what it says
-//! instead of an answer; [`redis_shared`] sidecars that share it; [`redis_many`] very many sessions.
-//!
-//! What they are made of: [`load`] a crowd of clients; [`users`] who they are, [`visitors`] those
-//! with sessions in a store, [`patrons`] whose store goes away, [`stores`] what that is, [`others`] those who look on; [`backend`] an app that keeps up with
-//! them, [`rough`] one made by hand; [`vitals`] what the sidecar takes for itself.
+//! - By the operator: [`reload`] of configuration and keys, [`bad_config`] faulty ones,
+//!   [`shutdown`], [`upgrade`] to a new process.
+//! - By users: [`isolation`] of their answers, [`soak`] for a long time, [`volume`] of large
+//!   bodies, [`open_streams`] for hours.
+//! - By attackers and failures: [`slow_loris`], [`large_heads`], [`h2_floods`], [`descriptors`] run
+//!   out, [`backend_kill`], [`backend_faults`] a backend that breaks every rule of HTTP.
+//! - With sessions in a file: [`store_kill`], [`store_upgrade`], [`store_full`] disks,
+//!   [`many_sessions`].
+//! - With sessions in Redis: [`redis_kill`], [`redis_silence`], [`redis_failover`],
+//!   [`redis_cluster`], [`redis_answers`] error answers, [`redis_shared`] by several sidecars,
+//!   [`redis_many`] sessions.
+//! - Tools: [`load`] many clients; [`users`], [`visitors`] with sessions in a store, [`patrons`]
+//!   whose store fails, [`stores`], [`others`] unaffected clients; [`backend`] and [`rough`], two
+//!   apps; [`vitals`] of the process.
 
 #![allow(
     clippy::unwrap_used,
@@ -80,13 +74,13 @@ use std::sync::OnceLock;
 
 use tokio::runtime::Runtime;
 
-/// The one or the other: for the form that runs with all tests, and for the full one.
+/// Selects a value for the short form, which runs with all tests, or for the full form.
 fn pick<T>(short: T, full: T) -> T {
     let is_full = std::env::var_os("CLOAKROOM_FAULTS").is_some_and(|scale| scale == "full");
     if is_full { full } else { short }
 }
 
-/// Where clients and backends of all experiments run.
+/// Runs the clients and backends of all experiments.
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! A file with very many sessions in it, while operators list and end some on the admin listener: neither
-//! they nor users wait.
+//! A file with a very large number of sessions, while operators list and end some on the admin
+//! listener: neither they nor the users wait.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,10 +17,10 @@ use crate::support::{Answer, Backend, Builder, Message, Request, SetCookie, Side
 
 const TOKEN: &str = "an-operators-token-of-36-characters!";
 
-/// Whose sessions are more than a person has: some account of a machine.
+/// A user with more sessions than a person has, such as the account of a machine.
 const HEAVY: &str = "heavy";
 
-/// Puts sessions into a file that a sidecar has made: ten for each user, and some for one.
+/// Adds sessions to an existing file: ten for each user, and some for one user.
 fn fill(file: &Path, count: u64, heavy: u64) {
     let mut connection = Connection::open(file).unwrap();
     connection.pragma_update(None, "synchronous", "OFF").unwrap();
@@ -33,7 +33,7 @@ fn fill(file: &Path, count: u64, heavy: u64) {
         )
         .unwrap();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis().cast_signed() as i64;
-    // Spread over the whole range, as ids are; in their order, which is written fastest.
+    // Spread over the whole range, like real ids; sorted, because that is written fastest.
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut mixed = |number: u64| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(number * 2 + 1);
@@ -87,7 +87,7 @@ fn many_sessions() {
 
     let over = AtomicBool::new(false);
     let (users, figures) = thread::scope(|scope| {
-        // Users who read and save for as long as it takes.
+        // Users who read and save until the end.
         let users = scope.spawn(|| {
             let mut client = sidecar.connect();
             let ticket = SetCookie::token(&client.exchange(&Request::get("/save")));
@@ -104,7 +104,7 @@ fn many_sessions() {
             (times, unavailable)
         });
         let operators = scope.spawn(|| operators(&sidecar, count, heavy, lists)).join();
-        // Whatever became of them.
+        // Even after a failure.
         over.store(true, Ordering::Release);
         (users.join().unwrap(), operators.unwrap())
     });
@@ -117,11 +117,11 @@ fn many_sessions() {
         times.len()
     );
     assert_eq!(unavailable, 0);
-    // What this machine does besides is in it: the full form is for one that is idle.
+    // Includes other load of this machine; the full form is for an idle one.
     assert!(worst < pick(5000.0, 100.0), "{worst} ms");
 }
 
-/// What operators ask for, and how long the longest answer of each kind took.
+/// The operators' requests, and the longest answer time of each kind.
 fn operators(sidecar: &Sidecar, count: u64, heavy: u64, lists: u64) -> String {
     let mut figures = String::new();
     let mut note = |what: &str, times: &[Duration]| {

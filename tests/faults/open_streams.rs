@@ -1,5 +1,5 @@
-//! Event streams that are open for long: that their sessions are looked at costs next to nothing and no
-//! request to the app, and all of them end with a log-out everywhere.
+//! Event streams that stay open: checking their sessions costs very little and no request to the
+//! app, and a log-out everywhere ends all of them.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -26,7 +26,7 @@ fn open_streams() {
         "/log-out" => Answer::ok(&[("X-Session-Delete", "all")]),
         _ => Answer::ok(&[("X-Session-Save", r#"{"user":"ann"}"#)]),
     });
-    // What costs most: each look asks the store.
+    // The most expensive case: each check asks the store.
     let tables = format!(
         "[session]\nttl = \"1h\"\nsubject = \"user\"\nrecheck = \"{recheck}s\"\n\
          [store]\nurl = \"file:{}/sessions.db\"\n[timeouts]\nbackend_read = \"1h\"",
@@ -72,7 +72,7 @@ fn open_streams() {
     for stream in &mut streams {
         stream.set_read_timeout(Some(Duration::from_secs(recheck) + WAIT)).unwrap();
         let mut rest = Vec::new();
-        // A reset is an end, too.
+        // A reset is also an end.
         let _ = stream.read_to_end(&mut rest).inspect_err(|error| {
             assert_eq!(error.kind(), ErrorKind::ConnectionReset, "it has not ended");
         });
@@ -86,6 +86,6 @@ fn open_streams() {
          log-out everywhere",
         end.as_secs_f64()
     );
-    // The debug build of the short form does the same more slowly.
+    // The short form uses a debug build, which is slower.
     assert!(share < pick(50.0, 1.0), "{share} % of a processor");
 }

@@ -1,4 +1,4 @@
-//! Clients that do nothing wrong, and want to be served whatever goes on around them.
+//! Well-behaved clients, who must be served whatever happens.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub fn check(number: u64, reply: &Reply) -> Result<(), String> {
     }
 }
 
-/// How they are served while nothing goes on.
+/// How they are served without disturbance.
 pub fn at_rest(address: SocketAddr) -> Figures {
     let load = load(address).during(pick(Duration::from_millis(500), Duration::from_secs(15)));
     let figures = load.run(request, check);

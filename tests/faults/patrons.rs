@@ -1,10 +1,9 @@
-//! Clients with sessions in a store that goes away and comes back. They take 503 for an answer, and
-//! nothing else that is not right: no other status, no cookie beside it, no `{}` for a session that is
-//! live, nothing for one that has ended.
+//! Clients with sessions in a store that fails and returns. They accept a 503, but no other error:
+//! no other status, no cookie with it, no `{}` for a live session, nothing for an ended one.
 //!
-//! Each third request writes. A write that was answered 503 may have been carried out or not, even
-//! later than the next request: until the next one that is answered, both are right. A session whose
-//! end or renewal was answered so is given up.
+//! Every third request writes. A write that was answered with 503 may or may not have been applied,
+//! even after the next request. Until the next answered write, both results are correct. If an end
+//! or a renewal gets 503, the session is abandoned.
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
@@ -18,10 +17,10 @@ use crate::load::{Failure, Figures, Load, Reply, Running};
 use crate::pick;
 use crate::support::{Client, Request, Sidecar};
 
-/// Each third of its requests writes.
+/// Every third request writes.
 const WRITES: usize = 3;
 
-/// What a patron asks for.
+/// A patron's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deed {
     Look,
@@ -35,11 +34,11 @@ enum Deed {
 struct Patron {
     number: usize,
     ticket: Option<String>,
-    /// What was saved last and answered.
+    /// The last answered save.
     saved: u64,
-    /// What was sent to be saved last.
+    /// The last save that was sent.
     sent: u64,
-    /// Tickets of sessions that have ended.
+    /// Tickets of ended sessions.
     ended: Vec<String>,
     asked: usize,
     is_waiting: bool,
@@ -50,7 +49,7 @@ impl Patron {
         format!(r#"{{"patron":{},"saved":{saved}}}"#, self.number)
     }
 
-    /// Whether that can be what the app sees of the session, of what was sent up to there.
+    /// Whether the app may see this, if saves up to `sent` were sent.
     fn may_see(&self, seen: &str, sent: u64) -> bool {
         match self.ticket {
             Some(_) => (self.saved..=sent).any(|saved| self.dict(saved) == seen),
@@ -58,7 +57,7 @@ impl Patron {
         }
     }
 
-    /// The next thing to ask for, and the ticket to show.
+    /// The next request, and the ticket to send.
     fn next(&mut self) -> (Deed, Option<String>) {
         self.asked += 1;
         let writes = self.asked.is_multiple_of(WRITES);
@@ -77,11 +76,11 @@ impl Patron {
         (deed, ticket)
     }
 
-    /// What was asked for may have been done or not.
+    /// Handles a 503: the request may or may not have been carried out.
     fn refused(&mut self, deed: Deed) {
         match deed {
             Deed::Look | Deed::LookBack => {}
-            // A session of which no ticket has come is nobody's.
+            // A session without a ticket cannot be used.
             Deed::Save => {}
             Deed::Renew | Deed::LogOut => self.ticket = None,
         }
@@ -105,23 +104,23 @@ impl Patron {
     }
 }
 
-/// A request that is under way.
+/// A request in progress.
 struct Job {
     patron: usize,
     deed: Deed,
     begun: Instant,
 }
 
-/// What has come of it all so far.
+/// The results so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// Answers that were as they should be.
+    /// Correct answers.
     pub served: u64,
     /// Answers with 503.
     pub refused: u64,
-    /// Sessions that were seen to be over once more.
+    /// Checks that an ended session has stayed ended.
     pub looked_back: u64,
-    /// The longest that anybody waited for an answer, to a request that reads and to one that writes too.
+    /// The longest time until an answer, for reads and for writes.
     pub slowest: [Duration; 2],
 }
 
@@ -142,15 +141,15 @@ impl Patrons {
         })
     }
 
-    /// Their requests, at 500 a second over 50 connections; fewer in the short form, which is to be no
-    /// matter of how busy the machine is. One that waits too long for an answer has failed.
+    /// Their requests, 500 per second over 50 connections; fewer in the short form, which must work
+    /// on a busy machine. A request without an answer in time has failed.
     pub fn load(self: &Arc<Self>, address: SocketAddr) -> Running {
         let (connections, rate) = pick((16, 50.0), (50, 500.0));
         let patience = pick(Duration::from_secs(60), Duration::from_secs(10));
         self.load_at(Load::on(address).connections(connections).rate(rate).patience(patience))
     }
 
-    /// The same, as many and as fast as the load is.
+    /// Their requests with this load.
     pub fn load_at(self: &Arc<Self>, load: Load) -> Running {
         let (asks, hears) = (Arc::clone(self), Arc::clone(self));
         load.start(
@@ -159,7 +158,7 @@ impl Patrons {
         )
     }
 
-    /// Each logs in, and has a session.
+    /// All of them log in.
     pub fn log_in(self: &Arc<Self>, sidecar: &Sidecar) {
         let mut client = sidecar.connect();
         for patron in &self.patrons {
@@ -223,7 +222,7 @@ impl Patrons {
         let seen = text.lines().nth(1).unwrap_or_default();
         let is_right = match deed {
             Deed::LookBack => seen == "{}",
-            // What the app saw before it saved.
+            // The app saw the dict before the save.
             Deed::Save => patron.may_see(seen, patron.sent - 1),
             Deed::Look | Deed::Renew | Deed::LogOut => patron.may_see(seen, patron.sent),
         };
@@ -238,13 +237,12 @@ impl Patrons {
         patron.answered(deed, reply)
     }
 
-    /// Since it was asked last.
+    /// The results since the last call.
     pub fn tally(&self) -> Tally {
         std::mem::take(&mut self.tally.lock())
     }
 
-    /// Looks whether everything is as it was answered: how many sessions there are, and how many have
-    /// ended.
+    /// Checks all sessions against the answers; returns the number of live and of ended sessions.
     pub fn look(&self, sidecar: &Sidecar) -> (usize, usize) {
         self.jobs.lock().clear();
         let (mut live, mut ended) = (0, 0);
@@ -273,7 +271,7 @@ fn seen(client: &mut Client, ticket: &str) -> String {
     answer.text().lines().nth(1).unwrap_or_default().to_owned()
 }
 
-/// Fails unless all that was answered was right: see [`Patrons`].
+/// Fails unless every answer was correct: see [`Patrons`].
 pub fn assert_right(figures: &Figures) {
     assert!(figures.sent > 0, "nothing was sent");
     let broken = figures.of(Failure::Wrong);
@@ -285,7 +283,7 @@ pub fn assert_right(figures: &Figures) {
     );
 }
 
-/// A visitor with a session, who asks again and again: how long it takes until that is served.
+/// A visitor with a session, who repeats a request to measure when it is served.
 pub struct Probe<'a> {
     sidecar: &'a Sidecar,
     ticket: String,
@@ -297,12 +295,12 @@ impl<'a> Probe<'a> {
         Self::of(sidecar, &crate::support::SetCookie::token(&sidecar.send(&save)))
     }
 
-    /// With a session that there is.
+    /// With an existing session.
     pub fn of(sidecar: &'a Sidecar, ticket: &str) -> Self {
         Self { sidecar, ticket: ticket.to_owned() }
     }
 
-    /// The status of one request that reads, or that writes too.
+    /// The status of one request that reads, or also writes.
     pub fn status(&self, writes: bool) -> u16 {
         let save = if writes { "Answer-X-Session-Save: {\"probe\":1}\r\n" } else { "" };
         let Self { sidecar, ticket } = self;
@@ -310,7 +308,7 @@ impl<'a> Probe<'a> {
             "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: session={ticket}\r\n{save}\r\n"
         );
         let mut stream = TcpStream::connect(sidecar.address()).unwrap();
-        // Longer than on a machine that has little else to do.
+        // Longer than needed on an idle machine.
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
@@ -319,7 +317,7 @@ impl<'a> Probe<'a> {
         status.unwrap_or_else(|| panic!("no answer: {answer:?}"))
     }
 
-    /// Until a request is served; one that writes, where that is asked for.
+    /// The time until a request is served; one that also writes, if asked.
     pub fn until_served(&self, writes: bool) -> Duration {
         let begun = Instant::now();
         loop {
@@ -332,7 +330,7 @@ impl<'a> Probe<'a> {
         }
     }
 
-    /// Until a request is not.
+    /// Waits until a request fails.
     pub fn until_refused(&self, writes: bool) {
         let begun = Instant::now();
         while self.status(writes) != 503 {

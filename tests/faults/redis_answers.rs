@@ -1,5 +1,5 @@
-//! What a server says instead of an answer, and what its operators do to it: an outage is an outage and
-//! never a log-out, and what is none goes unnoticed.
+//! Error answers of a server, and operations by its administrators: an outage is never taken for a
+//! log-out, and what causes no outage is not noticed.
 
 use std::thread;
 use std::time::Duration;
@@ -15,18 +15,18 @@ fn say(name: &str, value: &str) -> Request {
     Request::get("/").with(&format!("Answer-X-Session-{name}"), value)
 }
 
-/// A log-in, and its ticket.
+/// Logs in and returns the ticket.
 fn log_in(sidecar: &Sidecar, dict: &str) -> String {
     SetCookie::token(&sidecar.send(&say("Save", dict)))
 }
 
-/// The dict of an answer with 200.
+/// The dict in an answer with 200.
 fn seen(answer: &Message) -> String {
     assert_eq!(answer.status(), 200, "{}", answer.text());
     answer.text().lines().nth(1).unwrap_or_default().to_owned()
 }
 
-/// Either the session as it was saved, or 503 and nothing else.
+/// Whether the answer is the saved session, or a plain 503.
 fn is_served(answer: &Message, dict: &str) -> bool {
     match answer.status() {
         503 => {
@@ -48,7 +48,7 @@ fn read_only_or_without_a_master() {
     let (server, backend) = (Server::of(Engine::Redis).start(), Echo::start());
     let sidecar = stores::start(stores::builder(&backend, &stores::single(&server.url())));
     let (ticket, probe) = (log_in(&sidecar, DICT), Probe::new(&sidecar));
-    // Of a master that nobody hears of.
+    // A port without a master.
     let nobody = Port::free();
     let demote = || {
         let port = nobody.number().to_string();
@@ -62,7 +62,7 @@ fn read_only_or_without_a_master() {
     }
     is_served(&sidecar.get("/", Some(&ticket)), DICT);
     assert!(stores::errors(&sidecar, "readonly") > 0);
-    // MASTERDOWN: it may not be read either.
+    // MASTERDOWN: reading is not allowed either.
     server.configure("replica-serve-stale-data", "no");
     probe.until_refused(false);
     assert!(!is_served(&sidecar.get("/", Some(&ticket)), DICT));
@@ -75,12 +75,12 @@ fn read_only_or_without_a_master() {
 
 #[test]
 fn loading() {
-    // 20 ms for each key that is read again, and a look at clients in between.
+    // 20 ms for each key while loading, with clients served in between.
     let server = Server::of(Engine::Redis)
         .set("key-load-delay 20000\nloading-process-events-interval-bytes 1024")
         .start();
     let backend = Echo::start();
-    // Nobody waits for it to be done.
+    // Calls do not wait until it has loaded.
     let builder = stores::within("250ms", &backend, &stores::single(&server.url()));
     let sidecar = stores::start(builder);
     let ticket = eventually("a log-in", || {
@@ -103,7 +103,7 @@ fn loading() {
     let mut outages = 0;
     while is_loading() {
         let is_served = is_served(&sidecar.get("/", Some(&ticket)), DICT);
-        // It may have been done with it meanwhile.
+        // It may have finished loading meanwhile.
         if !is_served {
             outages += 1;
         }
@@ -128,7 +128,7 @@ fn full() {
         assert_eq!(seen(&sidecar.get("/", Some(&ticket))), DICT);
     }
     assert!(stores::errors(&sidecar, "full") >= 10);
-    // It can be read, and whoever logs out makes room.
+    // It can be read, and a log-out frees memory.
     assert_eq!(sidecar.count("cloakroom_store_up"), 1.0);
     assert_eq!(seen(&sidecar.send(&say("Delete", "1").session(&other))), DICT);
     assert_eq!(seen(&sidecar.get("/", Some(&other))), "{}");
@@ -155,7 +155,7 @@ fn another_password() {
     files.put(&[("password", "second-password\n")]);
     probe.until_served(true);
     assert_eq!(seen(&sidecar.get("/", Some(&ticket))), DICT);
-    // Nor does it need a restart to be let in for good again.
+    // After access is restored, no restart is needed.
     server.ask(&["ACL", "SETUSER", "shop", "off"]);
     server.ask(&["CLIENT", "KILL", "USER", "shop"]);
     probe.until_refused(false);
@@ -176,7 +176,7 @@ fn unnoticed() {
         let kill = ["CLIENT", "KILL", "TYPE", "normal"];
         let what: &[&str] = if round % 2 == 0 { &flush } else { &kill };
         server.ask(what);
-        // Now with a read, now with a write before it.
+        // Alternately with a read, and with a write before it.
         if round % 4 < 2 {
             assert_eq!(seen(&sidecar.get("/", Some(&ticket))), DICT, "{what:?}");
         }
@@ -199,7 +199,7 @@ fn flushed() {
     println!("redis_answers: FLUSHALL: every session is gone, which is no outage");
 }
 
-/// A certificate for `cache` and 127.0.0.1 of an authority of its own.
+/// A certificate for `cache` and 127.0.0.1, from its own authority.
 fn authority(folder: &std::path::Path) -> (String, Certificate) {
     std::fs::create_dir_all(folder).unwrap();
     let certificate = Certificate::new(folder, "cache");
@@ -218,7 +218,7 @@ fn a_certificate_of_another_authority() {
     let store = format!("{}{ca}", stores::single(&server.url()));
     let sidecar = stores::start(stores::builder(&backend, &store));
     let (ticket, probe) = (log_in(&sidecar, DICT), Probe::new(&sidecar));
-    // The server is believed until it has to show its certificate again.
+    // The existing connection stays until a new handshake.
     files.put(&[("ca.crt", &other)]);
     crate::reload::wait_for(&sidecar, crate::reload::SUCCESS, 1);
     server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
@@ -233,7 +233,7 @@ fn a_certificate_of_another_authority() {
     files.put(&[("ca.crt", &good)]);
     probe.until_served(true);
     assert_eq!(seen(&sidecar.get("/", Some(&ticket))), DICT);
-    // And a client that begins with the wrong one.
+    // A client that starts with the wrong one.
     drop(sidecar);
     files.put(&[("ca.crt", &other)]);
     let sidecar = stores::builder(&backend, &store).start();

@@ -1,4 +1,4 @@
-//! A cluster changes while it is used: slots move, a master is killed, and a part of it is gone.
+//! A cluster changes while it is used: slots move, a master is killed, and some slots are lost.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ fn redis_cluster() {
     let sidecar = stores::start(stores::builder(&backend, &stores::cluster(&cluster.urls())));
     let patrons = Patrons::new(pick(47, 199));
     patrons.log_in(&sidecar);
-    // Some at each of the masters.
+    // Some on each master.
     let probes: Vec<Probe<'_>> = (0..pick(8, 24)).map(|_| Probe::new(&sidecar)).collect();
     let load = patrons.load(sidecar.address());
     thread::sleep(Duration::from_millis(300));
@@ -37,7 +37,7 @@ fn redis_cluster() {
     }
     let back = begun.elapsed();
     let killed = patrons.tally();
-    // With its replica as well a part of the keys is nowhere, and the cluster serves none.
+    // Without this replica, some slots are lost, and the cluster serves no keys.
     cluster.servers[5].kill();
     probes.iter().for_each(|probe| probe.until_refused(false));
     cluster.servers[5].start();

@@ -1,5 +1,5 @@
-//! Sentinels put another server in the place of a master that is gone: writes go on there, and what has
-//! ended stays ended, also where the new one had not heard of it.
+//! Sentinels replace a failed master: writes continue on the new one, and ended sessions stay
+//! ended, even if the new one had missed the end.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -65,7 +65,7 @@ fn ended_behind_its_back() {
         let (one, all) = (save(r#"{"n":1}"#), save(r#"{"user":"ann"}"#));
         let bystander = save(r#"{"n":2}"#);
         let (old, replica) = (sentinels.master(), other(&sentinels));
-        // The replica has the sessions, and then hears no more.
+        // The replica has the sessions, and is then stopped.
         let in_step = |port: u16| sentinels.server(port).info("master_repl_offset");
         crate::support::eventually("a replica in step", || {
             (in_step(old) == in_step(replica)).then_some(())
@@ -79,7 +79,7 @@ fn ended_behind_its_back() {
         }
         sentinels.server(old).kill();
         sentinels.server(replica).signal("CONT");
-        // From the first answer that the new master gives.
+        // From the first answer of the new master.
         let begun = Instant::now();
         let mut served = 0;
         while served < 50 {

@@ -1,5 +1,5 @@
-//! The server is killed and comes back, again and again: nobody is logged out by it, and all is well at
-//! once when it is there.
+//! The server is killed and restarted repeatedly: no user is logged out, and service resumes as
+//! soon as it is back.
 
 use std::thread;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::support::engine::{Engine, Server};
 #[test]
 fn redis_kill() {
     let kills = pick(2_u64, 20);
-    // Not "everysec": while a sync is under way on a slow disk, Redis answers before it has written, for up
-    // to two seconds, and loses that when it is killed.
+    // Not "everysec": while a sync runs on a slow disk, Redis answers up to two seconds before it
+    // writes, and a kill loses that data.
     let server = Server::of(Engine::Redis).append_only().start();
     let backend = Echo::start();
     let sidecar = stores::start(stores::builder(&backend, &stores::single(&server.url())));

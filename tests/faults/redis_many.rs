@@ -1,5 +1,5 @@
-//! Very many live sessions under load: memory stays where it is, in the sidecar and, for each session, in
-//! Redis.
+//! A very large number of live sessions under load: memory stays constant in the sidecar and, per
+//! session, in Redis.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::stores;
 use crate::support::engine::{Engine, Server};
 use crate::vitals::{Vitals, megabytes};
 
-/// 500 bytes or so of a session of this number.
+/// About 500 bytes for the session with this number.
 fn dict(number: u64) -> String {
     format!(r#"{{"user":"user-{number}","basket":"{}"}}"#, "x".repeat(460))
 }
@@ -45,7 +45,7 @@ fn redis_many() {
     let made = begun.elapsed();
     let full: u64 = server.info("used_memory").parse().unwrap();
     let keys = server.ask(&["DBSIZE"]).number();
-    // A third of them writes, each time another session.
+    // A third of them writes, each time to another session.
     let (address, knows) = (sidecar.address(), count);
     let load = |time: Duration| {
         let asks = Arc::clone(&tickets);

@@ -1,4 +1,4 @@
-//! Sidecars that share a store: no merge is lost, and a log-out at one is one at the other.
+//! Sidecars that share a store: no merge is lost, and a log-out applies to all of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;

@@ -1,5 +1,5 @@
-//! The server says nothing, or says it late: nobody waits longer than `store.timeout`, and all is well
-//! soon after.
+//! The server does not answer, or answers late: no call takes longer than `store.timeout`, and
+//! service resumes soon after.
 
 use std::thread;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use crate::pick;
 use crate::stores;
 use crate::support::engine::{Engine, Proxy, Server, Trouble, until};
 
-/// `store.timeout`: in the short form one that a busy machine can keep to.
+/// `store.timeout`; in the short form long enough for a busy machine.
 fn limit() -> (&'static str, Duration) {
     pick(("1s", Duration::from_secs(1)), ("250ms", Duration::from_millis(250)))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Silence {
-    /// The process is stopped: its system still takes what is sent.
+    /// The process is stopped; the system still accepts data.
     Stopped,
-    /// What is sent is lost, also on new connections.
+    /// Data is lost, also on new connections.
     Swallowed,
-    /// Each answer comes 200 ms late.
+    /// Each answer is 200 ms late.
     Late,
 }
 
@@ -36,7 +36,7 @@ fn experiment(silence: Silence) {
     let patrons = Patrons::new(pick(47, 199));
     patrons.log_in(&sidecar);
     let probe = Probe::new(&sidecar);
-    // Enough connections for requests not to wait for each other.
+    // Enough connections that requests do not wait for each other.
     let (connections, rate) = pick((50, 50.0), (150, 500.0));
     let load = Load::on(sidecar.address()).connections(connections).rate(rate);
     let load = patrons.load_at(load.patience(Duration::from_secs(60)));
@@ -78,7 +78,7 @@ fn experiment(silence: Silence) {
     } else {
         assert!(tally.refused > 0, "{tally:?}");
     }
-    // Two calls, one after the other, where there is something to write.
+    // A request that writes makes two calls, one after the other.
     let spare = pick(Duration::from_secs(30), Duration::from_millis(50));
     assert!(tally.slowest[0] < limit + spare, "{tally:?}");
     assert!(tally.slowest[1] < 2 * limit + spare, "{tally:?}");

@@ -1,5 +1,5 @@
-//! Configuration and keys change under load, and no client notices: now a new configuration and
-//! SIGHUP, now new secrets in the same files, which the sidecar has to find by itself.
+//! Configuration and keys change under load, and no client notices: alternately a new configuration
+//! with SIGHUP, and new secrets in the same files, which the sidecar must detect.
 
 use std::sync::Arc;
 use std::thread;
@@ -15,11 +15,11 @@ pub const FILE: &str = "cloakroom.toml";
 pub const SUCCESS: &str = r#"cloakroom_config_reloads_total{outcome="success"}"#;
 pub const FAILURE: &str = r#"cloakroom_config_reloads_total{outcome="failure"}"#;
 
-/// The files of the secrets, the one that signs first.
+/// The secret files; the first one signs.
 const KEYS: [&str; 4] = ["newest", "newer", "older", "oldest"];
 
-/// What these files hold after so many rotations: a secret goes from file to file, and is gone
-/// after the last.
+/// The content of a file after a number of rotations: a secret moves from file to file, and is
+/// removed after the last one.
 fn secret(rotation: usize, file: usize) -> String {
     match rotation.checked_sub(file) {
         Some(0) => SECRET.to_owned(),
@@ -28,7 +28,7 @@ fn secret(rotation: usize, file: usize) -> String {
     }
 }
 
-/// Waits for so many reloads.
+/// Waits for this number of reloads.
 pub fn wait_for(sidecar: &Sidecar, series: &str, count: u64) {
     eventually(series, || (sidecar.count(series) >= count as f64).then_some(()));
 }
@@ -38,7 +38,7 @@ fn reload() {
     let backend = Echo::start();
     let mut volume = Volume::new(Way::Rename);
     let rotate = |volume: &mut Volume, rotation| {
-        // Each secret is somewhere at any time.
+        // At any time, each secret is in some file.
         for (file, name) in KEYS.iter().enumerate().rev() {
             volume.put(&[(name, &secret(rotation, file))]);
         }
@@ -83,7 +83,7 @@ fn reload() {
     figures.assert_none_failed();
     assert_eq!((lost, mixed_up), (0, 0));
     assert_eq!(sidecar.count(FAILURE), 0.0);
-    // It is the latest secret that signs; and the first one is long forgotten.
+    // The latest secret signs, and the first one is no longer accepted.
     let save = Request::get("/").with("Answer-X-Session-Save", "{}");
     let saved = crate::support::SetCookie::token(&sidecar.send(&save));
     token::payload_as(&saved, token::HEADER, &secret(rotations, 0), jsonwebtoken::Algorithm::HS256);

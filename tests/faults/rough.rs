@@ -1,4 +1,4 @@
-//! An app made by hand: each connection of the sidecar's is a function's to serve, well or badly.
+//! An app whose connections are served by a function of the test, correctly or not.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::backend::Echo;
 use crate::runtime;
 
-/// Listens until the end of all experiments.
+/// Listens until all experiments have ended.
 pub struct Rough(SocketAddr);
 
 impl Rough {
@@ -22,7 +22,7 @@ impl Rough {
         let address = listener.local_addr().unwrap();
         runtime().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // What goes wrong with a connection is what these apps are for.
+                // Errors on a connection are expected.
                 let served = serve(Wire::new(stream));
                 tokio::spawn(async move { drop(served.await) });
             }
@@ -30,13 +30,12 @@ impl Rough {
         Self(address)
     }
 
-    /// One that does everything right: takes bodies of any form and length, answers as [`Echo`]
-    /// does, and to `/bytes/N` with N bytes.
+    /// A correct one: accepts any body, answers like [`Echo`], and `/bytes/N` with N bytes.
     pub fn patient() -> Self {
         Self::start(patient)
     }
 
-    /// For the configuration.
+    /// The URL for a configuration.
     pub fn url(&self) -> String {
         format!("http://{}", self.0)
     }
@@ -63,12 +62,12 @@ async fn patient(mut wire: Wire) -> Result<()> {
     Ok(())
 }
 
-/// Of a request's head.
+/// The target in a request head.
 pub fn target(head: &str) -> &str {
     head.split(' ').nth(1).unwrap_or_default()
 }
 
-/// The value of a field of a head.
+/// The value of a field in a head.
 pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     head.lines().skip(1).find_map(|line| {
         let (field, value) = line.split_once(':')?;
@@ -76,10 +75,10 @@ pub fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     })
 }
 
-/// One connection, of a client's or of the sidecar's to the backend.
+/// A connection from a client, or from the sidecar to the backend.
 pub struct Wire {
     pub stream: TcpStream,
-    /// What was read and not looked at yet.
+    /// Bytes that were read but not yet used.
     pub buffer: Vec<u8>,
 }
 
@@ -98,7 +97,7 @@ impl Wire {
         self.stream.write_all(bytes.as_ref()).await
     }
 
-    /// Up to its empty line, without that; None where the connection has ended.
+    /// The head without its empty line; None at the end of the connection.
     pub async fn head(&mut self) -> Result<Option<String>> {
         let end = loop {
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -118,7 +117,7 @@ impl Wire {
         Ok(Some(head))
     }
 
-    /// The body behind that head, in whichever framing, without it.
+    /// The body after this head, without its framing.
     pub async fn body(&mut self, head: &str) -> Result<Vec<u8>> {
         if field(head, "Transfer-Encoding").is_some() {
             return self.chunks().await;
@@ -155,7 +154,7 @@ impl Wire {
         Ok(self.buffer.drain(..length).collect())
     }
 
-    /// At least one byte more.
+    /// Reads at least one more byte.
     pub async fn fill(&mut self) -> Result<()> {
         match self.stream.read_buf(&mut self.buffer).await? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
@@ -163,7 +162,7 @@ impl Wire {
         }
     }
 
-    /// Reads and forgets, up to the end of the connection or a reset.
+    /// Discards everything until the end of the connection or a reset.
     pub async fn drain(&mut self) {
         while self.fill().await.is_ok() {
             self.buffer.clear();

@@ -1,4 +1,4 @@
-//! SIGTERM while many long requests are under way: each is answered, then the process ends.
+//! SIGTERM during many long requests: each is answered, then the process ends.
 
 use std::sync::Arc;
 use std::thread;
@@ -59,14 +59,14 @@ fn all_finish(how: &str, requests: usize, delay: u64, load: impl FnOnce(Load) ->
     );
     figures.assert_none_failed();
     assert_eq!(figures.status(200), requests as u64);
-    // Otherwise nothing was under way.
+    // Otherwise no requests were in progress.
     assert!(answered > Duration::from_millis(delay / 2), "{answered:?}");
     assert_eq!(code, Some(0));
     assert!(ended < Duration::from_secs(1), "{ended:?}");
 }
 
-/// Clients that keep their connections and go on asking: they are refused once nobody listens any
-/// more, and may ask the next sidecar. What is reset is lost.
+/// Clients that keep sending on persistent connections: when the listener is closed they are
+/// refused, and can try another sidecar. A reset would lose the request.
 #[test]
 fn traffic() {
     few_are_lost("kept connections", |load| load.connections(50));
@@ -102,7 +102,7 @@ fn few_are_lost(of: &str, load: impl FnOnce(Load) -> Load) {
     let examples: Vec<_> =
         figures.examples().iter().filter(|example| !example.contains("refused")).collect();
     assert_eq!(figures.of(Failure::Wrong), 0, "{examples:?}");
-    // One for each connection that was closed at the very moment at which its client used it.
+    // A connection may be closed at the very moment when its client uses it; one request each.
     assert!(lost <= 10, "{lost}: {examples:?}");
     assert!(took < Duration::from_secs(4), "{took:?}");
 }

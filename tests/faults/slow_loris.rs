@@ -1,4 +1,4 @@
-//! Clients that take their time with everything cost the sidecar little, and the others nothing.
+//! Very slow clients cost the sidecar little, and other clients nothing.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -13,15 +13,15 @@ use crate::support::Builder;
 use crate::vitals::{Vitals, megabytes};
 use crate::{others, pick, runtime};
 
-/// How many of each kind.
+/// The number of clients of each kind.
 struct Crowd {
     /// Send a head byte by byte.
     heads: usize,
-    /// Say nothing at all.
+    /// Send nothing.
     silent: usize,
     /// Send a chunked body byte by byte.
     bodies: usize,
-    /// Ask for a large answer and never read it.
+    /// Request a large answer and never read it.
     deaf: usize,
 }
 
@@ -31,7 +31,7 @@ const FULL: Crowd = Crowd { heads: 1900, silent: 60, bodies: 30, deaf: 10 };
 #[test]
 fn slow_loris() {
     let crowd = pick(SHORT, FULL);
-    // In the full form all limits are as they are by default.
+    // The full form uses the default limits.
     let limit = pick(Duration::from_secs(1), Duration::from_secs(10));
     let time = pick(Duration::from_millis(1500), Duration::from_secs(60));
     let backend = Rough::patient();
@@ -42,7 +42,7 @@ fn slow_loris() {
     let address = sidecar.address();
     let at_rest = others::at_rest(address);
 
-    // One after the other, so that they do not all hang up and come back at one moment.
+    // Start one after another, so that they do not all reconnect at the same time.
     let begun = Instant::now();
     let end = begun + limit + time;
     let starts = |count: usize| {
@@ -81,18 +81,18 @@ fn slow_loris() {
     assert!(peak <= pick(128 << 20, 64 << 20), "{}", megabytes(peak));
     meanwhile.assert_none_failed();
     let at_rest = at_rest.latency(0.99);
-    // A few milliseconds are those of the processors, which all of this shares.
+    // A few milliseconds are allowed, since all of this shares the processors.
     let bound = pick(at_rest * 10 + Duration::from_secs(1), at_rest * 2 + Duration::from_millis(5));
     let p99 = meanwhile.latency(0.99);
     assert!(p99 <= bound, "{p99:?} where {bound:?} was to be reached");
 }
 
-/// Between two bytes.
+/// The pause between two bytes.
 fn pace() -> Duration {
     pick(Duration::from_millis(50), Duration::from_secs(1))
 }
 
-/// How long each connection lived, one after the other until it is time to end.
+/// The lifetimes of connections made one after another until the end.
 async fn again_and_again<F>(start: Instant, end: Instant, live: impl Fn() -> F) -> Vec<Duration>
 where
     F: Future<Output = Result<Duration>>,
@@ -109,7 +109,7 @@ async fn drip_head(address: SocketAddr) -> Result<Duration> {
     let mut wire = Wire::connect(address).await?;
     let begun = Instant::now();
     wire.send("GET / HTTP/1.1\r\nHost: app.test\r\nX-Drip: ").await?;
-    // Whatever it says, it is listened to until it hangs up.
+    // Reads everything until the sidecar closes the connection.
     while timeout(pace(), wire.drain()).await.is_err() {
         if wire.send("x").await.is_err() {
             break;

@@ -1,5 +1,5 @@
-//! Whatever happens in a day of a sidecar, for twenty minutes: memory and descriptors stay where
-//! they are once it is warm.
+//! A day's variety of requests for twenty minutes: after the warm-up, memory and descriptors stay
+//! constant.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,24 +16,24 @@ const CONFIG: &str = "[session]\nttl = \"1h\"\nrefresh_after = \"1m\"\n\n\
 
 const CONNECTIONS: usize = 50;
 
-/// What a request is about, and so what its answer has to be.
+/// The kind of a request, and so its expected answer.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     NoCookie,
     Valid,
-    /// A cookie that does not verify, for one reason or the other.
+    /// A cookie that does not verify, for various reasons.
     Bad,
     Save,
     Merge,
     Delete,
     Refresh,
-    /// A save that cannot be carried out.
+    /// A save that fails.
     BadSave,
-    /// A route without sessions, one that requires a session, and an answer that is no success.
+    /// A route without sessions, one that requires a session, and an error answer.
     Static,
     Required,
     NotFound,
-    /// A body each way.
+    /// A body in each direction.
     Upload,
 }
 
@@ -75,7 +75,7 @@ impl Kind {
         }
     }
 
-    /// What the backend is to answer with.
+    /// The fields that ask the backend for its answer.
     fn fields(self) -> &'static str {
         match self {
             Self::Save => "Answer-X-Session-Save: {\"saved\":true}\r\n",
@@ -93,7 +93,7 @@ impl Kind {
         let cookie = self.token(number, &dict(number));
         let cookie = cookie.map_or(String::new(), |token| format!("Cookie: session={token}\r\n"));
         let method = if matches!(self, Self::Upload) { "POST" } else { "GET" };
-        // Connections come and go.
+        // Connections are replaced now and then.
         let close = if number % 100 == 99 { "Connection: close\r\n" } else { "" };
         let fields = self.fields();
         let delay = match delay {
@@ -147,7 +147,7 @@ fn dict(number: u64) -> String {
     format!(r#"{{"user":"somebody","number":{number}}}"#)
 }
 
-/// A token that does not verify: each kind that the metrics know.
+/// A token that does not verify, one of each kind in the metrics.
 fn bad(number: u64, dict: &str) -> String {
     match number % 6 {
         0 => "no token".into(),
@@ -159,7 +159,7 @@ fn bad(number: u64, dict: &str) -> String {
     }
 }
 
-/// What a token says before the sidecar's own claims.
+/// The payload of a token without the sidecar's own claims.
 fn payload(token: &str, number: u64) -> String {
     let Some(payload) = token.split('.').nth(1) else {
         return token.to_owned();
@@ -182,8 +182,8 @@ fn soak() {
     let begun = Instant::now();
     let load = load.start(
         move |number| {
-            // With a slow backend at first: memory that it takes to have every connection busy is
-            // taken for good, and no leak if that happens only later.
+            // At first with a slow backend, so that every connection is in use: the memory for this
+            // is not returned, and would look like a leak if it happened later.
             let is_warm = number as f64 > rate * warm_up.as_secs_f64() / 3.0;
             let delay = if is_warm { 0 } else { CONNECTIONS as u64 * 900 / rate as u64 };
             Kind::of(number).request(number, delay)
@@ -200,7 +200,7 @@ fn soak() {
     }
     let figures = load.finish();
 
-    // A tenth of the time at the beginning and at the end.
+    // A tenth of the time at the start and at the end.
     let part = samples.len().div_ceil(10);
     let median = |samples: &[Vitals], what: fn(&Vitals) -> u64| {
         let mut values: Vec<_> = samples.iter().map(what).collect();
@@ -226,14 +226,14 @@ fn soak() {
     println!("soak: RSS over time: {}", course(&samples));
     figures.assert_none_failed();
     assert!(rss_after < rss + 16_000_000, "{rss} bytes and then {rss_after}");
-    // Two for each client, and what the process has anyway.
+    // Two for each client, and those of the process itself.
     assert!(
         descriptors_after < 2 * CONNECTIONS as u64 + 50,
         "{descriptors} and then {descriptors_after}"
     );
 }
 
-/// Ten samples of the memory.
+/// Ten samples of the memory over time.
 fn course(samples: &[Vitals]) -> String {
     let step = samples.len().div_ceil(10);
     let rss: Vec<_> = samples.iter().step_by(step).map(|vitals| megabytes(vitals.rss)).collect();

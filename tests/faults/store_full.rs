@@ -1,5 +1,5 @@
-//! The disk is full: sessions can be read and ended, saves are refused, and all is well when there is
-//! room again.
+//! The disk is full: sessions can be read and ended, saves are refused, and everything works again
+//! when there is space.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::backend::Echo;
 use crate::support::{Builder, Message, Request, SetCookie, Sidecar, eventually};
 
-/// A small file system in memory, at a folder of its own.
+/// A small file system in memory, mounted on its own folder.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
@@ -59,7 +59,7 @@ fn store_full() {
         .forget_access()
         .with(&format!("{store}[session]\nttl = \"1h\"\n"))
         .start();
-    // By its own sessions.
+    // Filled by its own sessions.
     let mut tickets = Vec::new();
     let refused = loop {
         let answer = save(&sidecar, tickets.len());
@@ -76,7 +76,7 @@ fn store_full() {
     }
     let full = r#"cloakroom_store_errors_total{kind="full"}"#;
     assert!(sidecar.count(full) >= 1.0);
-    // Whoever logs out makes room.
+    // Log-outs free space.
     for ticket in tickets.drain(..50) {
         let log_out = Request::get("/").with("Answer-X-Session-Delete", "1").session(&ticket);
         let answer = sidecar.send(&log_out);
@@ -87,7 +87,7 @@ fn store_full() {
         let answer = save(&sidecar, 1000);
         (answer.status() == 200).then(|| tickets.push(SetCookie::token(&answer)))
     });
-    // By something else.
+    // Filled by another file.
     let filler = disk.path().join("filler");
     let _ = std::fs::write(&filler, vec![0; 4 << 20]);
     let mut number = 2000;
@@ -98,7 +98,7 @@ fn store_full() {
     });
     let last = tickets.last().unwrap();
     assert_eq!(seen(&sidecar, last), dict(1000));
-    // There may be no room to write down that it has ended: then nobody is told so.
+    // There may be no space to write the end: then it must not be reported as done.
     let log_out = Request::get("/").with("Answer-X-Session-Delete", "1").session(last);
     let there = match sidecar.send(&log_out).status() {
         200 => "{}".into(),
@@ -116,7 +116,7 @@ fn store_full() {
         told("the session file can be written again"),
     );
     drop(sidecar);
-    // It cannot even be opened where nothing can be written.
+    // Without write access it cannot even be opened.
     let mount = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).status();
     assert!(mount.unwrap().success());
     let builder = Builder::new(&backend.url()).with(&format!("{store}[session]\nttl = \"1h\"\n"));

@@ -1,5 +1,5 @@
-//! The sidecar is killed again and again while sessions in its file are saved, renewed and ended:
-//! what was answered holds, and the file is sound.
+//! The sidecar is killed repeatedly while sessions in its file are saved, renewed and ended:
+//! answered writes are kept, and the file is valid.
 
 use std::fs;
 use std::thread;
@@ -13,7 +13,7 @@ use crate::load::{Failure, Load};
 use crate::pick;
 use crate::visitors::{Home, Looked, Visitors};
 
-/// How long it takes to open the file as it was left, which is that of another one like it.
+/// How long it takes to open the file after a kill, measured with a copy.
 fn opens_within(home: &Home) -> Duration {
     let copy = tempfile::tempdir().unwrap();
     for suffix in ["", "-wal"] {
@@ -72,6 +72,6 @@ fn store_kill() {
         slowest.as_secs_f64() * 1000.0
     );
     assert!(all.ended > 0, "{all:?}");
-    // At most, it is as long as a busy machine has others to do.
+    // On a busy machine it takes longer.
     assert!(median < pick(Duration::from_secs(2), Duration::from_millis(50)), "{median:?}");
 }

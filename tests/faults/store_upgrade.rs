@@ -1,5 +1,5 @@
 //! The binary is replaced while sessions in its file are saved, renewed and ended: nothing is lost,
-//! and nobody waits.
+//! and no request waits.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ fn store_upgrade() {
         assert_eq!(old.wait().code(), Some(0));
     }
     let figures = load.stop();
-    // First: what was not answered may have been carried out or not.
+    // Checked first: an unanswered write may or may not have been applied.
     figures.assert_none_failed();
     let looked = visitors.look(&sidecar);
     println!(

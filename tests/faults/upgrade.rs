@@ -1,4 +1,4 @@
-//! The binary is replaced while clients go on asking: none is refused, none is reset.
+//! The binary is replaced while clients send requests: none is refused or reset.
 
 use std::sync::Arc;
 use std::thread;

@@ -1,4 +1,4 @@
-//! Users, each with a dict and a cookie of their own, who notice when they get anybody else's.
+//! Users with their own dicts and cookies, who detect answers for another user.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use crate::backend::Echo;
 use crate::load::{Load, Reply, Running};
 use crate::support::{mint, token};
 
-/// Each saves in every third of its requests, unless their number can be divided by that.
+/// Every third request of a user saves, unless the number of users is divisible by this.
 const SAVES: u64 = 3;
 
 struct User {
@@ -19,7 +19,7 @@ struct User {
     token: Mutex<String>,
 }
 
-/// Request number n is that of user n modulo their number.
+/// Request number n belongs to user n modulo the number of users.
 pub struct Users {
     users: Vec<User>,
     mixed_up: AtomicU64,
@@ -27,11 +27,11 @@ pub struct Users {
 }
 
 impl Users {
-    /// Their first tokens are signed with [`crate::support::SECRET`].
+    /// Signs their first tokens with [`crate::support::SECRET`].
     pub fn new(count: u64) -> Self {
         assert_ne!(count % SAVES, 0, "some would save always, and some never");
         let users = (0..count).map(|number| {
-            // Of different lengths, so that a part of another one shows too.
+            // Different lengths, so that a part of another one is visible.
             let notes = "x".repeat((number % 97) as usize);
             let dict = format!(r#"{{"user":{number},"name":"user {number}","notes":"{notes}"}}"#);
             User { payload: token::base64(&dict), token: Mutex::new(mint(&dict)), dict }
@@ -39,7 +39,7 @@ impl Users {
         Self { users: users.collect(), mixed_up: AtomicU64::new(0), lost: AtomicU64::new(0) }
     }
 
-    /// Their requests, as many and as fast as the load is.
+    /// Their requests with this load.
     pub fn load(self: &Arc<Self>, load: Load) -> Running {
         let (asks, hears) = (Arc::clone(self), Arc::clone(self));
         load.start(
@@ -60,7 +60,7 @@ impl Users {
         format!("/request/{number}")
     }
 
-    /// The request of that number: looks at the session, or saves it once more.
+    /// The request with this number: reads the session, or saves it again.
     fn request(&self, number: u64, saves: bool) -> Vec<u8> {
         let user = self.of(number);
         let target = Self::target(number);
@@ -73,7 +73,7 @@ impl Users {
             .into_bytes()
     }
 
-    /// Whether the answer is that to the request of that number, of its user and nobody else.
+    /// Checks that the answer belongs to the request with this number and to its user.
     fn check(&self, number: u64, saves: bool, reply: &Reply) -> Result<(), String> {
         let user = self.of(number);
         let target = Self::target(number);
@@ -99,7 +99,7 @@ impl Users {
         Ok(())
     }
 
-    /// How many answers were not for their user.
+    /// How many answers belonged to another user.
     pub fn mixed_up(&self) -> u64 {
         self.mixed_up.load(Ordering::Relaxed)
     }

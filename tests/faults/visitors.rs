@@ -1,5 +1,5 @@
-//! Visitors whose sessions are in a store. Each saves, renews and ends its session again and again,
-//! and knows what it was answered: that must hold, whatever happens to the sidecar.
+//! Visitors with sessions in a store. Each saves, renews and ends its session repeatedly, and
+//! remembers the answers: they must stay true, whatever happens to the sidecar.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::backend::Echo;
 use crate::load::{Load, Reply, Running};
 use crate::support::{Builder, Request, Sidecar};
 
-/// What a visitor asks for.
+/// A visitor's request.
 #[derive(Clone, Copy, Debug)]
 enum Deed {
     Save,
@@ -24,15 +24,15 @@ enum Deed {
 struct Visitor {
     number: usize,
     ticket: Option<String>,
-    /// The tickets of the same session before it was renewed.
+    /// Earlier tickets of the session, before it was renewed.
     former: Vec<String>,
-    /// Those of sessions that have ended.
+    /// Tickets of ended sessions.
     ended: Vec<String>,
-    /// What was saved last.
+    /// The last answered save.
     saved: u64,
-    /// How often something was asked for.
+    /// The number of requests.
     asked: usize,
-    /// What has not been answered.
+    /// The request without an answer so far.
     under_way: Option<Deed>,
 }
 
@@ -41,7 +41,7 @@ impl Visitor {
         format!(r#"{{"visitor":{},"saved":{saved}}}"#, self.number)
     }
 
-    /// What it has to see.
+    /// The dict that it must see.
     fn seen(&self) -> String {
         match self.ticket {
             Some(_) => self.dict(self.saved),
@@ -69,22 +69,22 @@ impl Visitor {
     }
 }
 
-/// Request number n is that of visitor n modulo their number, who asks for nothing where the answer
-/// before has not come.
+/// Request number n belongs to visitor n modulo the number of visitors, who sends nothing while the
+/// previous request is unanswered.
 pub struct Visitors {
     visitors: Vec<Mutex<Visitor>>,
     jobs: Mutex<HashMap<u64, (usize, Deed)>>,
     is_over: AtomicBool,
 }
 
-/// What was looked at after all.
+/// The result of a final check.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Looked {
-    /// Sessions that were there as they were answered.
+    /// Sessions that were as expected.
     pub kept: i64,
-    /// Those that had ended and were not there.
+    /// Ended sessions that had stayed ended.
     pub ended: i64,
-    /// Those of whose last request nothing is known.
+    /// Sessions whose last request was not answered.
     pub unknown: i64,
 }
 
@@ -106,7 +106,7 @@ impl Visitors {
         })
     }
 
-    /// Their requests, as many and as fast as the load is.
+    /// Their requests with this load.
     pub fn load(self: &Arc<Self>, load: Load) -> Running {
         self.is_over.store(false, Ordering::Relaxed);
         let (asks, hears) = (Arc::clone(self), Arc::clone(self));
@@ -116,7 +116,7 @@ impl Visitors {
         )
     }
 
-    /// From now on nobody asks for anything.
+    /// From now on they send no requests.
     pub fn rest(&self) {
         self.is_over.store(true, Ordering::Relaxed);
     }
@@ -163,8 +163,8 @@ impl Visitors {
         visitor.answered(deed, reply)
     }
 
-    /// Looks whether everything is as it was answered. Those of whose last request nothing is known
-    /// begin anew.
+    /// Checks all sessions against the answers. Those without an answer to the last request start
+    /// again.
     pub fn look(&self, sidecar: &Sidecar) -> Looked {
         self.jobs.lock().clear();
         let mut client = sidecar.connect();
@@ -214,7 +214,7 @@ impl Visitors {
     }
 }
 
-/// A file for sessions in a folder that only we can write to.
+/// A file for sessions in a private folder.
 pub struct Home(tempfile::TempDir);
 
 impl Home {
@@ -230,7 +230,7 @@ impl Home {
         self.0.path().join("sessions.db")
     }
 
-    /// How long writes may wait: a busy machine that runs all tests is no reason for an outage.
+    /// A builder with a long time-out, because a busy machine must not cause an outage.
     pub fn builder(&self, backend: &Echo) -> Builder {
         let (path, timeout) = (self.path(), crate::pick("5s", "250ms"));
         Builder::new(&backend.url()).forget_access().with(&format!(
@@ -239,7 +239,7 @@ impl Home {
         ))
     }
 
-    /// How many sessions are in the file, which has to be sound.
+    /// The number of sessions in the file, which must be valid.
     pub fn sessions(&self) -> i64 {
         let file = Connection::open(self.path()).unwrap();
         let sound: String = file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();

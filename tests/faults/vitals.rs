@@ -1,12 +1,12 @@
-//! What a process takes for itself, from /proc.
+//! The resources of a process, from /proc.
 
 use std::fs;
 use std::time::Duration;
 
-/// At one moment.
+/// The values at one time.
 #[derive(Clone, Copy, Debug)]
 pub struct Vitals {
-    /// Resident memory in bytes, now and at most so far.
+    /// Resident memory in bytes: current and maximum.
     pub rss: u64,
     pub peak_rss: u64,
     /// Open descriptors.
@@ -25,7 +25,7 @@ impl Vitals {
             let number = line.trim_start_matches(':').split_whitespace().next().expect(name);
             number.parse::<u64>().expect(name)
         };
-        // The name of the process, in parentheses, may have spaces in it.
+        // The process name in parentheses may contain spaces.
         let stat = read("stat");
         let (_, stat) = stat.rsplit_once(')').expect("a name");
         let ticks = |field: usize| {
@@ -37,7 +37,7 @@ impl Vitals {
             peak_rss: number("VmHWM") * 1024,
             descriptors: fs::read_dir(format!("/proc/{process}/fd")).unwrap().count(),
             threads: number("Threads"),
-            // A hundred a second on every Linux.
+            // A tick is 10 ms on every Linux.
             cpu: Duration::from_millis((ticks(11) + ticks(12)) * 10),
         }
     }

@@ -1,4 +1,4 @@
-//! A large body each way: it arrives as it was sent, and the sidecar holds little of it at a time.
+//! A large body in each direction: it arrives unchanged, and the sidecar buffers little of it.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use crate::pick;
 use crate::support::{Builder, WAIT};
 use crate::vitals::{Vitals, megabytes};
 
-/// How much is written or read at a time.
+/// How much is written or read at once.
 const STEP: usize = 64 * 1024;
 
-/// The bytes from there: neither their period nor their length is one of a buffer.
+/// The bytes from this position; neither their period nor their length matches a buffer.
 fn bytes(from: usize, length: usize) -> Vec<u8> {
     (from..from + length).map(|at| (at % 251) as u8).collect()
 }
@@ -47,7 +47,7 @@ fn head(stream: &mut impl Read) -> String {
     String::from_utf8_lossy(&head).to_lowercase()
 }
 
-/// Takes a body of that length, and then sends one.
+/// Receives a body of this length, and then sends one.
 fn serve(listener: &TcpListener, total: usize) {
     let (stream, _) = listener.accept().expect("the sidecar");
     stream.set_read_timeout(Some(WAIT)).unwrap();
@@ -59,7 +59,7 @@ fn serve(listener: &TcpListener, total: usize) {
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {total}\r\nX-Session-Save: {{}}\r\n\r\n")
         .unwrap();
     send(&mut stream, total);
-    // The client has it all by the time the sidecar closes.
+    // Wait until the sidecar closes the connection, because then the client has everything.
     let _ = stream.read(&mut [0]);
 }
 

@@ -1,10 +1,10 @@
-//! A JSON object that knows how each of its parts is written.
+//! A JSON object that records how each part is written.
 
 use std::fmt::{self, Write as _};
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 
-/// Names with the ways to write each: what is spelled in two ways is one key.
+/// Keys with their spellings: several spellings are one key.
 const KEYS: [(&str, &[&str]); 14] = [
     ("a", &[r#""a""#, r#""\u0061""#]),
     ("b", &[r#""b""#, r#""\u0062""#]),
@@ -22,7 +22,7 @@ const KEYS: [(&str, &[&str]); 14] = [
     ("aud", &[r#""aud""#]),
 ];
 
-/// Those of them that mean something in a token.
+/// The keys that have a meaning in a token.
 const CLAIMS: [&str; 4] = ["exp", "iat", "cr", "aud"];
 
 const SCALARS: [&str; 16] = [
@@ -95,7 +95,7 @@ impl Object {
         self.0.is_empty()
     }
 
-    /// Whether it has a key that means something in a token: it may be refused.
+    /// Whether it has a key with a meaning in a token, so that it may be refused.
     pub(super) fn has_a_claim(&self) -> bool {
         self.0.iter().any(|(key, _)| CLAIMS.contains(&key.name))
     }
@@ -145,13 +145,13 @@ impl fmt::Display for Object {
     }
 }
 
-/// The text with white space between tokens here and there.
+/// The text with white space between some tokens.
 pub(super) fn spaced(text: &str, data: &mut Unstructured<'_>) -> String {
     let mut spaced = String::new();
     let (mut quoted, mut escaped) = (false, false);
     for c in text.chars() {
         let structural = !quoted && "{}[]:,".contains(c);
-        // Out of data: no more of it.
+        // Without data, no white space.
         let space = if structural { u8::arbitrary(data).unwrap_or_default() } else { 0 };
         spaced.push_str(["", "", "", " ", "", "\t", "", "  "][usize::from(space >> 5)]);
         spaced.push(c);

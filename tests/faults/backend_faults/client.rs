@@ -1,4 +1,4 @@
-//! A client that keeps its connection as long as it may, and looks at every byte.
+//! A client that keeps its connection as long as possible, and checks every byte.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -13,22 +13,22 @@ use crate::rough::{Wire, field};
 /// Longer than the sidecar waits for the backend.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// After so many 1xx it has had enough.
+/// The client stops after this number of 1xx answers.
 const MOST_INTERIMS: usize = 2000;
 
-/// What a client gets.
+/// The result for a client.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
     /// A whole answer.
     Status(u16),
-    /// A well-meant POST that was sent on a connection while the backend closed it: 502, as it
-    /// may have arrived and is not sent again.
+    /// A correct POST was sent on a connection that the backend was closing: 502, since it may have
+    /// arrived and is not repeated.
     Stale,
-    /// The connection ended before the answer did.
+    /// The connection ended before the end of the answer.
     Broken,
-    /// Nothing but 1xx.
+    /// Only 1xx answers.
     Interims,
-    /// Something that belongs to another request, or to none.
+    /// Bytes that belong to another request, or to none.
     Foreign(String),
     /// Nothing at all.
     Nothing,
@@ -44,7 +44,7 @@ impl Client {
         Self { address, wire: None }
     }
 
-    /// Sends the request of that number and reads its answer.
+    /// Sends the request with this number and reads its answer.
     pub(super) async fn send(&mut self, fault: Fault, number: u64) -> Outcome {
         let mut wire = match self.wire.take() {
             Some(wire) => wire,
@@ -55,7 +55,7 @@ impl Client {
                 self.wire = keep.then_some(wire);
                 outcome
             }
-            // On a busy machine it takes longer until there are very many.
+            // On a busy machine it takes longer until the limit is reached.
             Err(_) => match complete(&wire.buffer, fault.method(number)) {
                 Progress::Interims(_) => Outcome::Interims,
                 _ => Outcome::Nothing,
@@ -64,9 +64,9 @@ impl Client {
     }
 }
 
-/// What became of it, and whether another request may follow on the connection.
+/// The outcome, and whether the connection can be used again.
 async fn exchange(wire: &mut Wire, fault: Fault, number: u64) -> (Outcome, bool) {
-    // What the server hangs up on while it is being sent may have been answered all the same.
+    // If the server closes during the request, it may still have answered.
     let _ = send(wire, fault, number).await;
     let method = fault.method(number);
     let end = loop {
@@ -124,7 +124,7 @@ async fn send(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
     wire.send(format!("POST {target} HTTP/1.1\r\nHost: app.test\r\n{field}\r\n\r\n{first}"))
         .await?;
     if fault.is_early() {
-        // The answer comes first, or a part of it.
+        // The answer, or a part of it, comes first.
         let _ = timeout(Duration::from_millis(20), wire.fill()).await;
     }
     match ending {
@@ -132,7 +132,7 @@ async fn send(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
         Ending::LastChunk => wire.send(format!("{rest}0\r\n\r\n")).await,
         Ending::LastChunkApart => {
             wire.send(rest).await?;
-            // It is to arrive when the rest has been passed on.
+            // It should arrive after the rest has been forwarded.
             sleep(Duration::from_millis(1)).await;
             wire.send("0\r\n\r\n").await
         }
@@ -150,7 +150,8 @@ enum Ending {
 }
 
 impl Ending {
-    /// Each meets each fault in turn: their number is odd, and every second request of a kind is a POST.
+    /// Each of them is combined with each fault: their number is odd, and every second request of a
+    /// kind is a POST.
     fn of(number: u64) -> Self {
         let round = number / 4;
         [Self::Length, Self::LastChunk, Self::LastChunkApart, Self::Trailers][(round % 4) as usize]
@@ -168,7 +169,7 @@ enum Progress {
     UntilTheEnd,
 }
 
-/// How much of it is the answer to a request of that method.
+/// How much of the bytes is the answer to a request with this method.
 fn complete(bytes: &[u8], method: &str) -> Progress {
     let mut begin = 0;
     let mut interims = 0;
@@ -197,7 +198,7 @@ fn complete(bytes: &[u8], method: &str) -> Progress {
     }
 }
 
-/// The length of a chunked body that is there as a whole.
+/// The length of a complete chunked body.
 fn chunks(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -215,7 +216,7 @@ fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len()).position(|window| window == part)
 }
 
-/// That of the answer behind all 1xx.
+/// The head of the final answer, after all 1xx.
 fn last_head(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let heads = text.split_inclusive("\r\n\r\n");

@@ -1,4 +1,4 @@
-//! The backend, and all that it does wrong.
+//! The backend and its faults.
 
 use std::io::{Error, Result};
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use super::client::Outcome;
 use super::{Noticed, mark, marks};
 use crate::rough::{Wire, target};
 
-/// The length of a body that does not fit into the buffers on its way.
+/// A body that is larger than all buffers on its way.
 pub(super) const LARGE: usize = 1 << 20;
 
-/// Of what has no end in itself.
+/// The size of answers that would have no end.
 const ENDLESS: usize = 4 << 20;
 
-/// What pingora reads at a time: of a head, and of a body.
+/// How much pingora reads at once: of a head, and of a body.
 const HEAD_READ: usize = 4096;
 const BODY_READ: usize = 64 * 1024;
 
 macro_rules! faults {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
-        /// What the backend does instead of answering.
+        /// The backend's faults.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub(super) enum Fault {
-            /// Nothing: it answers.
+            /// None: a correct answer.
             None,
             $($(#[doc = $doc])* $name,)*
         }
@@ -65,11 +65,11 @@ faults! {
     Folded,
     Nul,
     NoStatus,
-    /// A switch of protocols that nobody asked for.
+    /// A switch of protocols without a request for it.
     Switch,
-    /// One behind the other, in one write.
+    /// Two answers in one write.
     TwoAnswers,
-    /// The same, where the first one fills what is read at once.
+    /// The same, with a first one that fills a whole read.
     TwoAnswersOneRead,
     TwoAnswersLargeRead,
     TwoAnswersChunked,
@@ -78,7 +78,7 @@ faults! {
     BodyOnHead,
     BodyOn204,
     BodyOn304,
-    /// Before the request is complete, which is read to its end.
+    /// An answer before the request is complete, which is then read to its end.
     Early,
     EarlyClose,
     EarlyReset,
@@ -91,7 +91,7 @@ faults! {
 }
 
 impl Fault {
-    /// That of a request; None where there were enough of each.
+    /// The fault for a request; None after enough of each.
     pub(super) fn of(number: u64, each: u64) -> Option<Self> {
         let kinds = Self::ALL.len() as u64;
         let round = number / 2;
@@ -106,7 +106,7 @@ impl Fault {
         matches!(self, Self::Early | Self::EarlyClose | Self::EarlyReset)
     }
 
-    /// Of the request that meets it.
+    /// The method of the request with this fault.
     pub(super) fn method(self, number: u64) -> &'static str {
         match self {
             Self::BodyOnHead => "HEAD",
@@ -115,7 +115,7 @@ impl Fault {
         }
     }
 
-    /// Whether that is what a client may get.
+    /// Whether a client may get this outcome.
     pub(super) fn allows(self, outcome: &Outcome) -> bool {
         match outcome {
             Outcome::Status(status) => match self {
@@ -156,7 +156,7 @@ pub(super) async fn serve(mut wire: Wire, noticed: Arc<Noticed>) -> Result<()> {
     Ok(())
 }
 
-/// What a request asks for, if it is one that somebody has sent.
+/// Reads a request's head; None if no client has sent it in this form.
 fn read(head: &str) -> Option<(Fault, u64)> {
     let mut parts = target(head).strip_prefix('/')?.split('/');
     let (name, number) = (parts.next()?, parts.next()?.parse().ok()?);
@@ -172,19 +172,19 @@ fn answer(number: u64, status: &str, lines: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nX-Mark: {mark}\r\n{lines}\r\n{body}").into_bytes()
 }
 
-/// With a body of that length that ends with the mark.
+/// An answer with a body of this length that ends with the mark.
 fn good(number: u64, length: usize) -> Vec<u8> {
     let mark = mark(number);
     let body = format!("{}{mark}", "x".repeat(length.saturating_sub(mark.len())));
     answer(number, "200 OK", &format!("Content-Length: {}\r\n", body.len()), &body)
 }
 
-/// An error where nothing more is to be said on the connection.
+/// An error means that nothing more can be sent on the connection.
 async fn act(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
     let mark = mark(number);
     let ok = |lines: &str, body: &str| answer(number, "200 OK", lines, body);
     let plain = good(number, 0);
-    // As long as all that is read at once, and the same again behind it.
+    // As long as a whole read, followed by the same again.
     let filling = |length: usize| {
         let head = good(number, length).len() - length;
         good(number, length - head)
@@ -274,7 +274,7 @@ async fn act(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
     end(wire, fault).await
 }
 
-/// How the connection ends, if it does.
+/// How the connection ends, if at all.
 async fn end(wire: &mut Wire, fault: Fault) -> Result<()> {
     match fault {
         Fault::Reset | Fault::HalfHeadReset | Fault::ShortBodyReset | Fault::EarlyReset => {

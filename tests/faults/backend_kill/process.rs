@@ -1,4 +1,4 @@
-//! A backend that can be killed as a process is: without a word, with whatever it has under way.
+//! A backend in its own process, which can be killed with requests in progress.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -16,10 +16,10 @@ use crate::runtime;
 use crate::support::WAIT;
 use crate::support::message::Wire;
 
-/// Tells the test to be a backend, and where.
+/// Makes the test act as the backend on this port.
 const PORT: &str = "CLOAKROOM_FAULTS_BACKEND";
 
-/// One that is kept while nobody listens there, so that nobody else takes it.
+/// A port that stays reserved while nothing listens on it.
 pub(super) struct Port {
     address: SocketAddr,
     _socket: TcpSocket,
@@ -29,7 +29,7 @@ impl Port {
     pub(super) fn reserve() -> Self {
         let _runtime = runtime().enter();
         let socket = TcpSocket::new_v4().unwrap();
-        // The backend's listener asks for the same; the two go together until one listens.
+        // The backend's listener sets the same option; then both can bind the port.
         socket.set_reuseaddr(true).unwrap();
         socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         Self { address: socket.local_addr().unwrap(), _socket: socket }
@@ -40,12 +40,12 @@ impl Port {
     }
 }
 
-/// How often each POST arrived at any of the processes.
+/// How often each POST arrived, over all processes.
 #[derive(Default)]
 pub(super) struct Arrivals(Mutex<HashMap<String, u64>>);
 
 impl Arrivals {
-    /// How many, and how many of them more than once.
+    /// Their number, and how many arrived more than once.
     pub(super) fn count(&self) -> (usize, usize) {
         let arrivals = self.0.lock();
         (arrivals.len(), arrivals.values().filter(|&&times| times > 1).count())
@@ -83,7 +83,7 @@ impl Process {
         Self { child, reader }
     }
 
-    /// SIGKILL; what it has said by then is heard.
+    /// Sends SIGKILL; its output until then is read.
     pub(super) fn kill(self) {
         let Self { mut child, reader } = self;
         child.kill().expect("a child");
@@ -96,12 +96,12 @@ pub(super) fn is_wanted() -> bool {
     std::env::var_os(PORT).is_some()
 }
 
-/// The body of the answer to a request for that target.
+/// The body of the answer to a request for this target.
 pub(super) fn body(target: &str) -> String {
     format!("this is {target}\n")
 }
 
-/// Serves until it is killed or the test that wants it has ended.
+/// Serves until it is killed or the test has ended.
 pub(super) fn serve() {
     let address = std::env::var(PORT).expect("an address");
     let listener = TcpListener::bind(&address).expect("the address is free");
@@ -123,7 +123,7 @@ fn converse(stream: TcpStream) -> io::Result<()> {
         if request.first_line.starts_with("POST ") {
             say(&format!("POST {target}"));
         }
-        // Some are under way whenever it is killed.
+        // So that some are in progress at any time.
         if target.ends_with('1') || target.ends_with('2') {
             thread::sleep(Duration::from_millis(20));
         }
@@ -136,7 +136,7 @@ fn converse(stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// One line, whole or not at all.
+/// Writes a line atomically.
 fn say(line: &str) {
     let mut stdout = io::stdout().lock();
     let _ = stdout.write_all(format!("{line}\n").as_bytes());

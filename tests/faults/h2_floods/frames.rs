@@ -1,4 +1,4 @@
-//! What is sent.
+//! The frames of the floods.
 
 use crate::support::frames::{
     DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, SETTINGS, block, frame,
@@ -8,44 +8,44 @@ const PING: u8 = 6;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
-/// How many frames go out at a time.
+/// How many frames are sent at once.
 const BATCH: u32 = 100;
 
-/// What one may send without being asked (RFC 9113 section 6.5.2).
+/// The maximum frame size without negotiation (RFC 9113 section 6.5.2).
 const LARGEST: usize = 16_384;
 
-/// Frames without end.
+/// Endless frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flood {
-    /// Requests that are taken back at once (CVE-2023-44487).
+    /// Requests that are reset at once (CVE-2023-44487).
     RapidReset,
-    /// Requests on which the server has to give up (CVE-2025-8671).
+    /// Requests that make the server reset the stream (CVE-2025-8671).
     MadeYouReset,
-    /// A head that goes on and on (CVE-2024-27316).
+    /// A head that never ends (CVE-2024-27316).
     Continuation,
-    /// The same, with nothing in it (CVE-2019-9518).
+    /// The same with empty frames (CVE-2019-9518).
     EmptyContinuation,
-    /// A body of nothing.
+    /// A body of empty frames.
     EmptyData,
-    /// Each to be acknowledged to a client that does not listen (CVE-2019-9515).
+    /// Each needs an acknowledgement, which the client does not read (CVE-2019-9515).
     Settings,
-    /// The same (CVE-2019-9512).
+    /// The same with PING (CVE-2019-9512).
     Ping,
-    /// A hundred answers of a megabyte that may not be sent (CVE-2019-9517).
+    /// A hundred answers of a megabyte without a window to send them (CVE-2019-9517).
     NoWindow,
     /// A megabyte of fields in each head.
     LargeHeads,
-    /// 48 MB of fields in 16 kB, each the one before (CVE-2016-6581).
+    /// 48 MB of fields compressed to 16 kB, each a reference to the previous one (CVE-2016-6581).
     Bomb,
 }
 
 impl Flood {
-    /// Whether the client reads what it gets.
+    /// Whether the client reads answers.
     pub(super) fn listens(self) -> bool {
         !matches!(self, Self::Settings | Self::Ping)
     }
 
-    /// What is sent first, and then; nothing where there is no more to say.
+    /// The frames of each round; empty after the last one.
     pub(super) fn round(self, round: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         if round == 0 {
@@ -100,7 +100,7 @@ impl Flood {
                 frame(&mut bytes, CONTINUATION, END_HEADERS, stream, &[]);
             }
             Self::Bomb => {
-                // A new entry of the table (RFC 7541 section 6.2.1), then that entry again.
+                // A new entry of the table (RFC 7541 section 6.2.1), then references to it.
                 let mut block = get("/");
                 block.extend_from_slice(&[0x40, 1, b'a', 0x7f, 0x81, 0x1e]);
                 block.extend_from_slice(&[b'x'; 4000]);
@@ -112,7 +112,7 @@ impl Flood {
     }
 }
 
-/// What is sent before nothing more is.
+/// What is sent before the silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Silence {
     HalfPreface,
@@ -123,7 +123,7 @@ pub(super) enum Silence {
     HeadersWithoutEnd,
     /// A request without its body.
     NoBody,
-    /// A request whose answer has nowhere to go.
+    /// A request whose answer has no window.
     NoWindow,
 }
 
@@ -175,7 +175,7 @@ fn request(method: &[u8], path: &[u8]) -> Vec<u8> {
     ])
 }
 
-/// About as many bytes of fields.
+/// Fields with about this number of bytes.
 fn fields(bytes: usize) -> Vec<u8> {
     let field = block(&[(b"x-field", &[b'x'; 100])]);
     field.repeat(bytes / field.len())

@@ -1,4 +1,4 @@
-//! One client's connection: HTTP/1.1 with Content-Length, reopened where the server has closed it
+//! A client's connection: HTTP/1.1 with Content-Length, reopened if the server has closed it
 //! between two requests.
 
 use std::io::{Error, ErrorKind, Result};
@@ -16,7 +16,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The values of every field of that name.
+    /// The values of every field with this name.
     pub fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.head.lines().skip(1).filter_map(move |line| {
             let (field, value) = line.split_once(':')?;
@@ -34,7 +34,7 @@ impl Reply {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// What it sets that cookie to.
+    /// The value that it sets for this cookie.
     pub fn cookie<'a>(&'a self, name: &str) -> Option<&'a str> {
         self.fields("Set-Cookie").find_map(|field| {
             let (pair, _) = field.split_once(';').unwrap_or((field, ""));
@@ -49,7 +49,7 @@ impl Reply {
         Ok(Self { status, head, body: Vec::new() })
     }
 
-    /// How long the body is.
+    /// The length of the body.
     fn length(&self) -> Result<usize> {
         if matches!(self.status, 204 | 304) {
             return Ok(0);
@@ -58,7 +58,7 @@ impl Reply {
         length.ok_or_else(|| unreadable(&self.head))
     }
 
-    /// Whether the server says that it closes the connection.
+    /// Whether the server announces that it closes the connection.
     fn is_last(&self) -> bool {
         self.field("Connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
@@ -88,7 +88,7 @@ impl Connection {
         self.opened.saturating_sub(1)
     }
 
-    /// Whatever is still to come is nobody's answer.
+    /// Discards bytes that may still arrive.
     pub fn close(&mut self) {
         self.stream = None;
     }
@@ -100,7 +100,8 @@ impl Connection {
             None => self.open().await?,
         };
         self.sent += 1;
-        // What refuses a request without reading all of it has answered it all the same.
+        // A request may be refused before it has been read completely; then there is an answer
+        // despite the error.
         let written = stream.write_all(request).await;
         let reply = match (read(&mut stream, &mut self.buffer).await, written) {
             (Ok(reply), _) => reply,
@@ -125,8 +126,8 @@ impl Connection {
     }
 }
 
-/// Whether the server has not closed the connection while there was nothing to say. Bytes that
-/// nobody asked for are read later, as the answer that they claim to be.
+/// Whether the server has kept the idle connection open. Unexpected bytes are read later, as the
+/// next answer.
 fn is_open(stream: &TcpStream) -> bool {
     let mut byte = [0];
     match stream.try_read(&mut byte) {

@@ -1,4 +1,4 @@
-//! What became of a load.
+//! The results of a load.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,12 +14,12 @@ pub enum Failure {
     Refused,
     /// The connection was reset.
     Reset,
-    /// The connection ended before the answer did.
+    /// The connection ended before the end of the answer.
     Closed,
     TimedOut,
-    /// No answer that can be read.
+    /// The answer cannot be parsed.
     Unreadable,
-    /// Not the answer that was expected.
+    /// Not the expected answer.
     Wrong,
 }
 
@@ -30,7 +30,7 @@ impl From<&std::io::Error> for Failure {
             ErrorKind::UnexpectedEof => Self::Closed,
             ErrorKind::InvalidData => Self::Unreadable,
             ErrorKind::TimedOut => Self::TimedOut,
-            // Nothing else fails once there is a connection.
+            // After connecting, no other errors occur.
             _ => Self::Refused,
         }
     }
@@ -49,7 +49,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Of all requests of a load.
+/// The results of all requests.
 #[derive(Default)]
 pub struct Figures {
     pub sent: u64,
@@ -58,7 +58,7 @@ pub struct Figures {
     pub took: Duration,
     answered: BTreeMap<u16, u64>,
     failed: BTreeMap<Failure, u64>,
-    /// In microseconds; sorted in the end.
+    /// In microseconds; sorted at the end.
     latencies: Vec<u32>,
     examples: Vec<String>,
 }
@@ -95,7 +95,7 @@ impl Figures {
         self.latencies.sort_unstable();
     }
 
-    /// How many answers had that status.
+    /// How many answers had this status.
     pub fn status(&self, status: u16) -> u64 {
         self.answered.get(&status).copied().unwrap_or(0)
     }
@@ -105,7 +105,7 @@ impl Figures {
         &self.answered
     }
 
-    /// How many requests failed in that way.
+    /// How many requests failed in this way.
     pub fn of(&self, kind: Failure) -> u64 {
         self.failed.get(&kind).copied().unwrap_or(0)
     }
@@ -115,19 +115,19 @@ impl Figures {
         self.failed.values().sum()
     }
 
-    /// Some of what failed.
+    /// Examples of failures.
     pub fn examples(&self) -> &[String] {
         &self.examples
     }
 
-    /// The latency that this share of all answers stays within: 0.99, or 1 for the slowest.
+    /// The latency of this share of all answers: 0.99, or 1 for the slowest.
     pub fn latency(&self, share: f64) -> Duration {
         let last = self.latencies.len().saturating_sub(1);
         let at = (last as f64 * share).ceil() as usize;
         Duration::from_micros(self.latencies.get(at).copied().unwrap_or(0).into())
     }
 
-    /// Fails, and shows why, unless every request was answered as it should.
+    /// Fails with the reasons unless every request was answered correctly.
     pub fn assert_none_failed(&self) {
         assert!(self.sent > 0, "nothing was sent");
         assert_eq!(self.failures(), 0, "{self}\n{}", self.examples.join("\n"));

@@ -1,5 +1,5 @@
-//! A connection of HTTP/2 that several clients share, each with one stream after the other. Where
-//! the server takes no more of them, another connection is opened.
+//! An HTTP/2 connection shared by several clients, each with one stream at a time. If the server
+//! accepts no more streams, another connection is opened.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::Reply;
 
-/// Of one connection, for each of its clients.
+/// One connection, for each of its clients.
 #[derive(Clone)]
 pub struct Streams {
     address: SocketAddr,
@@ -24,7 +24,7 @@ impl Streams {
         Self { address, sender: Arc::default() }
     }
 
-    /// Sends what is written as a request of HTTP/1.1.
+    /// Sends a request that is written as HTTP/1.1.
     pub async fn exchange(&self, request: &[u8]) -> Result<Reply> {
         let mut sender = self.ready().await?;
         let (request, body) = translated(request)?;
@@ -48,7 +48,7 @@ impl Streams {
         Ok(reply)
     }
 
-    /// Somebody who takes a request.
+    /// A connection that accepts a request.
     async fn ready(&self) -> Result<SendRequest<Bytes>> {
         let mut shared = self.sender.lock().await;
         if let Some(sender) = shared.clone()
@@ -95,7 +95,8 @@ fn error(error: h2::Error) -> Error {
     let kind = match error.get_io() {
         Some(io) => io.kind(),
         None if error.is_reset() => ErrorKind::ConnectionReset,
-        // Whatever the server did not begin with may be asked of another one (RFC 9113 section 6.8).
+        // Requests that the server has not started may be repeated elsewhere (RFC 9113 section
+        // 6.8).
         None if error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR) => {
             ErrorKind::ConnectionRefused
         }

@@ -1,4 +1,4 @@
-//! A load counts what its clients see: here the servers are faulty on purpose.
+//! A load counts what its clients see; the servers here are faulty on purpose.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ enum Server {
     Resets,
     Hangs,
     Babbles,
-    /// Answers one request a connection, and says so or does not.
+    /// Answers one request per connection, with or without announcing it.
     AnswersOnce(&'static str),
     AnswersSlowly,
     Answers,
@@ -51,7 +51,7 @@ impl Server {
         }
     }
 
-    /// What becomes of ten requests on two connections.
+    /// The result of ten requests on two connections.
     fn load(self) -> Figures {
         self.loaded(|load| load, "ok")
     }
@@ -93,7 +93,7 @@ fn each_failure_is_counted_as_what_it_is() {
     let figures = Server::Answers.loaded(|load| load, "something else");
     assert_eq!((figures.of(Failure::Wrong), figures.failures()), (10, 10));
     assert_eq!(figures.status(200), 10);
-    // Nobody listens on a port that was given back.
+    // A port on which nothing listens any more.
     let address = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
@@ -105,7 +105,7 @@ fn each_failure_is_counted_as_what_it_is() {
 #[test]
 fn connection_closed_between_two_requests_is_no_failure() {
     for field in ["Connection: close\r\n", ""] {
-        // Slow enough for the end of the connection to arrive before the next request.
+        // Slow enough that the connection ends before the next request.
         let figures = Server::AnswersOnce(field).loaded(|load| load.rate(20.0), "ok");
         figures.assert_none_failed();
         assert_eq!((figures.sent, figures.status(200), figures.reopened), (10, 10, 8), "{field}");
@@ -125,8 +125,8 @@ fn rate_and_time_are_kept() {
 
 #[test]
 fn latency_counts_from_when_a_request_was_due() {
-    // Two connections that take 100 ms for a request take 20 a second, and no 100: the last is due
-    // after 90 ms and answered after 500.
+    // Two connections that need 100 ms for a request can do 20 per second, not 100: the last one is
+    // due after 90 ms and answered after 500.
     let figures = Server::AnswersSlowly.loaded(|load| load.rate(100.0).patience(WAIT), "ok");
     figures.assert_none_failed();
     assert!(figures.latency(0.0) >= Duration::from_millis(100), "{figures}");
