@@ -1,5 +1,5 @@
 <?php
-// The shop behind cloakroom: the session comes and goes in headers.
+// The shop behind cloakroom: the session is in headers.
 require __DIR__ . '/session.php';
 $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 

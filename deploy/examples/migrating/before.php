@@ -1,5 +1,5 @@
 <?php
-// The shop as it was: sessions of PHP's own, in files on this machine.
+// The shop before: PHP's own sessions, in files on this machine.
 session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Lax']);
 $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 

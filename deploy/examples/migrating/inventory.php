@@ -1,7 +1,7 @@
 <?php
 // Says what is in the sessions of PHP's own, before they move into a cookie: php inventory.php [FOLDER]
-$folder = $argv[1] ?? (session_save_path() ?: sys_get_temp_dir());
-$files = glob("$folder/sess_*") ?: [];
+$directory = $argv[1] ?? (session_save_path() ?: sys_get_temp_dir());
+$files = glob("$directory/sess_*") ?: [];
 $keys = $problems = [];
 $longest = 0;
 

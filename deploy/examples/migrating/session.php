@@ -1,13 +1,13 @@
 <?php
-// In the place of session_start(): $_SESSION is what X-Session brings, and goes back when it has changed.
+// Replaces session_start(): $_SESSION comes from X-Session, and is saved if it has changed.
 $_SESSION = json_decode($_SERVER['HTTP_X_SESSION'], true, 512, JSON_THROW_ON_ERROR);
-// session_start() sent this by itself: without it browsers keep pages with private data.
+// session_start() sent this itself. Without it browsers keep pages with private data.
 header('Cache-Control: no-store');
 
 (function () {
     $received = $_SESSION;
 
-    // Whoever still has a session of the old kind takes it along, once. This part goes
+    // Moves a user's old session into the new one, once. Remove this part
     // when the last of the old sessions has ended.
     $old = session_name();
     if ($received === [] && isset($_COOKIE[$old])) {
