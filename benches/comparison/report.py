@@ -1,7 +1,7 @@
 """The figures as text: aligned for a terminal, or in Markdown."""
 
 HEAD = ["case", "proxy", "requests/s", "CPU µs/request", "p50 ms", "p99 ms", "RSS MB", "CPU to bare",
-        "cloakroom to this", "to the base"]
+        "cloakroom to it", "to the base case"]
 
 
 def span(value, digits):
