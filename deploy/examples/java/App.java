@@ -28,7 +28,7 @@ public class App {
         String path = http.getRequestURI().getPath(), name = in.getFirst("X-Name"), origin = in.getFirst("Origin");
         long count = number(in.getFirst("X-Count")), hats = number(in.getFirst("X-Hats")), coats = number(in.getFirst("X-Coats"));
         if (http.getRequestMethod().equals("POST")) {
-            // SameSite keeps the session from other sites' forms, but not from being replaced by them.
+            // SameSite does not send the session with forms of other sites, but their answers could replace it.
             if (origin != null && !origin.replaceFirst("^https?://", "").equals(in.getFirst("Host"))) path = "";
             String form = new String(http.getRequestBody().readNBytes(10_000), UTF_8), typed = field(form, "name"), article = field(form, "article");
             if (path.equals("/login") && typed.matches("[^\\x00-\\x1f\\x7f-\\x9f]{1,40}")) {

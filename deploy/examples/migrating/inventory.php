@@ -1,11 +1,11 @@
 <?php
-// Says what is in the sessions of PHP's own, before they move into a cookie: php inventory.php [FOLDER]
+// Lists the content of PHP's own sessions, before they move into a cookie: php inventory.php [DIRECTORY]
 $directory = $argv[1] ?? (session_save_path() ?: sys_get_temp_dir());
 $files = glob("$directory/sess_*") ?: [];
 $keys = $problems = [];
 $longest = 0;
 
-/** What of it JSON does not keep as it is. */
+/** The values that JSON cannot hold unchanged. */
 function problems(mixed $value, string $path): array
 {
     if (is_array($value)) {

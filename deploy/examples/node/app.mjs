@@ -1,8 +1,8 @@
-// A small shop that knows nothing of cookies: the session comes as JSON in X-Session.
+// A small shop that does not handle cookies: the session comes as JSON in X-Session.
 import http from 'node:http';
 
 const html = value => String(value).replace(/[&<>"']/g, c => `&#${c.charCodeAt(0)};`);
-// setHeader sends Latin-1, so whatever is past ASCII is escaped.
+// setHeader sends Latin-1, so non-ASCII characters are escaped.
 const json = value => JSON.stringify(value).replace(/[\u007f-\uffff]/g, c => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'));
 
 const STRANGER = '<form method=post action=/login>Name: <input name=name required maxlength=40> <label><input type=checkbox name=remember> remember me</label> <button>Log in</button></form>';
@@ -19,14 +19,14 @@ http.createServer(async (request, response) => {
   const session = JSON.parse(request.headers['x-session']);
   const path = request.url.split('?')[0];
   const page = (status, main) => {
-    // With Clear-Site-Data at the log-out: the back button shows nothing private.
+    // With Clear-Site-Data at the log-out, so that the back button shows nothing private.
     response.writeHead(status, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store' });
     response.end(`<!doctype html>\n<title>Hats and coats</title>\n<h1>Hats and coats, in Node</h1>\n${main}`);
   };
   if (request.method === 'POST') {
     let body = '';
     for await (const part of request.setEncoding('utf8')) if (body.length < 10_000) body += part;
-    // SameSite keeps the session from other sites' forms, but not from being replaced by them.
+    // SameSite does not send the session with forms of other sites, but their answers could replace it.
     const origin = request.headers.origin;
     if (origin !== undefined && origin.replace(/^https?:\/\//, '') !== request.headers.host) return page(403, '<p>That form is not ours.\n');
     const form = new URLSearchParams(body);

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# A small shop that knows nothing of cookies: the session comes as JSON in X-Session.
+# A small shop that does not handle cookies: the session comes as JSON in X-Session.
 use strict;
 use warnings;
 use Encode qw(decode);
@@ -21,7 +21,7 @@ sub page {
 }
 
 if ($ENV{REQUEST_METHOD} eq 'POST') {
-    # SameSite keeps the session from other sites' forms, but not from being replaced by them.
+    # SameSite does not send the session with forms of other sites, but their answers could replace it.
     my $origin = $ENV{HTTP_ORIGIN};
     page(403, "<p>That form is not ours.\n") if defined $origin && $origin !~ m{^https?://\Q$ENV{HTTP_HOST}\E\z};
     read STDIN, my $body, 10_000;

@@ -1,5 +1,5 @@
 <?php
-// A small shop that knows nothing of cookies: the session comes as JSON in X-Session.
+// A small shop that does not handle cookies: the session comes as JSON in X-Session.
 $session = json_decode($_SERVER['HTTP_X_SESSION']);
 $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 
@@ -17,7 +17,7 @@ function page(int $status, string $main): never
 }
 
 if ($_SERVER['REQUEST_METHOD'] === 'POST') {
-    // SameSite keeps the session from other sites' forms, but not from being replaced by them.
+    // SameSite does not send the session with forms of other sites, but their answers could replace it.
     $origin = $_SERVER['HTTP_ORIGIN'] ?? null;
     if ($origin !== null && preg_replace('~^https?://~', '', $origin) !== $_SERVER['HTTP_HOST']) {
         page(403, "<p>That form is not ours.\n");

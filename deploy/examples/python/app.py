@@ -1,4 +1,4 @@
-"""A small shop that knows nothing of cookies: the session comes as JSON in X-Session."""
+"""A small shop that does not handle cookies: the session comes as JSON in X-Session."""
 import json, os, re
 from html import escape
 from urllib.parse import parse_qs
@@ -20,12 +20,12 @@ def app(environ, start_response):
     basket = session.get("basket", {})
 
     def page(status, main):
-        # With Clear-Site-Data at the log-out: the back button shows nothing private.
+        # With Clear-Site-Data at the log-out, so that the back button shows nothing private.
         start_response(status, [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")])
         return [(PAGE + main).encode()]
 
     if environ["REQUEST_METHOD"] == "POST":
-        # SameSite keeps the session from other sites' forms, but not from being replaced by them.
+        # SameSite does not send the session with forms of other sites, but their answers could replace it.
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and re.sub("^https?://", "", origin) != environ["HTTP_HOST"]:
             return page("403 Forbidden", "<p>That form is not ours.\n")

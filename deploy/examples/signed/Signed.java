@@ -11,7 +11,7 @@ import javax.crypto.spec.SecretKeySpec;
 
 /** Whether cloakroom has signed a request (RFC 9421). For a servlet filter, which answers 403 where it has not. */
 final class Signed {
-    /** The secrets of headers.signature, by their id; two while one takes the other's place. */
+    /** The secrets of headers.signature by id; two of them while you replace one. */
     static final Map<String, Path> KEYS = Map.of("2026", Path.of("/run/secrets/app_signature_key"));
     /** Each header of [headers.claims] that the app reads. */
     static final List<String> FIELDS = List.of("x-session", "x-remote-user");
@@ -21,9 +21,9 @@ final class Signed {
     static final Pattern SIGNATURE = Pattern.compile("cloakroom=:([A-Za-z0-9+/]{43}=):");
 
     /**
-     * @param target as it stands in the request line: of a servlet getRequestURI(), and "?" and getQueryString()
-     *     where that is not null
-     * @param header the value of a header, null where there is none: request::getHeader
+     * @param target as in the request line; in a servlet getRequestURI(), and "?" and getQueryString()
+     *     if that is not null
+     * @param header the value of a header, or null: request::getHeader
      */
     static boolean request(String method, String target, UnaryOperator<String> header)
             throws IOException, GeneralSecurityException {
@@ -31,7 +31,7 @@ final class Signed {
         Matcher signature = SIGNATURE.matcher(Objects.requireNonNullElse(header.apply("signature"), ""));
         if (!input.matches() || !signature.matches()) return false;
         List<String> names = List.of(input.group(2).replace("\"", "").split(" "));
-        // What is there and not signed is forged.
+        // A header that is present but not signed is forged.
         List<String> required = new ArrayList<>(List.of("@method", "@request-target", "x-session"));
         FIELDS.stream().filter(name -> header.apply(name) != null).forEach(required::add);
         Path key = KEYS.get(input.group(4));

@@ -1,11 +1,11 @@
 package Signed;
-# Whether cloakroom has signed a request (RFC 9421): of CGI Signed::request(\%ENV), of PSGI Signed::request($env).
+# Whether cloakroom has signed a request (RFC 9421): with CGI Signed::request(\%ENV), with PSGI Signed::request($env).
 use strict;
 use warnings;
 use Digest::SHA qw(hmac_sha256);
 use MIME::Base64 qw(encode_base64);
 
-# The secrets of headers.signature, by their id; two while one takes the other's place.
+# The secrets of headers.signature by id; two of them while you replace one.
 our %KEYS = ('2026' => '/run/secrets/app_signature_key');
 # Each header of [headers.claims] that the app reads.
 our @FIELDS = ('x-session', 'x-remote-user');
@@ -19,14 +19,14 @@ sub request {
     my ($signature) = ($field->('signature') // '') =~ m{\Acloakroom=:([A-Za-z0-9+/]{43}=):\z} or return 0;
     my @names = split / /, $quoted =~ tr/"//dr;
     my %signed = map { $_ => 1 } @names;
-    # What is there and not signed is forged.
+    # A header that is present but not signed is forged.
     my @told = grep { defined $field->($_) } @FIELDS;
     return 0 if grep { !$signed{$_} } '@method', '@request-target', 'x-session', @told;
     return 0 if $expires <= time || !exists $KEYS{$id};
     my %value = ('@method' => $env->{REQUEST_METHOD}, '@request-target' => $env->{REQUEST_URI});
     my $base  = join '', map { "\"$_\": " . ($value{$_} // $field->($_) // '') . "\n" } @names;
     my $right = encode_base64(hmac_sha256("$base\"\@signature-params\": $parameters", secret($KEYS{$id})), '');
-    # Of equal length. Each byte is looked at, so that the time does not say how many are right.
+    # Of equal length. Compares every byte, so that the time does not show how many are right.
     return ($right ^ $signature) !~ /[^\0]/;
 }
 

@@ -1,11 +1,11 @@
-// Lets nothing through that cloakroom has not signed (RFC 9421): http.createServer(signed(app)), or
+// Refuses requests that cloakroom has not signed (RFC 9421): http.createServer(signed(app)), or
 // server.use(signed) with Express and Connect.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 
 const secret = path => fs.readFileSync(path, 'latin1').replace(/\r?\n$/, '');
 
-// The secrets of headers.signature, by their id; two while one takes the other's place.
+// The secrets of headers.signature by id; two of them while you replace one.
 const KEYS = new Map([['2026', secret('/run/secrets/app_signature_key')]]);
 // Each header of [headers.claims] that the app reads.
 const FIELDS = ['x-session', 'x-remote-user'];
@@ -19,7 +19,7 @@ export function isSigned({ method, headers, url, originalUrl = url }) {
   if (!input || !signature) return false;
   const [, parameters, quoted, expires, id] = input;
   const names = quoted.replaceAll('"', '').split(' ');
-  // What is there and not signed is forged.
+  // A header that is present but not signed is forged.
   const told = FIELDS.filter(name => headers[name] !== undefined);
   const required = ['@method', '@request-target', 'x-session', ...told];
   if (!required.every(name => names.includes(name)) || !KEYS.has(id) || Number(expires) <= Date.now() / 1000) return false;

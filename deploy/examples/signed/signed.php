@@ -1,7 +1,7 @@
 <?php
-// Lets nothing through that cloakroom has not signed (RFC 9421): auto_prepend_file = ".../signed.php".
+// Refuses requests that cloakroom has not signed (RFC 9421): auto_prepend_file = ".../signed.php".
 
-// The secrets of headers.signature, by their id; two while one takes the other's place.
+// The secrets of headers.signature by id; two of them while you replace one.
 const CLOAKROOM_KEYS = ['2026' => '/run/secrets/app_signature_key'];
 // Each header of [headers.claims] that the app reads.
 const CLOAKROOM_FIELDS = ['x-session', 'x-remote-user'];
@@ -17,7 +17,7 @@ function cloakroom_signed(array $server): bool
     [, $parameters, $quoted, $expires, $id] = $input;
     $names = explode(' ', str_replace('"', '', $quoted));
     $told = array_filter(CLOAKROOM_FIELDS, fn($name) => $field($name) !== null);
-    // What is there and not signed is forged.
+    // A header that is present but not signed is forged.
     if (array_diff(['@method', '@request-target', 'x-session', ...$told], $names) || $expires <= time()) {
         return false;
     }
