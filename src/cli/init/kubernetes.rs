@@ -15,7 +15,7 @@ const MANIFESTS: [&str; 3] = [
 const CHANGES: [(&str, &str); 3] = [
     (
         "          restartPolicy: Always\n",
-        "          restartPolicy: Always\n          # Where it looks for session_key.\n          workingDir: /etc/cloakroom\n",
+        "          restartPolicy: Always\n          # The relative path of session_key starts here.\n          workingDir: /etc/cloakroom\n",
     ),
     (
         "            - { name: config, mountPath: /etc/cloakroom, readOnly: true }\n            \
@@ -26,7 +26,7 @@ const CHANGES: [(&str, &str); 3] = [
     (
         "        - name: config\n          configMap: { name: shop-cloakroom }\n        - name: keys\n          \
          secret: { secretName: shop-cloakroom, defaultMode: 0440 }\n        \
-         # With redis/configmap.yml only: empty without it.\n        \
+         # Only for redis/configmap.yml; otherwise empty.\n        \
          - name: redis\n          \
          secret: { secretName: shop-redis, defaultMode: 0440, optional: true }\n",
         "        - name: cloakroom\n          projected:\n            defaultMode: 0440\n            sources:\n              \
