@@ -111,7 +111,7 @@ impl Folder {
     fn new(name: &str) -> Result<Self, Failure> {
         let path = std::env::temp_dir().join(format!("cloakroom-demo-{name}"));
         let made = DirBuilder::new().mode(0o700).create(&path);
-        let failed = |error| Failure::Runtime(format!("no folder {}: {error}", path.display()));
+        let failed = |error| Failure::Runtime(format!("cannot create {}: {error}", path.display()));
         made.map_err(failed)?;
         Ok(Self(path))
     }

@@ -122,6 +122,6 @@ fn store_full() {
     let builder = Builder::new(&backend.url()).with(&format!("{store}[session]\nttl = \"1h\"\n"));
     let (code, said) = builder.fail();
     assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("sessions.db: cannot be written: make it and its folder writable"));
+    assert!(said.contains("sessions.db: cannot be written: make it and its directory writable"));
     assert_eq!(said.matches("cloakroom: session file").count(), 1, "{said}");
 }

@@ -60,7 +60,7 @@ impl fmt::Display for FileError {
             ),
             Reason::Network(kind) => write!(
                 f,
-                "its folder is on a network file system ({kind}), on which a file cannot be shared safely: use a local disk"
+                "its directory is on a network file system ({kind}), on which a file cannot be shared safely: use a local disk"
             ),
             Reason::NotAFile => f.write_str("not a file: name one in store.url"),
             Reason::NotSessions => f.write_str(
@@ -75,7 +75,7 @@ impl fmt::Display for FileError {
                 "damaged: restore it from a backup, or remove it, which ends all sessions",
             ),
             Reason::ReadOnly => {
-                f.write_str("cannot be written: make it and its folder writable for cloakroom")
+                f.write_str("cannot be written: make it and its directory writable for cloakroom")
             }
             Reason::Full => f.write_str("disk full: free some space"),
             Reason::Locked => f.write_str(
