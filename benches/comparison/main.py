@@ -4,8 +4,8 @@
     benches/compare --quick          what the goals need, 3 short rounds, about 3 minutes
     benches/compare --out docs       also writes compare.json and compare.svg there
 
-One worker each on the first core; load and backend on the second. Installs what is missing. All
-connections are on 127.0.0.1. The figures mean something only while nothing else runs.
+One worker each on the first core; load and backend on the second. Installs what is missing. All connections
+are on 127.0.0.1. The figures are valid only if nothing else runs.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def arguments():
     parser.add_argument("--peer", action="append", choices=[*FAMILIES, "none"], metavar="PEER",
                         help=f"only this beside bare: {', '.join(FAMILIES)} or none")
     parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s, only what the goals need")
-    parser.add_argument("--no-build", action="store_true", help="take what has been built")
+    parser.add_argument("--no-build", action="store_true", help="use the existing release build")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     parser.add_argument("--out", type=pathlib.Path, metavar="FOLDER",
                         help="write compare.json and compare.svg there")
