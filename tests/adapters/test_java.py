@@ -208,12 +208,12 @@ class Particular(unittest.TestCase):
                 self.browser = Client(self.sidecar.port)
                 wanted = {"Save": '{"n":2}' if path == "/written" else '{"n":1}'}
                 self.assertEqual(self.said("GET", path, status=status), wanted)
-        self.app.find("refused: session: the head of the answer has gone")
+        self.app.find("refused: session: the headers were already sent")
         self.assertEqual(self.said("GET", "/reset"), {"Save": '{"n":1,"m":2}'})
         self.assertEqual(self.said("GET", "/forward"), {"Save": '{"n":1,"m":2,"more":1}'})
 
     def test_what_comes_after_the_head_is_an_error(self):
-        for path, message in [("/late", "the head of the answer has gone"), ("/late-inside?key=a", "what has changed is not saved")]:
+        for path, message in [("/late", "the headers were already sent"), ("/late-inside?key=a", "what has changed is not saved")]:
             with self.subTest(path):
                 try:
                     self.assertEqual(Client(self.app.port).get(path, headers={"X-Session": '{"a":{}}'}).session_headers(), {})

@@ -201,9 +201,9 @@ class Particular(unittest.TestCase):
     def test_what_comes_after_it_is_an_error(self):
         self.with_session('{"a":{}}')
         self.assertEqual(self.browser.get("/late").text.count("after the head"), 1)
-        self.assertIn("head of the answer has gone", self.browser.get("/late").text)
+        self.assertIn("headers were already sent", self.browser.get("/late").text)
         self.assertEqual(self.said("GET", "/late-inside?key=a"), {})
-        self.app.find("what was changed after the head of the answer had gone is not saved")
+        self.app.find("a change after the headers were sent is not saved")
 
     def test_what_was_changed_before_an_error_of_the_app_is_saved(self):
         self.assertIn("Save", self.said("GET", "/throw", status=500))

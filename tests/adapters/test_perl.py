@@ -157,7 +157,7 @@ class Particular(unittest.TestCase):
 
     def test_what_comes_after_the_head_is_an_error_in_the_log(self):
         self.assertEqual(self.said("GET", "/late"), {})
-        self.app.find("what was changed after the head of the answer had gone is not saved")
+        self.app.find("a change after the headers were sent is not saved")
 
     def test_nothing_is_saved_where_the_app_dies(self):
         self.assertEqual(self.said("GET", "/die", status=500), {})

@@ -221,8 +221,8 @@ class Traps(unittest.TestCase):
 
     def test_another_handler_is_refused(self):
         for name, words in [
-            ("own_handler", ["a handler of its own"]),
-            ("files", ["a handler of its own"]),
+            ("own_handler", ["its own session handler"]),
+            ("files", ["its own session handler"]),
             ("serializer", ["session.serialize_handler"]),
         ]:
             with self.subTest(name):

@@ -153,7 +153,7 @@ class Particular(unittest.TestCase):
         self.assertNotEqual(self.browser.get("/id").text, first)
 
     def test_what_comes_after_the_head_is_an_error(self):
-        self.assertIn("late was changed after the head of the answer had gone", self.browser.get("/late").text)
+        self.assertIn("late was changed after the headers were sent", self.browser.get("/late").text)
         self.assertEqual(self.recorder.last(), {})
 
     def test_an_answer_that_is_streamed_saves(self):

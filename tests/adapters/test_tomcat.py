@@ -198,7 +198,7 @@ class Examples(unittest.TestCase):
     def test_a_log_in_after_the_head_is_an_error_in_the_log(self):
         with self.assertRaises(HTTPException):  # Tomcat breaks off what had begun
             Client(self.apps[0].port).post("/own/late.jsp", {"password": PASSWORD}, headers={"X-Session": "{}"})
-        self.apps[0].find("the head of the answer had gone before the log-in")
+        self.apps[0].find("the headers were sent before the log-in")
 
     def test_without_the_header_nobody_logs_in(self):
         direct = Client(self.apps[0].port)

@@ -10,14 +10,14 @@ import java.util.function.Consumer;
 import static java.util.stream.Collectors.joining;
 
 /**
- * HttpSession behind cloakroom: its attributes are what X-Session brings, and go back in X-Session-Save when they have
- * changed. A filter that knows no cookie and no key. For javax.servlet, put javax in the place of jakarta above.
+ * HttpSession behind cloakroom: its attributes come in X-Session, and are sent back in X-Session-Save if they have
+ * changed. A filter that needs no cookie and no key. For javax.servlet, replace jakarta above with javax.
  */
 public class CloakroomFilter implements Filter {
     private static final String HERE = CloakroomFilter.class.getName();
-    // Keys of our own: an id, made when the app first asks for one; the names of what is Long, though an Integer would do; CloakroomValve's user.
+    // Our own keys: an id, created when the app first asks for one; the names of attributes that are Long although an Integer would do; CloakroomValve's user.
     private static final String ID = "_session_id", LONGS = "_java_long", USER = "_java_user";
-    private static final String LATE = "session: the head of the answer has gone; change the session before, or raise the filter's buffer";
+    private static final String LATE = "session: the headers were already sent; change the session earlier, or raise the filter's buffer";
     private final Set<Object> listeners = new LinkedHashSet<>(); private ServletContext context; private String prefix; private int buffer;
 
     /** `header`: the prefix of the headers' names; `buffer`: how many bytes of an answer wait for a late change of the session. */
@@ -41,20 +41,20 @@ public class CloakroomFilter implements Filter {
     private static Object proxy(Class<?> kind, InvocationHandler does) { return Proxy.newProxyInstance(CloakroomFilter.class.getClassLoader(), new Class<?>[] {kind}, does); }
 
     @Override public void doFilter(ServletRequest request, ServletResponse response, FilterChain chain) throws IOException, ServletException {
-        Visit visit = (Visit) request.getAttribute(HERE); // there already when the container shows an error page
+        Visit visit = (Visit) request.getAttribute(HERE); // exists already when the container shows an error page
         if (visit == null) {
             List<String> sent = Collections.list(((HttpServletRequest) request).getHeaders(prefix));
             try { visit = new Visit((HttpServletRequest) request, (HttpServletResponse) response, sent.isEmpty() ? null : String.join(",", sent)); }
-            catch (RuntimeException broken) { throw new ServletException(prefix + " cannot be read: it is no JSON object"); } // more would quote it
+            catch (RuntimeException broken) { throw new ServletException(prefix + " cannot be read: it is not a JSON object"); } // the cause would quote the session
             request.setAttribute(HERE, visit);
             if (response.getBufferSize() < buffer) response.setBufferSize(buffer);
         }
-        boolean inside = new ServletRequestWrapper(request).isWrapperFor(visit); // what is dispatched again may be wrapped around ours
+        boolean inside = new ServletRequestWrapper(request).isWrapperFor(visit); // a dispatched request may wrap ours
         if (!inside) { visit.setRequest(request); visit.answer.setResponse(response); }
         try { chain.doFilter(inside ? request : visit, inside ? response : visit.answer); } finally { if (!request.isAsyncStarted()) visit.settle(); }
     }
 
-    /** A request with its session, from its arrival to the head of the answer. */
+    /** A request with its session, until the head of the answer. */
     private final class Visit extends HttpServletRequestWrapper {
         final Map<String, String> raws = new LinkedHashMap<>(), jsons = new HashMap<>();
         final String text; final Answer answer; final long arrived = System.currentTimeMillis();
@@ -69,7 +69,7 @@ public class CloakroomFilter implements Filter {
         }
         @Override public HttpSession getSession() { return getSession(true); }
         @Override public HttpSession getSession(boolean create) {
-            if (text == null) throw new IllegalStateException(prefix + " is missing: this request has not come through cloakroom, or its route is off; let only cloakroom reach the app");
+            if (text == null) throw new IllegalStateException(prefix + " is missing: this request did not come through cloakroom, or its route has no session; let only cloakroom reach the app");
             if (session != null || !create) return session == null ? null : session.face;
             if (answer.isCommitted()) throw new IllegalStateException(LATE);
             session = new Session(Collections.emptyMap(), true);
@@ -77,47 +77,47 @@ public class CloakroomFilter implements Filter {
             return session.face;
         }
         @Override public String changeSessionId() {
-            if (getSession(false) == null) throw new IllegalStateException("session: there is none");
+            if (getSession(false) == null) throw new IllegalStateException("session: there is no session");
             String old = session.getId(); session.change(() -> { session.id = UUID.randomUUID().toString(); renewed = true; });
             tell(HttpSessionIdListener.class, each -> each.sessionIdChanged(session.event(), old));
             return session.id;
         }
-        @Override public String getRequestedSessionId() { return null; } // of an old JSESSIONID no app should think that it has expired
+        @Override public String getRequestedSessionId() { return null; } // so that apps do not take an old JSESSIONID for an expired session
         @Override public boolean isRequestedSessionIdValid() { return !raws.isEmpty(); }
         @Override public AsyncContext startAsync() { return startAsync(this, answer); }
         @Override public AsyncContext startAsync(ServletRequest one, ServletResponse other) {
-            answer.settle(true); // from here on each change is said at once; what has not been, is an error at the end
+            answer.settle(true); // from here on each change is sent at once; a change that was not sent is an error at the end
             AsyncContext async = super.startAsync(one, other);
             async.addListener((AsyncListener) proxy(AsyncListener.class, (proxy, method, given) -> { if (method.getName().equals("onComplete")) settle(); return null; }));
             return async;
         }
-        /** What has to be said to the sidecar: the rest of each header's name, and its value. */
+        /** What to tell the sidecar: the rest of each header's name, and its value. */
         private Map<String, String> headers() {
             Map<String, String> now = new LinkedHashMap<>(), headers = new LinkedHashMap<>(); List<String> longs = new ArrayList<>();
             if (session != null) session.values.forEach((name, value) -> {
-                now.put(name, Json.write(value, null, 1).equals(jsons.get(name)) ? raws.get(name) : Json.write(value, name, 1)); // what is left alone goes back digit by digit
+                now.put(name, Json.write(value, null, 1).equals(jsons.get(name)) ? raws.get(name) : Json.write(value, name, 1)); // unchanged values are saved exactly as they came
                 if (value instanceof Long && ((Long) value).intValue() == (Long) value) longs.add(name);
             });
             if (!longs.isEmpty()) now.put(LONGS, Json.write(longs, LONGS, 1));
             if (!ended && raws.containsKey(USER)) now.put(USER, raws.get(USER));
-            if (!now.isEmpty() && session.id != null) now.put(ID, Json.write(session.id, ID, 1)); // an id alone is no reason for a session
+            if (!now.isEmpty() && session.id != null) now.put(ID, Json.write(session.id, ID, 1)); // an id alone does not create a session
             if (now.isEmpty()) { if (ended || !raws.isEmpty()) headers.put("Delete", "1"); }
             else if (renewed || lasts != null || !now.equals(raws)) {
                 headers.put("Save", now.entrySet().stream().map(each -> Json.write(each.getKey(), "", 1) + ":" + each.getValue()).collect(joining(",", "{", "}")));
-                if (renewed) headers.put("Renew", "1"); // and a new one ends with the browser, as the container's own; an interval of 0 has no end
+                if (renewed) headers.put("Renew", "1"); // a new one ends with the browser, like the container's own; an interval of 0 has no end
                 if (lasts != null || renewed || raws.isEmpty()) headers.put("Max-Age", String.valueOf(lasts == null ? 0 : lasts > 0 ? lasts : 34560000));
             }
             return headers;
         }
-        /** Says it, before the head of the answer goes. It may be said again; the last counts. */
+        /** Sets the headers, before the head of the answer is sent. They may be set again; the last ones count. */
         void settle() {
             Map<String, String> now = headers(); if (now.equals(said)) return;
             if (answer.isCommitted()) throw new IllegalStateException(LATE + ": what has changed is not saved");
             for (String name : said.keySet()) if (!now.containsKey(name)) answer.setHeader(prefix + "-" + name, name.equals("Save") ? text : "0");
-            answer.setHeader("Cache-Control", unshared(answer.getHeaders("Cache-Control"))); // a cache between here and the sidecar does not know these headers
+            answer.setHeader("Cache-Control", unshared(answer.getHeaders("Cache-Control"))); // a cache before the sidecar does not know these headers
             now.forEach((name, value) -> answer.setHeader(prefix + "-" + name, value)); said = now;
         }
-        /** What an HttpSession does. A proxy calls it, since HttpSession has not the same methods in javax and jakarta. */
+        /** The methods of HttpSession, called by a proxy, because they differ between javax and jakarta. */
         public final class Session implements InvocationHandler {
             final HttpSession face = (HttpSession) proxy(HttpSession.class, this);
             final Map<String, Object> values = new LinkedHashMap<>();
@@ -129,7 +129,7 @@ public class CloakroomFilter implements Filter {
             }
             @Override public Object invoke(Object proxy, Method method, Object[] given) throws Throwable {
                 if (method.getName().equals("equals")) return given[0] == proxy;
-                String name = method.getName().replace("putValue", "setAttribute").replaceAll("Value$", "Attribute"); // as it was long ago
+                String name = method.getName().replace("putValue", "setAttribute").replaceAll("Value$", "Attribute"); // their old names
                 try { return Session.class.getMethod(name, method.getParameterTypes()).invoke(this, given); }
                 catch (InvocationTargetException thrown) { throw thrown.getCause(); }
             }
@@ -141,7 +141,7 @@ public class CloakroomFilter implements Filter {
             }
             public void setAttribute(String name, Object value) {
                 if (value == null) { removeAttribute(name); return; }
-                if (Arrays.asList(ID, LONGS, USER).contains(name)) throw new IllegalArgumentException("session: " + name + " is a name of its own; use another one");
+                if (Arrays.asList(ID, LONGS, USER).contains(name)) throw new IllegalArgumentException("session: " + name + " is reserved; use another name");
                 Json.write(value, name, 1); boolean there = valid().values.containsKey(name);
                 HttpSessionBindingEvent event = new HttpSessionBindingEvent(face, name, there ? values.get(name) : value);
                 change(() -> values.put(name, value));
@@ -157,10 +157,10 @@ public class CloakroomFilter implements Filter {
                 valid(); tell(HttpSessionListener.class, each -> each.sessionDestroyed(event()));
                 new ArrayList<>(values.keySet()).forEach(this::removeAttribute);
                 change(() -> { valid = false; session = null; ended = renewed = true; lasts = null; });
-                HttpSession own = ((HttpServletRequest) getRequest()).getSession(false); if (own != null) own.invalidate(); // the container's, and its user
+                HttpSession own = ((HttpServletRequest) getRequest()).getSession(false); if (own != null) own.invalidate(); // the container's session, with its user
             }
             public String getId() {
-                if (id == null && answer.isCommitted()) return UUID.randomUUID().toString(); // an access log asks too late for it to be kept
+                if (id == null && answer.isCommitted()) return UUID.randomUUID().toString(); // an access log asks too late: this id is not saved
                 if (id == null) change(() -> id = UUID.randomUUID().toString());
                 return id;
             }
@@ -176,7 +176,7 @@ public class CloakroomFilter implements Filter {
         }
     }
 
-    /** Notices when the head of the answer is about to go; once there is output, each change is said at once. */
+    /** Notices when the head of the answer is about to be sent; after the first output each change is sent at once. */
     private static final class Answer extends HttpServletResponseWrapper {
         final Visit visit; boolean opened;
         Answer(HttpServletResponse response, Visit visit) { super(response); this.visit = visit; }
@@ -190,7 +190,7 @@ public class CloakroomFilter implements Filter {
         @Override public void reset() { super.reset(); visit.said = new LinkedHashMap<>(); opened = false; }
     }
 
-    /** JSON, with integers of any length; an error names the key of what JSON cannot hold. */
+    /** JSON, with integers of any length; errors name the key of a value that JSON cannot hold. */
     static final class Json {
         private final String text; private int at; Json(String text) { this.text = text; }
         Map<?, ?> members(Map<String, String> raws) {
@@ -230,7 +230,7 @@ public class CloakroomFilter implements Filter {
             }
             return out.toString();
         }
-        /** `where` is for the error. Without it there is none, to see whether a value is what it was: 1e400 came as JSON, too. */
+        /** `where` is for the error. Without it there is no error, to check whether a value is unchanged: 1e400 came as JSON too. */
         static String write(Object value, String where, int depth) {
             if (value == null || value instanceof Boolean || value instanceof Integer || value instanceof Long || value instanceof BigInteger) return "" + value;
             if (value instanceof Double && (where == null || Math.abs((Double) value) <= Double.MAX_VALUE)) return value.toString();

@@ -1,17 +1,17 @@
 'use strict';
-// The session of express-session's interface, behind cloakroom: req.session is what X-Session brings, and goes back in
-// X-Session-Save when it has changed. A middleware for Express, Connect and node:http that knows no cookie and no key:
+// Sessions with the interface of express-session: req.session comes in X-Session, and is sent back in X-Session-Save if
+// it has changed. A middleware for Express, Connect and node:http that needs no cookie and no key:
 //   app.use(require('./cloakroom.cjs')());
 const { randomBytes } = require('node:crypto');
 const { EventEmitter } = require('node:events');
 
-const ID = '_session_id'; // the key of an id, which is made when the app first asks for one
+const ID = '_session_id'; // the key of an id, created when the app first asks for one
 const STATE = Symbol('state');
 const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|[{}[\]:,]/g;
 
 /**
- * JSON on one line of ASCII. Throws where JSON would lose or change something, and says where. Without a `where` it does
- * not, to see whether a value is what it was: 1e400 came as JSON, too.
+ * JSON on one line of ASCII. Throws if JSON would lose or change something, and names it. Without `where` it does not
+ * throw, to check whether a value is unchanged: 1e400 came as JSON too.
  */
 function encode(value, where, toJSON, parents = []) {
   const refuse = what => {
@@ -34,7 +34,7 @@ function encode(value, where, toJSON, parents = []) {
   const parent = Object.getPrototypeOf(value);
   if (parent !== null && Object.getPrototypeOf(parent) !== null) return refuse(`a ${value.constructor?.name || 'class'}`);
   if (Object.getOwnPropertySymbols(value).length > 0) return refuse('an object with symbols for keys');
-  // Reading a member that is not there gives undefined too: nothing is lost by leaving it out.
+  // A missing member reads as undefined too, so leaving it out loses nothing.
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
   return `{${members.map(([key, member]) => `${encode(key)}:${encode(member, where && `${where}.${key}`, toJSON, parents)}`)}}`;
 }
@@ -42,15 +42,15 @@ function encode(value, where, toJSON, parents = []) {
 /** Reads JSON; an integer that a number would round becomes a BigInt. */
 function decode(text) {
   if (!/\d{16}/.test(text)) return JSON.parse(text);
-  const mark = randomBytes(16).toString('hex'); // nobody's text begins with this
+  const mark = randomBytes(16).toString('hex'); // no text begins with this
   const marked = text.replace(TOKENS, token => (/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${mark}${token}"` : token));
   return JSON.parse(marked, (_, value) => (typeof value === 'string' && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value));
 }
 
-/** The members of an object with their text, so that what the app leaves alone goes back digit by digit. */
+/** The members of an object with their text, so that values that the app does not change are saved exactly as they came. */
 function members(text) {
   const whole = JSON.parse(text);
-  if (whole === null || typeof whole !== 'object' || Array.isArray(whole)) throw new SyntaxError('it is no object');
+  if (whole === null || typeof whole !== 'object' || Array.isArray(whole)) throw new SyntaxError('it is not an object');
   const found = new Map();
   let depth = 0, key, start;
   for (const { 0: token, index } of text.matchAll(TOKENS)) {
@@ -68,13 +68,13 @@ function members(text) {
   return found;
 }
 
-/** What req.session has beside the app's values. */
+/** The methods and properties of req.session. */
 class Session {
   constructor(state) { Object.defineProperty(this, STATE, { value: state }); }
   get id() { return this[STATE].id(); }
   get req() { return this[STATE].req; }
   get cookie() { return this[STATE].cookie; }
-  /** Checks at once; the header goes with the answer. */
+  /** Checks at once; the header is sent with the answer. */
   save(done) { return this[STATE].run(this, done, state => state.headers()); }
   destroy(done) { return this[STATE].run(this, done, state => { state.req.session = undefined; }); }
   regenerate(done) { return this[STATE].run(this, done, state => state.fill(new Map(), true)); }
@@ -92,7 +92,7 @@ class State {
     this.cookie = this.lifetime(options.cookie);
   }
 
-  /** A new req.session. A name that is a method here cannot be seen by the app, and goes back as it came. */
+  /** A new req.session. Values whose key is the name of a method are hidden from the app, and saved as they came. */
   fill(content, renewed) {
     const own = key => key === ID || (key in Session.prototype && key !== 'id');
     Object.assign(this, { renewed, asked: false, maxAge: content.size === 0 ? this.newMaxAge : undefined });
@@ -101,8 +101,8 @@ class State {
     const put = (key, value) => Reflect.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
     for (const [key, raw] of content) if (!own(key)) put(key, decode(raw));
     const check = key => {
-      if (this.sent) throw new Error(`session: ${String(key)} was changed after the head of the answer had gone; change it before`);
-      if (typeof key === 'symbol' || own(key)) throw new TypeError(`session: ${String(key)} is a name of the session's own; use another key`);
+      if (this.sent) throw new Error(`session: ${String(key)} was changed after the headers were sent; change it earlier`);
+      if (typeof key === 'symbol' || own(key)) throw new TypeError(`session: ${String(key)} is reserved for the session; use another key`);
     };
     this.req.session = this.session = new Proxy(target, {
       defineProperty: (_, key, { value }) => {
@@ -115,7 +115,7 @@ class State {
     });
   }
 
-  /** req.session.cookie: of all that is in it, only how long the session lasts counts. */
+  /** req.session.cookie: only the lifetime is used. */
   lifetime(given) {
     const state = this;
     return {
@@ -131,15 +131,15 @@ class State {
   id() {
     if (this.unseen.has(ID)) return JSON.parse(this.unseen.get(ID));
     const id = randomBytes(16).toString('base64url');
-    if (!this.sent) this.unseen.set(ID, encode(id)); // one that is asked for by the access log comes too late
+    if (!this.sent) this.unseen.set(ID, encode(id)); // if the access log asks for an id, it is too late to save it
     return id;
   }
 
-  /** Does it at once and tells `done` later, as the methods of express-session do. */
+  /** Acts at once and calls `done` later, like the methods of express-session. */
   run(session, done, what) {
     let fault;
     try {
-      if (this.sent) throw new Error('session: the head of the answer has gone; change the session before');
+      if (this.sent) throw new Error('session: the headers were already sent; change the session earlier');
       what(this);
     } catch (error) {
       if (!done) throw error;
@@ -149,7 +149,7 @@ class State {
     return session;
   }
 
-  /** What has to be said to the sidecar: the rest of each header's name, and its value. */
+  /** What to tell the sidecar: the rest of each header's name, and its value. */
   headers() {
     if (this.req.session === undefined || this.req.session === null) return [['Delete', '1']];
     const now = new Map();
@@ -159,7 +159,7 @@ class State {
       const same = raw !== undefined && (json === raw || json === encode(decode(raw)));
       now.set(key, same ? raw : encode(value, `"${key}"`, this.toJSON));
     }
-    // An id alone is no reason for a session.
+    // An id alone does not create a session.
     for (const [key, raw] of this.unseen) if (key !== ID || now.size > 0) now.set(key, raw);
     if (now.size === 0) return this.was.size > 0 ? [['Delete', '1']] : [];
     const same = now.size === this.was.size && [...now].every(([key, raw]) => this.was.get(key) === raw);
@@ -171,7 +171,7 @@ class State {
   }
 }
 
-/** Lets `before` run once, when the head of the answer goes: with the first byte, not yet with writeHead(). Where it throws, the answer is `fail`'s. */
+/** Runs `before` once, when the head of the answer is sent: with the first byte, not yet with writeHead(). If it throws, `fail` answers. */
 function beforeHead(res, before, fail) {
   const originals = { writeHead: res.writeHead, flushHeaders: res.flushHeaders, write: res.write, end: res.end };
   let begun = false, failed = false, head;
@@ -188,7 +188,7 @@ function beforeHead(res, before, fail) {
           Object.assign(res, originals);
           for (const header of res.getHeaderNames()) res.removeHeader(header);
           fail(error);
-          failed = true; // what the app goes on writing belongs to an answer that is not given
+          failed = true; // the rest of the app's answer is dropped
           Object.assign(res, { writeHead: () => res, flushHeaders: () => {}, write: () => true, end: () => res });
         }
       }
@@ -204,7 +204,7 @@ function refuse(res, error, text) {
 
 /**
  * The middleware. `header`: the prefix of the headers' names. `toJSON: true`: store what an object's toJSON() gives,
- * instead of refusing the object. `cookie.maxAge`: how many milliseconds new sessions last, instead of until the browser ends. No other option has a meaning here.
+ * instead of refusing the object. `cookie.maxAge`: how many milliseconds new sessions last, instead of until the browser ends. Other options are ignored.
  */
 function session(options = {}) {
   const prefix = options.header ?? 'X-Session';
@@ -212,7 +212,7 @@ function session(options = {}) {
     if (Object.hasOwn(req, 'session')) return next();
     const text = req.headers[prefix.toLowerCase()];
     if (text === undefined) {
-      const missing = `${prefix} is missing: this request has not come through cloakroom, or its route is off; let only cloakroom reach the app`;
+      const missing = `${prefix} is missing: this request did not come through cloakroom, or its route has no session; let only cloakroom reach the app`;
       const get = () => { throw new Error(missing); };
       Object.defineProperties(req, { session: { get, configurable: true }, sessionID: { get, configurable: true } });
       return next();
@@ -221,14 +221,14 @@ function session(options = {}) {
     try {
       state = new State(req, text, options);
     } catch {
-      // Without what JSON.parse says: that quotes the session.
-      return refuse(res, new Error(`${prefix} cannot be read: it is no JSON object`), `${prefix} cannot be read.`);
+      // Without the message of JSON.parse, which quotes the session.
+      return refuse(res, new Error(`${prefix} cannot be read: it is not a JSON object`), `${prefix} cannot be read.`);
     }
     Object.defineProperty(req, 'sessionID', { get: () => state.id(), configurable: true });
     beforeHead(res, () => {
       const headers = state.headers();
       for (const [name, value] of headers) res.setHeader(`${prefix}-${name}`, value);
-      // A cache between here and the sidecar does not know these.
+      // A cache before the sidecar does not know these headers.
       const cache = [res.getHeader('Cache-Control') ?? []].join(', ').replace(/,? *\b(public|private)\b(?!=)/gi, '');
       if (headers.length > 0) res.setHeader('Cache-Control', `${cache}, private`.replace(/^[, ]+/, ''));
       state.sent = JSON.stringify(state.headers());
@@ -236,7 +236,7 @@ function session(options = {}) {
     res.once('finish', () => {
       try {
         if (!state.sent || JSON.stringify(state.headers()) === state.sent) return;
-        throw new Error('session: what was changed after the head of the answer had gone is not saved');
+        throw new Error('session: a change after the headers were sent is not saved');
       } catch (error) {
         console.error(error);
       }
@@ -245,5 +245,5 @@ function session(options = {}) {
   };
 }
 
-// So that this file can stand in the place of express-session; a store that is configured there is not used.
+// So that this file can replace express-session; a configured store is not used.
 module.exports = Object.assign(session, { Session, Store: EventEmitter, MemoryStore: EventEmitter });

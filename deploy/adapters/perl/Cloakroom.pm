@@ -1,7 +1,7 @@
 package Plack::Middleware::Cloakroom;
 
-# psgix.session and psgix.session.options, as Plack::Middleware::Session has them, behind cloakroom: the session is what
-# X-Session brings, and goes back in X-Session-Save when it has changed. Knows no cookie, no key and no store.
+# psgix.session and psgix.session.options, as with Plack::Middleware::Session, behind cloakroom: the session
+# comes in X-Session, and is sent back in X-Session-Save if it has changed. Uses no cookie, no key and no store.
 #   enable 'Cloakroom';
 
 use strict;
@@ -15,7 +15,7 @@ use Math::BigInt ();
 use Scalar::Util qw(blessed reftype);
 
 our @CARP_NOT = ('Plack::Middleware::Cloakroom::Values');
-my $ID     = '_session_id';    # the key of an id, which is made when the app first asks for one
+my $ID     = '_session_id';    # the key of an id, created when the app first asks for one
 my $JSON   = JSON::PP->new->ascii->allow_nonref;
 my $STRING = qr/"(?:[^"\\]++|\\.)*+"/;
 my $VALUE  = qr/(?<value>$STRING|[^"\[\]{},:\s]++|[\[{](?:(?&value)|[,:])*+[\]}])/;
@@ -42,39 +42,39 @@ sub call {
 
     return $self->response_cb($self->app->($env), sub {
         my $res     = shift;
-        my $asked   = $id;      # what the access log asks for later is none of this answer's
+        my $asked   = $id;      # an id that the access log asks for later is not in this answer
         my @headers = headers($env, $was, $asked, $known);
         my $all     = Plack::Util::headers($res->[1]);
         my $cache   = join(', ', $all->get('Cache-Control')) =~ s/,? *\b(?:public|private)\b(?!=)//gir;
-        $all->set('Cache-Control', "$cache, private" =~ s/^[, ]+//r) if @headers;    # for caches up to the sidecar
+        $all->set('Cache-Control', "$cache, private" =~ s/^[, ]+//r) if @headers;    # for caches between app and sidecar
         $all->push("$prefix-$_->[0]", $_->[1]) for @headers;
         return if defined $res->[2];
         my $sent = join "\n", map { @$_ } @headers;
-        return sub {    # of an answer that is streamed, at its end
-            warn "session: what was changed after the head of the answer had gone is not saved\n"
+        return sub {    # for a streamed answer, at its end
+            warn "session: a change after the headers were sent is not saved\n"
                 if !defined $_[0] && $sent ne join "\n", map { @$_ } headers($env, $was, $asked, $known);
             return $_[0];
         };
     });
 }
 
-# What has to be said to the sidecar: the rest of each header's name, and its value.
+# What to tell the sidecar: the rest of each header's name, and its value.
 sub headers {
     my ($env, $was, $id, $known) = @_;
     my $options = $env->{'psgix.session.options'} || {};
     return if $options->{no_store};
     return ['Delete', 1] if $options->{expire};
     my $session = $env->{'psgix.session'} || {};
-    die "session: psgix.session is no hash\n" unless (reftype($session) // '') eq 'HASH';
+    die "session: psgix.session is not a hash\n" unless (reftype($session) // '') eq 'HASH';
     my %left   = map { $_ => 1 } keys %$session;
     my $values = tied %$session || $session;
     my (@members, $changed);
     for my $member (@$was) {
         my $key = $member->{key};
         if ($key eq $ID && !$options->{change_id}) {
-            push @members, $member if %$session;    # an id alone is no reason for a session
+            push @members, $member if %$session;    # an id alone does not create a session
         } elsif (delete $left{$key}) {
-            my $same = ref $values->{$key} eq ref $member;    # nobody has looked at it
+            my $same = ref $values->{$key} eq ref $member;    # the app has not read it
             $same ||= opened($member) && json($session->{$key}, '', $member->{tree}) eq $member->{json};
             push @members, $same ? $member : { key => $key, text => json($session->{$key}, "{$key}", $member->{tree}) };
             $changed ||= !$same;
@@ -90,7 +90,7 @@ sub headers {
     return @$was ? ['Delete', 1] : () unless @members;
     my $lasts = defined $options->{expires} ? $options->{expires} - time : undef;
     return unless $changed || $options->{change_id} || defined $lasts;
-    my $isnew = !@$was || $options->{change_id};    # ends with the browser, as Plack's own cookie
+    my $isnew = !@$was || $options->{change_id};    # ends with the browser, like Plack's own cookie
     return (
         ['Save', '{' . join(',', map { quoted($_->{key}) . ":$_->{text}" } @members) . '}'],
         ($options->{change_id} ? ['Renew', 1] : ()),
@@ -98,12 +98,12 @@ sub headers {
     );
 }
 
-sub allow { croak "session: $ID is a name of the session's own; use another key" if $_[0] eq $ID }
+sub allow { croak "session: $ID is reserved for the session; use another key" if $_[0] eq $ID }
 
-# The members of a JSON object, each with its text: what the app leaves alone goes back digit by digit.
+# The members of a JSON object, each with its text, so that values that the app does not change are saved exactly as they came.
 sub members {
     my ($text) = @_;
-    my ($inner, @members) = $text =~ /^\{(.*)\}\z/s or die "it is no JSON object\n";
+    my ($inner, @members) = $text =~ /^\{(.*)\}\z/s or die "it is not a JSON object\n";
     while ($inner =~ /\G($STRING):$VALUE(?:,(?=")|\z)/g) {
         push @members, bless { key => decoded("$1"), text => $2 }, 'Plack::Middleware::Cloakroom::Member';
         pos($inner) == length $inner and return \@members;
@@ -111,7 +111,7 @@ sub members {
     return $inner eq '' ? \@members : die "it is not written as cloakroom writes it\n";
 }
 
-# The member with its value, and the JSON of that while Perl knows what is a number: it forgets when one is printed.
+# The member with its value and its JSON, made while Perl still knows what is a number: printing a number loses that.
 sub opened {
     my ($member) = @_;
     return $member if defined $member->{json};
@@ -130,7 +130,7 @@ sub decoded {
         defined $1 || length $2 < 18 || $2 =~ m{[.eE]} || 0 + $2 eq $2 ? $& : do { $large{"$mark$2"} = $2; qq("$mark$2") }/ge
         if defined $mark;
     my $value = eval { $JSON->decode($text) };
-    die "session: a value cannot be read: it is no JSON, or has half a character\n" if $@;    # $@ would quote it
+    die "session: a value cannot be read: it is not JSON, or has half of a surrogate pair\n" if $@;    # $@ would quote the session
     return %large ? whole($value, \%large) : $value;
 }
 
@@ -149,8 +149,8 @@ sub tree {
     return json($value, '');
 }
 
-# JSON on one line of ASCII. Dies where JSON would lose something, and says where. Without a $where it does not, to see
-# whether a value is what it was: 1e400 came as JSON, too. $tree is what was there before.
+# JSON on one line of ASCII. Dies if JSON would lose something, and names it. Without $where it does not die, to check
+# whether a value is unchanged: 1e400 came as JSON too. $tree is the value from before.
 sub json {
     my ($value, $where, $tree, @parents) = @_;
     return 'null' unless defined $value;
@@ -176,7 +176,7 @@ sub json {
     $tree = '' if !defined $tree || ref $tree;
     my $kind = kind($value, $tree);
     return $value ? 'true' : 'false' if $kind eq 'boolean';
-    return $tree if $tree =~ /^-?\d/ && $tree eq $value;    # a number that was printed is a number still
+    return $tree if $tree =~ /^-?\d/ && $tree eq $value;    # a number that was printed is still a number
     return quoted($value) if $kind eq 'text';
     return $refuse->($value) if $value * 0 != 0;
     return "$value" == $value ? "$value" : sprintf '%.17g', $value;
@@ -191,7 +191,7 @@ sub kind {
     my $flags = B::svref_2object(\$value)->FLAGS;
     return 'text' unless $flags & (B::SVp_IOK | B::SVp_NOK);
     return 'number' unless $flags & B::SVp_POK;
-    # Both, from using it: what it was before, or as JSON::PP has it.
+    # Used as both: keep its kind from before, or that of JSON::PP.
     return ($tree ne '' ? $tree =~ /^-?\d/ : $value eq 0 + $value) ? 'number' : 'text';
 }
 
@@ -208,7 +208,7 @@ sub quoted {
 }
 
 package Plack::Middleware::Cloakroom::Values;
-# The session's hash, which takes nothing that JSON cannot hold.
+# The session's hash, which refuses values that JSON cannot hold.
 require Tie::Hash;
 our @ISA      = ('Tie::StdHash');
 our @CARP_NOT = ('Plack::Middleware::Cloakroom');    # an error names the app's line
@@ -231,13 +231,13 @@ sub STORE {
 }
 
 package Plack::Middleware::Cloakroom::Missing;
-# The session where there is none: whatever is done with it is refused.
+# Stands for a missing session, and refuses every use.
 
 sub TIEHASH { my ($class, $prefix) = @_; return bless { prefix => $prefix }, $class }
 
 for my $does (qw(FETCH STORE DELETE CLEAR EXISTS FIRSTKEY NEXTKEY SCALAR)) {
     no strict 'refs';
-    *$does = sub { die "$_[0]{prefix} is missing: this request has not come through cloakroom, or its route is off; let only cloakroom reach the app\n" };
+    *$does = sub { die "$_[0]{prefix} is missing: this request did not come through cloakroom, or its route has no session; let only cloakroom reach the app\n" };
 }
 
 package Plack::Middleware::Cloakroom::Id;

@@ -1,7 +1,7 @@
 <?php
 /*
- * PHP's own sessions, kept by cloakroom: session_start() and $_SESSION work as ever, the content comes in
- * X-Session and goes out in X-Session-Save, -Delete, -Renew and -Max-Age. One line in php.ini:
+ * PHP sessions with cloakroom: session_start() and $_SESSION work as before. The content comes in X-Session,
+ * and is sent back in X-Session-Save, -Delete, -Renew and -Max-Age. One line in php.ini:
  *     auto_prepend_file = /usr/share/cloakroom/cloakroom_session.php
  */
 
@@ -10,18 +10,18 @@ final class CloakroomSessionError extends RuntimeException {}
 final class CloakroomSession implements
     SessionHandlerInterface, SessionUpdateTimestampHandlerInterface, SessionIdInterface
 {
-    // session_id() has to stay the same from one request to the next, since apps derive tokens from it.
+    // session_id() must stay the same in all requests, because apps derive tokens from it.
     // It is kept under this key, which $_SESSION does not show.
     private const ID = '_session_id';
 
     private $header;
-    private $missing;       // no X-Session: allowed, as long as nobody asks for the session
+    private $missing;       // no X-Session: allowed if the app does not use the session
     private $came;          // the values as they came
     private $texts = [];    // and the JSON text of each
-    private $kinds;         // the same, with {} told from [], and with long integers as floats
-    private $now;           // what the session holds since the last write or destroy
-    private $said = [];     // what the sidecar is told so far
-    private $id;            // the id that came, or one that is made for this request
+    private $kinds;         // the same, with {} and [] distinguished, and long integers as floats
+    private $now;           // the session after the last write or destroy
+    private $said = [];     // what the sidecar was told so far
+    private $id;            // the id that came, or one created for this request
     private $lastId, $name, $lifetime, $failed = false, $open = false, $ended = false;
 
     public function __construct(string $header, ?string $json)
@@ -29,9 +29,9 @@ final class CloakroomSession implements
         $this->header = $header;
         $json = ($this->missing = $json === null) ? '{}' : $json;
         $this->came = json_decode($json, true, 512, JSON_BIGINT_AS_STRING);
-        // A key that begins with NUL can be no property of an object.
+        // A key that begins with NUL cannot be a property of an object.
         $this->kinds = (array) json_decode(str_replace('"\u0000', '"?\u0000', $json));
-        // The text of each value: what the app leaves alone goes back exactly as it came.
+        // The text of each value: values that the app does not change are saved exactly as they came.
         $string = '"(?:[^"\\\\]++|\\\\.)*+"';
         $value = "(?<v>$string|[^\"\\[\\]{},:\\s]++|[\\[{](?:(?&v)|[,:\\s])*+[\\]}])";
         preg_match_all("~($string)\\s*:\\s*($value)~", substr($json, 1, -1), $pairs, PREG_SET_ORDER);
@@ -39,7 +39,7 @@ final class CloakroomSession implements
             $this->texts[json_decode($pair[1])] = $pair[2];
         }
         if (!is_array($this->came) || $json[0] !== '{' || array_keys($this->texts) !== array_keys($this->came)) {
-            throw new CloakroomSessionError("$header cannot be read. It has to be a JSON object as cloakroom writes "
+            throw new CloakroomSessionError("$header cannot be read. It must be a JSON object as cloakroom writes "
                 . 'it (headers.encoding = "json"), of Unicode text: ' . json_last_error_msg() . '.');
         }
         $id = $this->came[self::ID] ?? null;
@@ -52,7 +52,7 @@ final class CloakroomSession implements
     {
         $this->missing && $this->refuse();
         if (($this->name = $this->name ?? $name) !== $name) {
-            throw new CloakroomSessionError("The app has two sessions, $this->name and $name; here is only one.");
+            throw new CloakroomSessionError("The app has two sessions, $this->name and $name; cloakroom has only one.");
         }
         $this->came !== [] && $_COOKIE[$name] = $this->id;
         return $this->open = true;
@@ -60,7 +60,7 @@ final class CloakroomSession implements
 
     public function create_sid(): string
     {
-        // The first is for session_start(), others are for session_regenerate_id().
+        // The first call is for session_start(), others are for session_regenerate_id().
         return $this->lastId === null ? $this->id : bin2hex(random_bytes(16));
     }
 
@@ -72,13 +72,13 @@ final class CloakroomSession implements
     public function read($id): string
     {
         if (ini_get('session.serialize_handler') !== 'php_serialize') {
-            throw new CloakroomSessionError('session.serialize_handler has to be php_serialize; the app changed it.');
+            throw new CloakroomSessionError('session.serialize_handler must be php_serialize; the app changed it.');
         }
         $this->lastId = $id;
         return $this->now === [] ? '' : serialize($this->now);
     }
 
-    // session_regenerate_id(true) calls destroy too; a write follows and takes the delete back.
+    // session_regenerate_id(true) calls destroy too; a write follows and cancels the delete.
     public function destroy($id): bool { return $this->save($this->lastId = '', []); }
     public function write($id, $data): bool { return $this->save($id, $this->ended ? [] : $_SESSION ?? $this->now); }
 
@@ -96,7 +96,7 @@ final class CloakroomSession implements
         $answer = $session === [] && $this->came !== [] ? ['Delete' => '1'] : [];
         if ($session !== [] && $changed) {
             $pairs[] = '"' . self::ID . '":' . json_encode($id);
-            // As PHP's cookie would: a new one ends with the browser, unless it is told how long it is good for.
+            // Like PHP's cookie: a new session ends with the browser, unless a lifetime is set.
             $lifetime = $this->lifetime ?? session_get_cookie_params()['lifetime'];
             $isSet = $lifetime > 0 || $renewed || $this->came === [];
             $answer = ['Save' => '{' . implode(',', $pairs) . '}'] + ($renewed ? ['Renew' => '1'] : [])
@@ -104,18 +104,18 @@ final class CloakroomSession implements
         }
         if ($answer != $this->said && headers_sent($file, $line)) {
             throw new CloakroomSessionError("The session cannot be saved: output has started at $file:$line. "
-                . 'Call session_write_close() before, or leave the output in its buffer.');
+                . 'Call session_write_close() earlier, or do not flush the output.');
         }
         $this->now = $session;
         return $this->say($answer);
     }
 
-    /** One value as JSON. An array goes out as the kind that it came as: PHP itself cannot tell {} from []. */
+    /** One value as JSON. An array keeps the kind that it came with, because PHP cannot distinguish {} and []. */
     private function json($value, $kind, string $where, int $depth = 2): string
     {
         if (is_string($value) && is_float($kind) && preg_match('/^-?[1-9][0-9]{18,}$/D', $value)
             && (float) $value === $kind) {
-            return $value;  // an integer too long for PHP: for the app it is a string of digits
+            return $value;  // an integer too long for PHP, which the app sees as a string of digits
         }
         if (!is_array($value)) {
             if ($value !== null && !is_scalar($value)) {
@@ -142,14 +142,14 @@ final class CloakroomSession implements
         return $isList ? '[' . implode(',', $parts) . ']' : '{' . implode(',', $parts) . '}';
     }
 
-    /** Tells the sidecar this, in the place of what it was told before. */
+    /** Tells the sidecar this, instead of what it was told before. */
     private function say(array $answer): bool
     {
         foreach (headers_sent() ? [] : ['Save', 'Delete', 'Renew', 'Max-Age'] as $name) {
             header_remove("$this->header-$name");
             isset($answer[$name]) && header("$this->header-$name: $answer[$name]");
         }
-        // A cache between here and the sidecar does not know these headers.
+        // A cache before the sidecar does not know these headers.
         $cache = preg_grep('/^Cache-Control:/i', headers_list());
         $cache = preg_replace('/Cache-Control: *|,? *\b(public|private)\b(?!=)/i', '', implode(', ', $cache));
         $answer && !headers_sent() && header('Cache-Control: ' . ltrim("$cache, private", ', '));
@@ -157,16 +157,16 @@ final class CloakroomSession implements
         return true;
     }
 
-    /** Called with the answer before it goes out, at the latest when all has run, and before headers do: saves. */
+    /** Saves. Called with the answer before it and its headers are sent, at the latest at the end of the script. */
     public function beforeOutput($output = '', int $phase = 0)
     {
         if ($this->failed || $phase & PHP_OUTPUT_HANDLER_CLEAN && $_SERVER['REQUEST_METHOD'] !== 'HEAD') {
-            return '';  // the app throws away what it has written; the answer to HEAD ends like this, too
+            return '';  // the app discards its output; the answer to HEAD ends like this too
         }
         try {
             $this->takeCookie();
             if (session_id() !== '' && $this->name === null) {
-                throw new CloakroomSessionError('The app keeps its session with a handler of its own. Turn that '
+                throw new CloakroomSessionError('The app uses its own session handler. Turn that '
                     . 'off: session_set_save_handler(), session.save_handler.');
             }
             $this->open ? $this->write(session_id(), '') : $this->say($this->said);
@@ -178,7 +178,7 @@ final class CloakroomSession implements
         return $output;
     }
 
-    /** PHP's own cookie, which the app may have set by hand, goes no further; "remember me" and log-outs are in it. */
+    /** Removes PHP's own cookie, which the app may have set by hand, and reads "remember me" and log-outs from it. */
     private function takeCookie()
     {
         $cookies = preg_grep('/^Set-Cookie:/i', headers_list());
@@ -196,7 +196,7 @@ final class CloakroomSession implements
         }
     }
 
-    /** Makes the answer one that nobody takes for a good one. The reason is in PHP's error log. */
+    /** Replaces the answer by an error. The reason is in PHP's error log. */
     private static function fail(Throwable $error): string
     {
         error_log('cloakroom: ' . $error->getMessage());
@@ -207,8 +207,8 @@ final class CloakroomSession implements
 
     private function refuse()
     {
-        throw new CloakroomSessionError("$this->header is missing: this request did not come through cloakroom, which "
-            . 'nobody should get around, or has a path without session (session = "off", the health check).');
+        throw new CloakroomSessionError("$this->header is missing: this request did not come through cloakroom, or "
+            . 'its path has no session (session = "off", the health check). Let only cloakroom reach the app.');
     }
 
     public static function install()
@@ -226,14 +226,14 @@ final class CloakroomSession implements
             }
             $autoStart = session_status() === PHP_SESSION_ACTIVE && session_abort();
             session_set_save_handler($session, false);
-            // PHP's cookie goes no further than takeCookie(); without it PHP would forget its lifetime.
+            // takeCookie() removes PHP's cookie; without the cookie PHP would forget its lifetime.
             foreach (['use_cookies' => 1, 'use_only_cookies' => 1, 'use_trans_sid' => 0, 'use_strict_mode' => 1,
                 'serialize_handler' => 'php_serialize', 'gc_probability' => 0] as $name => $value) {
                 ini_set("session.$name", $value);
             }
-            // Apps look for PHP's cookie before they start a session, or to see whether the browser takes any.
+            // Apps look for PHP's cookie before they start a session, or to check whether the browser accepts cookies.
             $session->came !== [] && $_COOKIE[session_name()] = $session->id;
-            // The answer is held back, up to a megabyte, so that the session can be saved at the end.
+            // The answer is buffered, up to 1 MB, so that the session can be saved at the end.
             ob_start([$session, 'beforeOutput'], 1 << 20);
             header_register_callback([$session, 'beforeOutput']);
             $autoStart && session_start();
@@ -243,6 +243,6 @@ final class CloakroomSession implements
     }
 }
 
-if (!in_array(PHP_SAPI, ['cli', 'phpdbg', 'embed'], true)) { // where there is a request
+if (!in_array(PHP_SAPI, ['cli', 'phpdbg', 'embed'], true)) { // if there is a request
     CloakroomSession::install();
 }

@@ -1,4 +1,4 @@
-"""Django's sessions, kept by cloakroom: request.session, and with it log-ins, messages and the admin.
+"""Django sessions with cloakroom: request.session, and with it log-ins, messages and the admin.
 
 The content comes in X-Session and goes out in X-Session-Save, -Delete, -Renew and -Max-Age. One line of settings.py,
 in the place of django.contrib.sessions.middleware.SessionMiddleware:
@@ -24,7 +24,7 @@ from django.utils.functional import cached_property
 
 
 class SessionError(RuntimeError):
-    """The session cannot be read or saved. Nobody should catch this: it is a fault of the app or its set-up."""
+    """The session cannot be read or saved. Do not catch this: it is an error in the app or its set-up."""
 
 
 def dumps(value):
@@ -33,7 +33,7 @@ def dumps(value):
 
 
 def check(value, name, refused=(), depth=2):
-    """Names the first thing that JSON cannot hold, or would hold as something else."""
+    """Names the first value that JSON cannot hold, or would change."""
     if depth > 128:
         raise SessionError(f"{name} cannot be saved: it is nested too deeply, or contains itself.")
     if isinstance(value, (list, tuple)):
@@ -52,20 +52,20 @@ def check(value, name, refused=(), depth=2):
 
 
 class Received:
-    """X-Session as it came: the values, and the text of each, with which an unchanged value goes back."""
+    """X-Session as it came: the values, and the text of each, which an unchanged value is saved as."""
 
     def __init__(self, text, header, loads=json.loads, prepare=lambda value: value, refused=()):
         self.header, self.loads, self.prepare, self.refused = header, loads, prepare, refused
         if text is None:
             raise SessionError(
-                f"{header} is missing: this request did not come through cloakroom, which nobody should get around, "
-                'or its path is one without session (session = "off", the health check).'
+                f"{header} is missing: this request did not come through cloakroom, "
+                'or its path has no session (session = "off", the health check). Let only cloakroom reach the app.'
             )
         try:
             self.texts = dict(self._split(text))
             self.values = {key: loads(value) for key, value in self.texts.items()}
         except (ValueError, IndexError, RecursionError) as error:
-            raise SessionError(f'{header} cannot be read; headers.encoding has to be "json": {error}') from None
+            raise SessionError(f'{header} cannot be read; headers.encoding must be "json": {error}') from None
 
     @staticmethod
     def _split(text):
@@ -76,10 +76,10 @@ class Received:
             yield key, text[at + 1 : end]
             at = end + (text[end] == ",")
         if text[0] != "{" or at != len(text) - 1:
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
 
     def answer(self, session, renewed=False, max_age=None):
-        """The headers that tell the sidecar what has changed; none where nothing has."""
+        """The headers that tell the sidecar what has changed; none if nothing has."""
         texts, headers = {key: self._text(key, value) for key, value in session.items()}, {}
         if texts and texts != self.texts:
             headers["Save"] = "{" + ",".join(f"{dumps(key)}:{text}" for key, text in texts.items()) + "}"
@@ -95,7 +95,7 @@ class Received:
             if before is not None and dumps(value) == dumps(self.prepare(self.loads(before))):
                 return before
         except (TypeError, ValueError, RecursionError):
-            pass  # it has changed to something that the check below knows more about
+            pass  # changed to a value that the check below reports
         if not isinstance(key, str):
             raise SessionError(f"session[{key!r}] cannot be saved: keys in JSON are text, not {type(key).__name__}.")
         check(value, f"session[{key!r}]", self.refused)
@@ -105,18 +105,18 @@ class Received:
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-# Where session_key is kept, for apps that ask for one. session_id() of PHP's adapter is the same.
+# The key of session_key, for apps that ask for one. session_id() of PHP's adapter uses the same.
 KEY = "_session_id"
 
 
 class SessionStore(SessionBase):
-    """What request.session is. `read` gives what has been received, or says that nothing was."""
+    """The class of request.session. `read` returns what was received, or raises if nothing was."""
 
     changed = sealed = renewed = wants_key = False
 
     def __init__(self, session_key=None, read=lambda: Received("{}", "X-Session")):
         if session_key is not None:
-            raise SessionError("A session cannot be opened by its key: only that of the request is here.")
+            raise SessionError("A session cannot be loaded by its key: only the request's own session is available.")
         self.read = read
         super().__init__()
 
@@ -131,19 +131,19 @@ class SessionStore(SessionBase):
     @modified.setter
     def modified(self, value):
         if value and self.sealed:
-            raise SessionError("The session is changed after the headers of the answer were made: it cannot be saved.")
+            raise SessionError("The session was changed after the headers of the answer were made: it cannot be saved.")
         self.changed = value
 
     @property
     def session_key(self):
-        """None for a session that is new, as ever. It is no secret, and opens nothing."""
+        """None for a new session, as before. It is not a secret, and opens no session."""
         if KEY not in self._session and (self._session or self.wants_key) and not self.sealed:
             self[KEY] = get_random_string(32, VALID_KEY_CHARS)
         return self._session.get(KEY)
 
     def load(self):
         expiry = self.received.values.get("_session_expiry")
-        # A moment that set_expiry() was given: what the sidecar knows is how long a session may be idle.
+        # set_expiry() was given a date, but the sidecar needs the time that a session may be idle.
         if isinstance(expiry, str) and self.get_expiry_age(expiry=expiry) <= 0:
             self.modified = True
             return {}
@@ -161,7 +161,7 @@ class SessionStore(SessionBase):
         return self._get_session()
 
     def save(self, must_create=False):
-        self.wants_key = True  # that is why apps call it: the middleware saves what has changed
+        self.wants_key = True  # apps call save() to get a key; the middleware saves changes
 
     create = save
 
@@ -178,13 +178,13 @@ class SessionStore(SessionBase):
 
     def delete(self, session_key=None):
         if session_key is not None and not self.exists(session_key):
-            raise SessionError("No other session can be deleted by its key, only that of the request.")
+            raise SessionError("Only the request's own session can be deleted by its key.")
         self.clear()
         self.renewed = True
 
     @classmethod
     def clear_expired(cls):
-        """Nothing is kept here that could expire."""
+        """There is no store with expired sessions."""
 
     def answer(self):
         """The headers that tell the sidecar what has changed."""
@@ -198,7 +198,7 @@ class SessionStore(SessionBase):
             elif max_age <= 0:
                 session = {}
         elif self.renewed or not self.received.texts:
-            # What the settings say, if they do; else session.ttl of the sidecar holds.
+            # From the settings, if they are set; otherwise session.ttl of the sidecar applies.
             if settings.SESSION_EXPIRE_AT_BROWSER_CLOSE:
                 max_age = 0
             elif settings.is_overridden("SESSION_COOKIE_AGE"):
@@ -208,7 +208,7 @@ class SessionStore(SessionBase):
 
 class SessionMiddleware(DjangosSessionMiddleware):
     def __init__(self, get_response):
-        # Not that of Django's own: it would load SESSION_ENGINE.
+        # Not the __init__ of Django's middleware, which would load SESSION_ENGINE.
         super(DjangosSessionMiddleware, self).__init__(get_response)
         self.SessionStore = SessionStore
         self.header = getattr(settings, "CLOAKROOM_HEADER", "X-Session")
@@ -220,7 +220,7 @@ class SessionMiddleware(DjangosSessionMiddleware):
         if not (text is None and request.path.startswith(self.sessionless)):
             request.session.received
         if text not in (None, "{}"):
-            # The sidecar keeps the session's cookie. Caches within Django tell users apart by Cookie, and apps look for it.
+            # The sidecar removes the session's cookie. Django's caches distinguish users by Cookie, and apps look for it.
             key = hashlib.sha256(text.encode()).hexdigest()
             cookies = [request.META.get("HTTP_COOKIE"), f"{settings.SESSION_COOKIE_NAME}={key}"]
             request.META["HTTP_COOKIE"] = "; ".join(filter(None, cookies))
@@ -230,9 +230,9 @@ class SessionMiddleware(DjangosSessionMiddleware):
         if not isinstance(session, SessionStore):
             return response
         if session.accessed:
-            # For caches up to the sidecar, which makes Cookie of it.
+            # For caches between app and sidecar; the sidecar replaces it with Cookie.
             patch_vary_headers(response, [self.header])
-        # As ever, an error of the server's saves nothing. A log-out counts.
+        # As before, nothing is saved with a server error, except a log-out.
         if response.status_code < 500 or session.is_empty():
             for name, value in session.answer().items():
                 response[name] = value

@@ -1,4 +1,4 @@
-"""Flask's sessions, kept by cloakroom: flask.session, flash() and what is built on them.
+"""Flask sessions with cloakroom: flask.session, flash() and everything that uses them.
 
 The content comes in X-Session and goes out in X-Session-Save, -Delete, -Renew and -Max-Age. One line:
 
@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 
 class SessionError(RuntimeError):
-    """The session cannot be read or saved. Nobody should catch this: it is a fault of the app or its set-up."""
+    """The session cannot be read or saved. Do not catch this: it is an error in the app or its set-up."""
 
 
 def dumps(value):
@@ -28,7 +28,7 @@ def dumps(value):
 
 
 def check(value, name, refused=(), depth=2):
-    """Names the first thing that JSON cannot hold, or would hold as something else."""
+    """Names the first value that JSON cannot hold, or would change."""
     if depth > 128:
         raise SessionError(f"{name} cannot be saved: it is nested too deeply, or contains itself.")
     if isinstance(value, (list, tuple)):
@@ -47,20 +47,20 @@ def check(value, name, refused=(), depth=2):
 
 
 class Received:
-    """X-Session as it came: the values, and the text of each, with which an unchanged value goes back."""
+    """X-Session as it came: the values, and the text of each, which an unchanged value is saved as."""
 
     def __init__(self, text, header, loads=json.loads, prepare=lambda value: value, refused=()):
         self.header, self.loads, self.prepare, self.refused = header, loads, prepare, refused
         if text is None:
             raise SessionError(
-                f"{header} is missing: this request did not come through cloakroom, which nobody should get around, "
-                'or its path is one without session (session = "off", the health check).'
+                f"{header} is missing: this request did not come through cloakroom, "
+                'or its path has no session (session = "off", the health check). Let only cloakroom reach the app.'
             )
         try:
             self.texts = dict(self._split(text))
             self.values = {key: loads(value) for key, value in self.texts.items()}
         except (ValueError, IndexError, RecursionError) as error:
-            raise SessionError(f'{header} cannot be read; headers.encoding has to be "json": {error}') from None
+            raise SessionError(f'{header} cannot be read; headers.encoding must be "json": {error}') from None
 
     @staticmethod
     def _split(text):
@@ -71,10 +71,10 @@ class Received:
             yield key, text[at + 1 : end]
             at = end + (text[end] == ",")
         if text[0] != "{" or at != len(text) - 1:
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
 
     def answer(self, session, renewed=False, max_age=None):
-        """The headers that tell the sidecar what has changed; none where nothing has."""
+        """The headers that tell the sidecar what has changed; none if nothing has."""
         texts, headers = {key: self._text(key, value) for key, value in session.items()}, {}
         if texts and texts != self.texts:
             headers["Save"] = "{" + ",".join(f"{dumps(key)}:{text}" for key, text in texts.items()) + "}"
@@ -90,7 +90,7 @@ class Received:
             if before is not None and dumps(value) == dumps(self.prepare(self.loads(before))):
                 return before
         except (TypeError, ValueError, RecursionError):
-            pass  # it has changed to something that the check below knows more about
+            pass  # changed to a value that the check below reports
         if not isinstance(key, str):
             raise SessionError(f"session[{key!r}] cannot be saved: keys in JSON are text, not {type(key).__name__}.")
         check(value, f"session[{key!r}]", self.refused)
@@ -101,7 +101,7 @@ class Received:
 
 
 class FlaskSession(SecureCookieSession):
-    """What flask.session is: a dict that knows when it is changed too late."""
+    """The class of flask.session: a dict that refuses changes that come too late."""
 
     changed = sealed = renewed = False
 
@@ -116,15 +116,15 @@ class FlaskSession(SecureCookieSession):
     @modified.setter
     def modified(self, value):
         if value and self.sealed:
-            raise SessionError("The session is changed after the headers of the answer were made: it cannot be saved.")
+            raise SessionError("The session was changed after the headers of the answer were made: it cannot be saved.")
         self.changed = value
 
 
 class NoSession(NullSession):
-    """On a path without session: an error for whoever asks for one."""
+    """For a path without session: raises an error if the app uses it."""
 
     def _fail(self, *args, **kwargs):
-        raise SessionError("There is no session on this path: CLOAKROOM_SESSIONLESS says so.")
+        raise SessionError("There is no session on this path: it is listed in CLOAKROOM_SESSIONLESS.")
 
     __getitem__ = __contains__ = __iter__ = __len__ = get = keys = values = items = _fail
     __setitem__ = __delitem__ = clear = pop = popitem = update = setdefault = _fail
@@ -137,7 +137,7 @@ class FlaskSessions(SessionInterface):
         header = app.config.get("CLOAKROOM_HEADER", "X-Session")
         text = request.headers.get(header)
         if text is None and request.path.startswith(tuple(app.config.get("CLOAKROOM_SESSIONLESS", ()))):
-            return None  # for Flask that is a NoSession
+            return None  # Flask then uses NoSession
         if app.config.get("CLOAKROOM_TAGS"):
             tags = TaggedJSONSerializer()
             return FlaskSession(Received(text, header, tags.loads, tags.tag))
@@ -145,19 +145,19 @@ class FlaskSessions(SessionInterface):
 
     def save_session(self, app, session, response):
         if session is None:
-            return  # open_session() has failed: this is the answer that says so
+            return  # open_session() has failed, and this is the error page
         if session.accessed:
-            # For caches between app and sidecar; the sidecar makes Cookie of it.
+            # For caches between app and sidecar; the sidecar replaces it with Cookie.
             response.vary.add(session.received.header)
         if session.modified or session.renewed:
             max_age = int(app.permanent_session_lifetime.total_seconds()) if session.permanent else 0
             said = session.received.answer(session, session.renewed, max_age)
             response.headers.update(said)
             if said:
-                # For caches up to the sidecar, which do not know these headers.
+                # For caches between app and sidecar, which do not know these headers.
                 response.cache_control.private, response.cache_control.public = True, False
         session.sealed = True
 
     def regenerate(self, session):
-        """A new id, as Flask-Session has it. Flask itself has none, and needs none: see README.md."""
+        """A new id, as in Flask-Session. Flask itself has no such call: see README.md."""
         session.renewed = True

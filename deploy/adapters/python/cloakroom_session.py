@@ -1,4 +1,4 @@
-"""Sessions of WSGI and ASGI apps (Starlette, FastAPI and others), kept by cloakroom.
+"""Sessions of WSGI and ASGI apps (Starlette, FastAPI and others) with cloakroom.
 
 The content comes in X-Session and goes out in X-Session-Save, -Delete, -Renew and -Max-Age. One line:
 
@@ -14,7 +14,7 @@ import re
 
 
 class SessionError(RuntimeError):
-    """The session cannot be read or saved. Nobody should catch this: it is a fault of the app or its set-up."""
+    """The session cannot be read or saved. Do not catch this: it is an error in the app or its set-up."""
 
 
 def dumps(value):
@@ -23,7 +23,7 @@ def dumps(value):
 
 
 def check(value, name, refused=(), depth=2):
-    """Names the first thing that JSON cannot hold, or would hold as something else."""
+    """Names the first value that JSON cannot hold, or would change."""
     if depth > 128:
         raise SessionError(f"{name} cannot be saved: it is nested too deeply, or contains itself.")
     if isinstance(value, (list, tuple)):
@@ -42,20 +42,20 @@ def check(value, name, refused=(), depth=2):
 
 
 class Received:
-    """X-Session as it came: the values, and the text of each, with which an unchanged value goes back."""
+    """X-Session as it came: the values, and the text of each, which an unchanged value is saved as."""
 
     def __init__(self, text, header, loads=json.loads, prepare=lambda value: value, refused=()):
         self.header, self.loads, self.prepare, self.refused = header, loads, prepare, refused
         if text is None:
             raise SessionError(
-                f"{header} is missing: this request did not come through cloakroom, which nobody should get around, "
-                'or its path is one without session (session = "off", the health check).'
+                f"{header} is missing: this request did not come through cloakroom, "
+                'or its path has no session (session = "off", the health check). Let only cloakroom reach the app.'
             )
         try:
             self.texts = dict(self._split(text))
             self.values = {key: loads(value) for key, value in self.texts.items()}
         except (ValueError, IndexError, RecursionError) as error:
-            raise SessionError(f'{header} cannot be read; headers.encoding has to be "json": {error}') from None
+            raise SessionError(f'{header} cannot be read; headers.encoding must be "json": {error}') from None
 
     @staticmethod
     def _split(text):
@@ -66,10 +66,10 @@ class Received:
             yield key, text[at + 1 : end]
             at = end + (text[end] == ",")
         if text[0] != "{" or at != len(text) - 1:
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
 
     def answer(self, session, renewed=False, max_age=None):
-        """The headers that tell the sidecar what has changed; none where nothing has."""
+        """The headers that tell the sidecar what has changed; none if nothing has."""
         texts, headers = {key: self._text(key, value) for key, value in session.items()}, {}
         if texts and texts != self.texts:
             headers["Save"] = "{" + ",".join(f"{dumps(key)}:{text}" for key, text in texts.items()) + "}"
@@ -85,7 +85,7 @@ class Received:
             if before is not None and dumps(value) == dumps(self.prepare(self.loads(before))):
                 return before
         except (TypeError, ValueError, RecursionError):
-            pass  # it has changed to something that the check below knows more about
+            pass  # changed to a value that the check below reports
         if not isinstance(key, str):
             raise SessionError(f"session[{key!r}] cannot be saved: keys in JSON are text, not {type(key).__name__}.")
         check(value, f"session[{key!r}]", self.refused)
@@ -96,23 +96,23 @@ class Received:
 
 
 class Session(dict):
-    """What WSGI and ASGI apps get: a dict. Whatever is in it at the end is kept."""
+    """The session of WSGI and ASGI apps: a dict. Its content at the end is saved."""
 
     def __init__(self, received):
         super().__init__(received.values)
         self.received, self.renewed, self.max_age = received, False, None
 
     def invalidate(self):
-        """Ends the session. What is put into it from now on is a new one."""
+        """Ends the session. Values stored after this are in a new one."""
         self.clear()
         self.renewed = True
 
     def regenerate(self):
-        """The session goes on under a new id: for log-ins."""
+        """Gives the session a new id, for log-ins."""
         self.renewed = True
 
     def save(self):
-        """Nothing to do. It is here for apps that were written for Beaker or Starlette."""
+        """Does nothing. For apps that were written for Beaker or Starlette."""
 
     delete, mark_modified, mark_accessed = invalidate, save, save
 
@@ -121,11 +121,11 @@ class Session(dict):
 
     def check_nothing_came_late(self, said):
         if self.answer() != said:
-            raise SessionError("The session was changed after the headers of the answer had gone: it cannot be saved.")
+            raise SessionError("The session was changed after the headers of the answer were sent: it cannot be saved.")
 
 
 def unshared(headers):
-    """The same, for no shared cache: one between app and sidecar does not know what X-Session-Save is."""
+    """The same, but not for shared caches: a cache between app and sidecar does not know X-Session-Save."""
     own = [value for name, value in headers if name.lower() == "cache-control"]
     left = re.sub(r",? *\b(public|private)\b(?!=)", "", ", ".join(own), flags=re.IGNORECASE)
     kept = [(name, value) for name, value in headers if name.lower() != "cache-control"]
@@ -133,7 +133,7 @@ def unshared(headers):
 
 
 class WSGISessions:
-    """Middleware. `sessionless`: what paths begin with for which cloakroom sends no X-Session."""
+    """Middleware. `sessionless`: prefixes of the paths for which cloakroom sends no X-Session."""
 
     def __init__(self, app, key="cloakroom.session", header="X-Session", sessionless=()):
         self.app, self.key, self.header, self.sessionless = app, key, header, tuple(sessionless)
@@ -149,7 +149,7 @@ class WSGISessions:
         def start(*given):
             nonlocal head
             if said is not None:
-                return start_response(*given)  # too late, as the server will say
+                return start_response(*given)  # too late; the server reports it
             head = given
             return lambda data: (send(), write(data))
 
@@ -163,7 +163,7 @@ class WSGISessions:
         def stream(body):
             try:
                 for chunk in body:
-                    # The headers go with the first byte: up to then the session can change.
+                    # The headers are sent with the first byte: until then the session can change.
                     if chunk or said is not None:
                         send()
                         yield chunk

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
-# rack.session and rack.session.options, as Rack::Session's stores have them, behind cloakroom: the session is what
-# X-Session brings, and goes back in X-Session-Save when it has changed. Knows no cookie, no key and no store.
+# rack.session and rack.session.options, as with the stores of Rack::Session, behind cloakroom: the session
+# comes in X-Session, and is sent back in X-Session-Save if it has changed. Uses no cookie, no key and no store.
 #   use Rack::Session::Cloakroom
 require 'forwardable'
 require 'json'
@@ -10,10 +10,10 @@ require 'securerandom'
 module Rack
   module Session
     class Cloakroom
-      ID = '_session_id' # the key of an id, which is made when the app first asks for one
+      ID = '_session_id' # the key of an id, created when the app first asks for one
 
       # `header`: the prefix of the headers' names. `expire_after`: how long new sessions last, in seconds.
-      # What other stores are told (key, secret, path, …) has no meaning here.
+      # Options of other stores (key, secret, path, …) are ignored.
       def initialize(app, options = {})
         @app = app
         @options = options
@@ -35,7 +35,7 @@ module Rack
         headers = headers.dup if headers.frozen?
         cache = headers.keys.find { |name| name.casecmp?('cache-control') } || 'cache-control'
         left = Array(headers[cache]).join(', ').gsub(/,? *\b(public|private)\b(?!=)/i, '')
-        headers[cache] = "#{left}, private".sub(/\A[, ]+/, '') unless said.empty? # for caches up to the sidecar
+        headers[cache] = "#{left}, private".sub(/\A[, ]+/, '') unless said.empty? # for caches between app and sidecar
         said.each { |name, value| headers["#{@prefix.downcase}-#{name}"] = value }
         session.freeze
         [status, headers, body]
@@ -43,7 +43,7 @@ module Rack
 
       private
 
-      # What has to be said to the sidecar: the rest of each header's name, and its value.
+      # What to tell the sidecar: the rest of each header's name, and its value.
       def said(env, was, session)
         options = env['rack.session.options'] || {}
         return {} if options[:skip]
@@ -52,7 +52,7 @@ module Rack
         current = env['rack.session']
         now = members(current, was)
         renewed = options[:renew] || session.destroyed?
-        # An id alone is no reason for a session, and a renewed one has another.
+        # An id alone does not create a session, and a renewed session has another id.
         id = session.kept_id
         now[ID] = id if id && !now.empty? && !options[:renew]
         return was.empty? && !session.destroyed? ? {} : { 'delete' => '1' } if now.empty?
@@ -63,7 +63,7 @@ module Rack
 
         said = { 'save' => "{#{now.map { |key, raw| "#{Text.json(key, key)}:#{raw}" }.join(',')}}" }
         said['renew'] = '1' if renewed
-        # A new one ends with the browser, as Rack's own cookie, unless it is told how long it lasts.
+        # A new session ends with the browser, like Rack's own cookie, unless a lifetime is set.
         said['max-age'] = [lasts.to_i, 0].max.to_s if lasts || renewed || was.empty?
         said
       end
@@ -74,7 +74,7 @@ module Rack
           old = was[key]
           if old && Text.same?(old, Text.json(value, nil))
             now[key] = old
-          elsif !value.nil? # as Rack: what is set to nil is gone, and reads as nil
+          elsif !value.nil? # as in Rack, a key set to nil is removed, and reads as nil
             now[key] = Text.json(value, key)
           end
         end
@@ -82,14 +82,14 @@ module Rack
 
       class Error < StandardError; end
 
-      # The session where there is none: whatever is done with it is refused.
+      # Stands for a missing session, and refuses every use.
       class Missing < BasicObject
         def initialize(prefix)
           @prefix = prefix
         end
 
         def method_missing(*)
-          ::Kernel.raise Error, "#{@prefix} is missing: this request has not come through cloakroom, or its route is off; let only cloakroom reach the app"
+          ::Kernel.raise Error, "#{@prefix} is missing: this request did not come through cloakroom, or its route has no session; let only cloakroom reach the app"
         end
 
         def respond_to_missing?(*)
@@ -102,7 +102,7 @@ module Rack
         MEMBER = /\G(?<key>"(?:[^"\\]|\\.)*+"):#{VALUE}(?:,(?=")|\z)/.freeze
         DEEP = 200
 
-        # The members of a JSON object with their text, so that what the app leaves alone goes back digit by digit.
+        # The members of a JSON object with their text, so that values that the app does not change are saved exactly as they came.
         def self.members(text, prefix)
           inner = text[/\A\{(.*)\}\z/m, 1]
           members = {}
@@ -113,7 +113,7 @@ module Rack
           end
           return members if inner && at == inner.length
 
-          raise Error, "#{prefix} cannot be read: it is no JSON object"
+          raise Error, "#{prefix} cannot be read: it is not a JSON object"
         end
 
         def self.same?(raw, json)
@@ -122,12 +122,12 @@ module Rack
 
         def self.parse(text)
           JSON.parse(text, max_nesting: DEEP, create_additions: false)
-        rescue JSON::ParserError # which would quote it
-          raise Error, 'X-Session cannot be read: a value is no JSON', cause: nil
+        rescue JSON::ParserError # its message would quote the session
+          raise Error, 'X-Session cannot be read: a value is not JSON', cause: nil
         end
 
-        # JSON on one line of ASCII. Raises where JSON would lose or change something, and says where. Without a `where` it
-        # does not, to see whether a value is what it was: 1e400 came as JSON, too.
+        # JSON on one line of ASCII. Raises if JSON would lose or change something, and names it. Without `where` it
+        # does not raise, to check whether a value is unchanged: 1e400 came as JSON too.
         def self.json(value, where, depth = 0)
           refuse = lambda do |what|
             return '?' unless where
@@ -166,7 +166,7 @@ module Rack
         alias cookie_value to_s
       end
 
-      # The session itself, as Rack::Session::Abstract::SessionHash: keys are strings, and symbols are read as such.
+      # The session itself, like Rack::Session::Abstract::SessionHash: keys are strings, and symbols are read as strings.
       class Values
         extend Forwardable
         include Enumerable
@@ -186,8 +186,8 @@ module Rack
 
         def []=(key, value)
           key = key.to_s
-          raise Error, "session: #{ID} is a name of the session's own; use another key" if key == ID
-          raise Error, "session: #{key} was changed after the head of the answer had gone; change it before" if frozen?
+          raise Error, "session: #{ID} is reserved for the session; use another key" if key == ID
+          raise Error, "session: #{key} was changed after the headers were sent; change it earlier" if frozen?
 
           Text.json(value, key)
           @data[key] = value
@@ -207,7 +207,7 @@ module Rack
           update(hash)
         end
 
-        # Ends the session; what is stored from here on is another one's.
+        # Ends the session; values stored after this are in a new one.
         def destroy
           clear
           @kept_id = nil
@@ -231,7 +231,7 @@ module Rack
         end
         alias enabled? loaded?
 
-        # Where it is asked for after the answer, by an access log, it is not kept.
+        # If an access log asks for it after the answer, it is not saved.
         def id
           json = Text.json(SecureRandom.hex(16), ID)
           @kept_id ||= json unless frozen?
