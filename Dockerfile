@@ -1,4 +1,4 @@
-# The sidecar on its own: `docker build --tag cloakroom .`; docs/docker.md shows it beside an app.
+# The sidecar: `docker build --tag cloakroom .`; docs/docker.md shows it with an app.
 
 FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update \
@@ -6,7 +6,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 
-# The dependencies first: they are built again only when they change themselves.
+# The dependencies first, so that they are built again only when they change.
 COPY Cargo.toml Cargo.lock build.rs ./
 COPY deploy deploy
 RUN mkdir src benches \
@@ -14,7 +14,7 @@ RUN mkdir src benches \
     && echo 'fn main() {}' | tee src/main.rs benches/bare.rs > benches/session.rs \
     && deploy/build
 
-# Newer than what was built of the empty ones, whatever the times in the repository.
+# touch: the sources must be newer than the build of the empty files.
 COPY config config
 COPY src src
 RUN touch src/lib.rs src/main.rs && deploy/build \
@@ -23,14 +23,14 @@ RUN touch src/lib.rs src/main.rs && deploy/build \
 
 FROM debian:bookworm-slim
 
-# For backends that are reached by https.
+# For https backends.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/cloakroom/
-# The licences of all that is linked into it.
+# The licences of all linked libraries.
 COPY --from=build /src/target/dependencies.gz /usr/share/doc/cloakroom/
 COPY --from=build /src/target/*/release/cloakroom /usr/local/bin/cloakroom
 
-# `--build-arg REVISION=$(git rev-parse HEAD)` says what it was built from.
+# `--build-arg REVISION=$(git rev-parse HEAD)` records the commit.
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="cloakroom" \
       org.opencontainers.image.description="A reverse-proxy sidecar that terminates cookie sessions for apps that have none" \
@@ -41,15 +41,14 @@ LABEL org.opencontainers.image.title="cloakroom" \
 # For sessions in a file: a volume that is mounted here belongs to the user below.
 RUN install --directory --owner=65532 --group=65532 --mode=0700 /var/lib/cloakroom
 
-# Nobody's, and a number, so that Kubernetes can see that it is not root.
+# A number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 
-# Whether it is ready, which is more than alive: asks the [admin] listener of the configuration.
+# Checks that it is ready, not only alive: asks the [admin] listener in the configuration.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["cloakroom", "health"]
 
-# With /etc/cloakroom/cloakroom.toml, or the file that CLOAKROOM_CONFIG names: the health check
-# reads the same one.
+# Reads /etc/cloakroom/cloakroom.toml, or the file that CLOAKROOM_CONFIG names. So does the health check.
 ENTRYPOINT ["cloakroom"]
 CMD ["run"]

@@ -31,11 +31,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a configuration and a key to start with
+    /// Write a first configuration and a key
     Init(init::InitArgs),
     /// Run the proxy until SIGTERM or SIGINT
     Run(run::RunArgs),
-    /// Print the configuration in force, or every fault in it
+    /// Print the effective configuration, or every fault in it
     Check(check::CheckArgs),
     /// Create and read session tokens
     Token(token::TokenArgs),

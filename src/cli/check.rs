@@ -25,7 +25,7 @@ pub(super) struct CheckArgs {
     /// read more
     #[arg(long, value_name = "KEY")]
     explain: Option<String>,
-    /// Connect to the session store, say what it is, and warn of what loses sessions
+    /// Connect to the session store and check it: version, rights, settings that lose sessions
     #[arg(long)]
     connect: bool,
 }

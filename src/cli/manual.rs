@@ -13,13 +13,13 @@ use super::{Failure, print};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct CompletionsArgs {
-    /// Whose completions
+    /// The shell
     shell: Shell,
 }
 
 #[derive(clap::Args, Debug)]
 pub(super) struct ManArgs {
-    /// The folder for cloakroom.1, cloakroom-run.1 and so on, which is made if it is not there
+    /// The directory for cloakroom.1, cloakroom-run.1 and so on; created if it is missing
     dir: PathBuf,
 }
 
@@ -62,7 +62,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ),
     (
         "EXIT STATUS",
-        "0: done. 1: the answer is no, or something went wrong on the way. 2: the arguments or the \
-         configuration are faulty.",
+        "0: success. 1: the command failed, or its answer is no. 2: the arguments or the configuration \
+         are faulty.",
     ),
 ];

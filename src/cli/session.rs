@@ -32,7 +32,7 @@ pub(crate) struct SessionArgs {
 enum Action {
     /// List the sessions of a user, the oldest first
     List {
-        /// Whose: the value at session.subject
+        /// The user: the value at session.subject
         #[arg(long, allow_hyphen_values = true)]
         subject: String,
         /// Print JSON
