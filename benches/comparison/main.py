@@ -36,7 +36,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="3 rounds of 1 s, only what the goals need")
     parser.add_argument("--no-build", action="store_true", help="use the existing release build")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
-    parser.add_argument("--out", type=pathlib.Path, metavar="FOLDER",
+    parser.add_argument("--out", type=pathlib.Path, metavar="DIRECTORY",
                         help="write compare.json and compare.svg there")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 9)
