@@ -17,8 +17,8 @@ pub(super) struct Shape {
 }
 
 /// The positions of the keys at the top level, with their quotes. In a text without white space,
-/// each key is followed by a colon and its value, then a comma or the end. None if there are many
-/// keys or a position does not fit.
+/// each key is followed by a colon and its value, then a comma or the end. None if they are unknown
+/// or a position does not fit in 16 bits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MemberPlaces(Option<Vec<(u16, u16)>>);
 

@@ -131,7 +131,7 @@ fn object() -> impl Strategy<Value = serde_json::Value> {
 }
 
 proptest! {
-    /// Key positions are noted only for few keys and without white space.
+    /// Key positions are noted only in short texts without white space.
     #[test]
     fn members_are_the_same_noted_or_looked_for(
         members in prop::collection::vec(("[a-z\\\\n]{0,3}", "(1|\"[a,:}\\\\\"]?\"|\\[2,3\\]|\\{\"b\":4\\})"), 0..24),
