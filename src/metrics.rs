@@ -193,7 +193,7 @@ impl Metrics {
             )?,
             log_lines_dropped: families.counter(
                 "cloakroom_log_lines_dropped_total",
-                "Log lines dropped, because nobody read those before them.",
+                "Log lines dropped because the log was not read fast enough.",
             )?,
             tls_handshakes_failed: families.counter(
                 "cloakroom_tls_handshakes_failed_total",

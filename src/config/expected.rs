@@ -122,7 +122,7 @@ impl fmt::Display for Expected {
             }
             Self::FieldName(error) => return error.fmt(f),
             Self::UntakenField(name) => {
-                return write!(f, "another header name: {name} has a meaning of its own");
+                return write!(f, "another header name: {name} already has a meaning");
             }
             Self::NeedlessField(name) => {
                 return write!(f, "a header that may be removed from every request; {name} may not");
@@ -143,7 +143,7 @@ impl fmt::Display for Expected {
                 return write!(f, "{A_STORE}, or a server, such as \"redis://cache:6379\"");
             }
             Self::StoreServerWithDatabase => {
-                return write!(f, "{A_SERVER}: behind host and port stands the database's number");
+                return write!(f, "{A_SERVER}: after host and port, only the database's number");
             }
             Self::StoreFileAsBuilt => {
                 return write!(

@@ -133,7 +133,7 @@ impl fmt::Display for Unusable {
         match self {
             Self::Io(error) => write!(f, "cannot be read: {error}"),
             Self::Empty => f.write_str("has no certificate in PEM"),
-            Self::NoKey => f.write_str("has no key in PEM that is not encrypted"),
+            Self::NoKey => f.write_str("has no unencrypted private key in PEM"),
             Self::NotPem => f.write_str("is not PEM"),
         }
     }

@@ -59,7 +59,7 @@ impl fmt::Display for BrokenReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Contradiction(what) => {
-                write!(f, "the {what} header stands twice and contradicts itself")
+                write!(f, "the {what} header was sent twice and asks for different things")
             }
             Self::Twice(what) => {
                 write!(f, "the {what} header was sent twice with different values")

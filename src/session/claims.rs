@@ -114,7 +114,7 @@ pub(super) fn check_save(
     let reason = match check_times(&claims, policy, now) {
         Err(Rejection::Expired) => "exp is in the past",
         Err(Rejection::NotYetValid) => "nbf is in the future",
-        Err(_) => "exp or nbf is no finite number",
+        Err(_) => "exp or nbf is not a finite number",
         Ok(()) if claims.aud.is_some() => "it has an aud and session.audience is not set",
         Ok(()) if !managed && policy.require_exp && claims.exp.is_none() => {
             "session.require_exp is set and it has no exp"
@@ -163,7 +163,7 @@ fn check_exchange(claims: &Claims<'_>, policy: &Policy, now: Timestamp) -> Resul
     // PyJWT compares whole seconds.
     let exp = claims.exp.and_then(|exp| numeric_date(exp).ok()).map(f64::trunc);
     let reason = match claims.iat.map(numeric_date).transpose() {
-        Err(_) => "iat is no finite number",
+        Err(_) => "iat is not a finite number",
         Ok(Some(iat)) if is_to_come(iat.trunc(), policy, now) => "iat is in the future",
         Ok(_) if exp.is_some_and(|exp| is_past(exp, policy, now)) => "exp is in the past",
         Ok(_) if !is_string(claims.sub) => "sub is not a string",

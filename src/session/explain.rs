@@ -170,7 +170,7 @@ pub fn facts(token: &[u8], keys: &KeyRing, policy: &Policy, now: Timestamp) -> F
 fn moment(json: &str, now: Timestamp) -> String {
     match numeric_date(json) {
         Some(moment) => at(moment, now),
-        None => format!("{json}, which is no moment"),
+        None => format!("{json}, which is not a valid time"),
     }
 }
 

@@ -96,7 +96,7 @@ impl fmt::Display for LineError {
                  `cloakroom token decode --explain` shows it"
             }
             Self::NoMoment => {
-                "expected nothing behind the session id but a moment such as 2026-11-22T10:00:00Z"
+                "expected a time such as 2026-11-22T10:00:00Z after the session id, or nothing"
             }
         })
     }

@@ -130,7 +130,7 @@ impl fmt::Display for Reason {
             Self::NotUtf8 => f.write_str("is not UTF-8"),
             Self::Empty => f.write_str("is empty"),
             Self::NoCertificate => f.write_str("has no certificate in PEM"),
-            Self::NoKey => f.write_str("has no key in PEM that is not encrypted"),
+            Self::NoKey => f.write_str("has no unencrypted private key in PEM"),
         }
     }
 }

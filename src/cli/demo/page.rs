@@ -329,7 +329,7 @@ pub(super) fn not_found() -> &'static str {
 }
 
 pub(super) fn not_ours() -> &'static str {
-    r#"<section class="card narrow centre"><p class="number big">403</p><h1>Not our form</h1><p class="note">It was sent from a page of somebody else.</p><div class="row"><a class="button" href="/">Back to the door</a></div></section>"#
+    r#"<section class="card narrow centre"><p class="number big">403</p><h1>Not our form</h1><p class="note">It was sent from a page of another site.</p><div class="row"><a class="button" href="/">Back to the door</a></div></section>"#
 }
 
 /// The headers of a request, sorted by name.

@@ -90,12 +90,12 @@ impl Configuration {
         let mut old = folder.open(&name)?;
         let metadata = old.metadata()?;
         if !metadata.is_file() {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a regular file"));
         }
         let mut content = Vec::new();
         old.read_to_end(&mut content)?;
         if content != self.text.as_bytes() {
-            return Err(io::Error::other("somebody else changed it at this moment; try again"));
+            return Err(io::Error::other("another process has just changed it; try again"));
         }
         let mut temporary = OsString::from(".");
         temporary.push(&name);

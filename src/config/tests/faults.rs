@@ -270,7 +270,7 @@ fn a_store_is_a_file_or_a_server_and_nothing_else() {
         ("'redis://a:0'", "a port from 1 to 65535", ""),
         ("'redis:/a'", SERVER, ""),
         ("'redis://a/99999'", SERVER, ""),
-        ("'redis://a/b'", SERVER, ": behind host and port stands the database's number"),
+        ("'redis://a/b'", SERVER, ": after host and port, only the database's number"),
         ("'redis://a?b=c'", SERVER, ""),
         ("['redis://a', 'file:/b']", SERVER, ""),
         ("['valkey://a', 'valkeys://b']", KIND, ""),

@@ -30,7 +30,7 @@ impl fmt::Display for DictError {
             Self::NotJson { at } => write!(f, "not JSON at byte {at}"),
             Self::NotAnObject => f.write_str("not a JSON object"),
             Self::TooDeep => write!(f, "nested deeper than {MAX_DEPTH} levels"),
-            Self::RepeatedKey => f.write_str("a key stands twice at the top"),
+            Self::RepeatedKey => f.write_str("ambiguous, with a duplicate key at the top level"),
         }
     }
 }

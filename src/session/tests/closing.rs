@@ -91,9 +91,9 @@ fn without_a_lifetime_what_pyjwt_would_not_accept_is_not_saved() {
         (r#"{"sub":null}"#.into(), "sub is not a string"),
         (r#"{"s\u0075b":["a"]}"#.into(), "sub is not a string"),
         (r#"{"jti":{}}"#.into(), "jti is not a string"),
-        (r#"{"iat":"today"}"#.into(), "iat is no finite number"),
-        (r#"{"iat":null}"#.into(), "iat is no finite number"),
-        (r#"{"iat":1e400}"#.into(), "iat is no finite number"),
+        (r#"{"iat":"today"}"#.into(), "iat is not a finite number"),
+        (r#"{"iat":null}"#.into(), "iat is not a finite number"),
+        (r#"{"iat":1e400}"#.into(), "iat is not a finite number"),
         (format!(r#"{{"iat":{}}}"#, now + 1), "iat is in the future"),
         (format!(r#"{{"exp":{now}.9}}"#), "exp is in the past"),
     ] {

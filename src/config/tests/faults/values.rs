@@ -88,7 +88,7 @@ fn each_bad_value_is_named_with_what_was_expected() {
         ),
         (
             "[headers]\nsave = 'set_cookie'",
-            r#"5: headers.save = "set_cookie": expected another header name: Set-Cookie has a meaning of its own"#,
+            r#"5: headers.save = "set_cookie": expected another header name: Set-Cookie already has a meaning"#,
         ),
         (
             "[headers]\nsave = 'a b'",
