@@ -108,7 +108,7 @@ impl Writer {
             self.waiting.lock().writing = false;
             self.changed.notify_all();
             if dropped > 0 {
-                log::warn!(lines = dropped; "log lines were dropped: nobody read them in time");
+                log::warn!(lines = dropped; "log lines were dropped: the log was not read fast enough");
             }
         }
     }

@@ -50,7 +50,7 @@ impl Replicas {
         self.missing.fetch_add(1, Ordering::Relaxed);
         if !self.is_told.swap(true, Ordering::Relaxed) {
             log::warn!(
-                "no replica of the session store has acknowledged the end of a session: a failover could bring it back, and is followed by a repetition for a minute only"
+                "no replica of the session store has acknowledged the end of a session: a failover more than a minute later could bring the session back"
             );
         }
     }
