@@ -65,8 +65,8 @@ const MOST_DECODINGS: usize = 3;
 /// site: by resolving dot segments, as in `/.//evil.example`, or by removing control characters, as
 /// browsers do.
 fn may_lead_elsewhere(path: &[u8]) -> bool {
-    // Readers decode a path differently often, so a dot segment in one reading and an empty segment
-    // in another are enough.
+    // Readers decode a path a different number of times, so a dot segment in one reading and an
+    // empty segment in another are enough.
     let (mut dots, mut empty) = (false, false);
     let mut text = [b"/", path].concat();
     for _ in 0..=MOST_DECODINGS {
