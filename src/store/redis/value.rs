@@ -66,7 +66,7 @@ pub(super) fn write(row: &Row) -> Vec<u8> {
     value
 }
 
-/// Reads what [`write`] or a script has written.
+/// Reads what [`write()`] or a script has written.
 pub(super) fn read(value: &[u8]) -> Result<Value, Foreign> {
     let (head, mut rest) = Head::split(value)?;
     let subject = head.subject(&mut rest)?;
