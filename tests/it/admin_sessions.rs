@@ -110,20 +110,29 @@ fn a_session_ends_or_those_of_a_user_or_all(home: &Home) {
 
     let sessions = listed(&sidecar, "7");
     let one = format!("/sessions/{}", sessions[0]["id"].as_str().unwrap());
-    let ended = |n: u64| json!({"ended": n, "replicated": home.outlives_its_server()});
-    assert_eq!(json_of(&as_operator(&sidecar, "DELETE", &one)), ended(1));
+    let assert_ended = |answer: &Message, n: u64| {
+        let answer = json_of(answer);
+        assert_eq!(answer["ended"], json!(n), "{answer}");
+        let is_replicated = answer["replicated"].as_bool().unwrap();
+        if is_replicated != home.outlives_its_server() {
+            // On a busy machine a replica takes longer than is waited for. That is counted.
+            assert!(!is_replicated, "{answer}");
+            assert!(sidecar.count("cloakroom_store_unreplicated_total") > 0.0, "{answer}");
+        }
+    };
+    assert_ended(&as_operator(&sidecar, "DELETE", &one), 1);
     assert_eq!(ada.iter().filter(|ticket| is_over(ticket)).count(), 1);
     assert_eq!(as_operator(&sidecar, "GET", &one).status(), 404);
-    assert_eq!(json_of(&as_operator(&sidecar, "DELETE", &one)), ended(0));
+    assert_ended(&as_operator(&sidecar, "DELETE", &one), 0);
 
-    assert_eq!(json_of(&as_operator(&sidecar, "DELETE", "/sessions?subject=7")), ended(2));
+    assert_ended(&as_operator(&sidecar, "DELETE", "/sessions?subject=7"), 2);
     assert!(ada.iter().all(is_over));
     assert!(!is_over(&bob));
 
     let all = Request::new("DELETE", "/sessions")
         .with("Authorization", format!("bearer {TOKEN}"))
         .body(r#"{"all":true}"#);
-    assert_eq!(json_of(&sidecar.ask_admin(&all)), ended(2));
+    assert_ended(&sidecar.ask_admin(&all), 2);
     assert!(is_over(&bob) && is_over(&eve));
     let line = sidecar.wait_for_log("sessions were ended over the admin listener", 3);
     assert_eq!((&line["sessions"], &line["ended"]), (&json!("all"), &json!(2)));

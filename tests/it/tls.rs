@@ -177,7 +177,7 @@ fn faulty_certificates_are_told_at_start() {
         (&good.cert, &other.key, "tls.key"),
         (&nowhere, &good.key, "cannot be read"),
         (&junk, &good.key, "no certificate"),
-        (&good.cert, &junk, "no key"),
+        (&good.cert, &junk, "no unencrypted private key"),
     ] {
         let table = format!("[tls]\ncert = {cert:?}\nkey = {key:?}");
         let (code, log) = Builder::new("http://127.0.0.1:1").with(&table).fail();
