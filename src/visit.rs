@@ -22,6 +22,7 @@ mod ending;
 mod failure;
 mod fields;
 pub mod forwarded;
+mod hop;
 mod list;
 mod open;
 mod phases;

@@ -9,7 +9,7 @@ use super::fields::{HeadFull, RequestHead, ResponseHead};
 use super::forwarded::Scheme;
 use super::reply::Reply;
 use super::response::{self, AnswerFault};
-use super::{Visit, refreshing, refused, request};
+use super::{Visit, hop, refreshing, refused, request};
 use crate::state::Shared;
 
 /// The connected peer.
@@ -87,6 +87,8 @@ pub(crate) async fn leave(
 ) -> Result<(), AnswerFault> {
     response::check_framing(response)?;
     response::check_switch(response, may_switch)?;
+    // Before the sidecar adds its own fields, which the app's `Connection` must not remove.
+    hop::remove(response, &visit.state.config);
     visit.backend_took = visit.handed_on.map(|handed_on| handed_on.elapsed());
     response::close_session(shared, request, response, visit).await?;
     visit.watch(shared, request, response.status(), peer.canonical());

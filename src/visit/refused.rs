@@ -1,11 +1,12 @@
 //! Requests that never reach the app: those that two readers could understand differently, and the
 //! methods that would reveal the session.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONTENT_LENGTH, COOKIE, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::Authority;
 use http::{Method, Version};
 
 use super::fields::{Fields, RequestHead};
+use super::hop::options;
 use super::reply::Reply;
 use crate::config::Limits;
 use crate::session::cookie::is_token_byte;
@@ -71,12 +72,6 @@ pub(crate) fn ignore_upgrade(request: &mut impl RequestHead) {
     if !is_meant {
         request.remove(UPGRADE.as_str().as_bytes());
     }
-}
-
-/// The options in `Connection` (RFC 9110 section 7.6.1).
-fn options(head: &impl Fields) -> impl Iterator<Item = &[u8]> {
-    let options = head.all(&CONNECTION).flat_map(|value| value.split(|&byte| byte == b','));
-    options.map(<[u8]>::trim_ascii).filter(|option| !option.is_empty())
 }
 
 /// Whether `Connection` names only fields that may be dropped. pingora would refuse others, but

@@ -5,7 +5,9 @@ use std::sync::{Arc, Once};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, VARY};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, SET_COOKIE, TRANSFER_ENCODING, VARY,
+};
 use http::{HeaderName, HeaderValue};
 
 pub(crate) use super::done::AnswerFault;
@@ -13,7 +15,7 @@ use super::done::{Done, bad_save, carry_out, skipped};
 use super::fields::{Fields, HeadFull, RequestHead, ResponseHead};
 use super::signing::signing;
 use super::storing::Ends;
-use super::{Visit, access, caching, storing};
+use super::{Visit, access, caching, hop, storing};
 use crate::clock;
 use crate::config::Config;
 use crate::metrics::{Action, Conflict};
@@ -53,12 +55,16 @@ pub(crate) fn check_switch(
     }
 }
 
-/// Removes the sidecar's fields and any cookie under the session cookie's name.
+/// Removes from a 1xx the sidecar's fields, those of the connection to the app, and any cookie under
+/// the session cookie's name.
 pub(crate) fn strip(
     shared: &Shared,
-    response: &mut impl Fields,
+    response: &mut impl ResponseHead,
     config: &Config,
 ) -> Result<(), AnswerFault> {
+    hop::remove(response, config);
+    // The carriers replace it in final answers only.
+    response.remove(CONNECTION.as_str().as_bytes());
     strip_own(response, config);
     drop_foreign_cookie(shared, response, config)
 }

@@ -8,9 +8,9 @@
 //!   [`cross_site`] requests of other sites, [`refused`] refused requests, [`smuggling`] requests
 //!   hidden in others, [`downgrade`] or in HTTP/2; [`own_answers`] invalid requests.
 //! - What the client gets: [`cookie_issue`], [`merge`], [`max_age`], [`bad_save`] failed saves,
-//!   [`caching`], [`response_strip`] no control headers, [`bodies`] unchanged bodies, [`streams`],
-//!   [`recheck`] streams that end with their session, [`endings`] ends of answers, [`failure`]
-//!   failures of the backend.
+//!   [`caching`], [`response_strip`] no control headers, [`hop_by_hop`] no headers of the app's
+//!   connection, [`bodies`] unchanged bodies, [`streams`], [`recheck`] streams that end with their
+//!   session, [`endings`] ends of answers, [`failure`] failures of the backend.
 //! - What is a session: [`tokens`], [`sealed`], [`token_claims`], [`keys`], [`key_pairs`],
 //!   [`key_files`], [`key_rotate`], [`routes`], [`route_rules`], [`route_backends`].
 //! - How long it lasts: [`lifetime`], [`refresh`], [`refresh_race`].
@@ -61,6 +61,7 @@ mod failure;
 mod forwarded;
 mod hardened;
 mod health_check;
+mod hop_by_hop;
 mod imports;
 mod init;
 mod key_files;
