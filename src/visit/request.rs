@@ -117,12 +117,13 @@ pub(crate) async fn open_session(
     visit.backend = route.backend();
     visit.is_logged = route.is_logged();
     visit.view = route.view().cloned();
-    if route.refuses_cross_site(config.cross_site) {
+    // Refused only after its session was checked, so that it is counted like other requests.
+    let is_cross_site = route.refuses_cross_site(config.cross_site) && {
         let scheme = visit.forwarding.as_ref().map_or(Scheme::Http, |from| from.scheme);
-        if is_cross_site(request, scheme, &config.trusted_origins) {
-            shared.metrics.cross_site_refused.inc();
-            return Some(Reply::CROSS_SITE);
-        }
+        is_cross_site(request, scheme, &config.trusted_origins)
+    };
+    if is_cross_site {
+        shared.metrics.cross_site_refused.inc();
     }
     let fields = || request.all(&COOKIE);
     // With a view, the cookie is never forwarded: it has the whole dict.
@@ -151,7 +152,9 @@ pub(crate) async fn open_session(
             }
         }
     }
-    let mut opened = opened?;
+    let Some(mut opened) = opened else {
+        return is_cross_site.then_some(Reply::CROSS_SITE);
+    };
     if visit.forwarding.as_ref().is_some_and(|from| from.scheme == Scheme::Https) {
         opened.came_over(Transport::Tls);
     }
@@ -166,6 +169,10 @@ pub(crate) async fn open_session(
     shared.metrics.session_checked(opened.outcome());
     if let Some(key) = verified_by {
         state.key_uses.verified(key);
+    }
+    if is_cross_site {
+        // The answer must not depend on the session, or the other site learns about it.
+        reply = Some(Reply::CROSS_SITE);
     }
     match opened.token() {
         Some(token) if reply.is_none() && !route.admits(token.dict()) => {

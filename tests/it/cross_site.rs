@@ -1,6 +1,8 @@
 //! `session.cross_site`: requests that a page of another site makes a browser send.
 
-use crate::support::{Backend, Builder, Protocol, Request, Sidecar};
+use crate::support::{
+    Backend, Builder, Home, Protocol, Request, SetCookie, Sidecar, eventually, mint, say,
+};
 
 const REFUSED: &str = "cloakroom_cross_site_refused_total";
 
@@ -104,4 +106,50 @@ fn the_scheme_is_what_a_trusted_proxy_says() {
     let fields = [("Origin", "https://app.test"), ("X-Forwarded-Proto", "https")];
     assert_eq!(trusting.connect().exchange(&post("/", &fields)).status(), 200);
     assert_eq!(alone.connect().exchange(&post("/", &fields)).status(), 403);
+}
+
+#[test]
+fn the_session_of_a_request_that_is_refused_counts_as_checked() {
+    let backend = Backend::plain();
+    let routes = "[[routes]]\npath = \"/off/\"\nsession = \"off\"\n\
+                  [[routes]]\npath = \"/admin/\"\nrequire = true\n";
+    let sidecar = sidecar(&backend, routes);
+    let from_elsewhere = |target| post(target, &[("Sec-Fetch-Site", "cross-site")]);
+    for request in [
+        from_elsewhere("/transfer").session(&mint("{}")),
+        from_elsewhere("/transfer").session("forged"),
+        // Not 401: the answer does not depend on the session.
+        from_elsewhere("/admin/"),
+        from_elsewhere("/off/").session(&mint("{}")),
+    ] {
+        assert_eq!(sidecar.send(&request).status(), 403, "{request:?}");
+    }
+    assert_eq!(backend.received().len(), 0);
+    sidecar.counts(REFUSED, 4.0);
+    for outcome in ["valid", "malformed", "absent"] {
+        sidecar.counts(&format!("cloakroom_session_checks_total{{outcome=\"{outcome}\"}}"), 1.0);
+    }
+    sidecar.counts("cloakroom_key_uses_total{key=\"1\",use=\"verify\"}", 1.0);
+    // The log shows whose session it was.
+    let lines = sidecar.access_lines(4);
+    let mut outcomes: Vec<_> = lines.iter().map(|line| line["outcome"].as_str()).collect();
+    outcomes.sort_unstable();
+    assert_eq!(outcomes, [None, Some("absent"), Some("malformed"), Some("valid")]);
+}
+
+#[test]
+fn a_store_that_is_away_does_not_change_the_answer() {
+    let (home, backend) = (Home::file(), Backend::saying());
+    let tables = format!("{}cross_site = \"refuse\"\n", home.tables());
+    let sidecar = Sidecar::before(&backend).with(&tables).start();
+    let ticket = SetCookie::token(&sidecar.send(&say("Save", r#"{"n":1}"#)));
+    home.go_away();
+    let request = || Request::new("POST", "/").body("").session(&ticket);
+    eventually("an outage that is noticed", || {
+        (sidecar.send(&request()).status() == 503).then_some(())
+    });
+    let unavailable = "cloakroom_session_checks_total{outcome=\"unavailable\"}";
+    let before = sidecar.count(unavailable);
+    assert_eq!(sidecar.send(&request().with("Sec-Fetch-Site", "cross-site")).status(), 403);
+    sidecar.counts(unavailable, before + 1.0);
 }
