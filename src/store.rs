@@ -40,10 +40,11 @@ pub enum Home {
 }
 
 impl Home {
-    /// How often a connection was made; 0 for a file.
-    fn contacts(&self) -> u64 {
+    /// How often the store became available again by itself: a connection was made, or a file could
+    /// be written again.
+    fn signs(&self) -> u64 {
         match self {
-            Self::File(_) => 0,
+            Self::File(file) => file.recoveries(),
             #[cfg(feature = "redis")]
             Self::Redis(redis) => redis.contacts(),
         }
@@ -61,20 +62,20 @@ pub struct Store {
     writes: Mutex<Guard>,
 }
 
-/// A circuit, and the number of connections at the last check: a new connection proves, like a
-/// probe, that the store is available again.
+/// A circuit, and the number of [`Home::signs`] at the last check: a new one proves, like a probe,
+/// that the store is available again.
 #[derive(Default)]
 struct Guard {
     circuit: Circuit,
-    contacts: u64,
+    signs: u64,
 }
 
 impl Guard {
-    fn admits(&mut self, contacts: u64, now: Duration) -> bool {
-        if std::mem::replace(&mut self.contacts, contacts) != contacts {
+    fn circuit(&mut self, signs: u64) -> &mut Circuit {
+        if std::mem::replace(&mut self.signs, signs) != signs {
             self.circuit.succeeded();
         }
-        self.circuit.admits(now)
+        &mut self.circuit
     }
 }
 
@@ -191,8 +192,9 @@ impl Store {
     /// succeeded, or a server is connected.
     #[must_use]
     pub fn is_up(&self) -> bool {
-        let is_closed =
-            self.reads.lock().circuit.is_closed() && self.writes.lock().circuit.is_closed();
+        let signs = self.home.signs();
+        let is_closed = self.reads.lock().circuit(signs).is_closed()
+            && self.writes.lock().circuit(signs).is_closed();
         match &self.home {
             Home::File(_) => is_closed && self.reads.lock().circuit.has_answered(),
             #[cfg(feature = "redis")]
@@ -213,7 +215,11 @@ impl Store {
     /// How often a connection was made; after a new one it may be another server.
     #[must_use]
     pub fn contacts(&self) -> u64 {
-        self.home.contacts()
+        match &self.home {
+            Home::File(_) => 0,
+            #[cfg(feature = "redis")]
+            Home::Redis(redis) => redis.contacts(),
+        }
     }
 
     /// How many ends of sessions should have been acknowledged by a replica but were not.
@@ -305,7 +311,7 @@ impl Store {
     async fn guarded<T>(&self, op: Op, call: impl Future<Output = Result<T, Outage>>) -> Answer<T> {
         let began = self.started.elapsed();
         let guard = if op.is_read() { &self.reads } else { &self.writes };
-        if !guard.lock().admits(self.home.contacts(), began) {
+        if !guard.lock().circuit(self.home.signs()).admits(began) {
             return Answer { result: Err(Outage::OpenCircuit), op, took: Duration::ZERO };
         }
         let result = call.await;

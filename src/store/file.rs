@@ -72,6 +72,7 @@ impl FileStore {
             writes: Queue::new(WAITING),
             is_away: AtomicBool::new(false),
             timeout: AtomicU64::new(0),
+            recoveries: AtomicU64::new(0),
             reserve: AtomicU64::new(place.room().map_or(0, Room::reserve)),
         });
         let mut store = Self { shared, threads: Vec::with_capacity(READERS + 1) };
@@ -150,6 +151,11 @@ impl FileStore {
     pub fn set_timeout(&self, timeout: Duration) {
         let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         self.shared.timeout.store(millis, Ordering::Relaxed);
+    }
+
+    /// How often the file could be written again after it could not.
+    pub(super) fn recoveries(&self) -> u64 {
+        self.shared.recoveries.load(Ordering::Relaxed)
     }
 
     /// Reads a session.

@@ -84,6 +84,29 @@ fn a_store_that_does_not_answer_is_left_alone_for_a_while_and_can_still_be_read(
 }
 
 #[test]
+fn a_file_that_can_be_written_again_is_up_before_anybody_writes() {
+    let folder = TempDir::new().unwrap();
+    let store = store(folder.path(), Duration::from_millis(10));
+    let other = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..5 {
+        assert_eq!(wait(store.apply(create(1), NOW)).result, Err(Outage::Timeout));
+    }
+    store.set_timeout(Duration::from_secs(5));
+    let id = SessionId::from_bytes([1; 16]);
+    assert_eq!(wait(store.load(id, NOW)).result, Ok(Loaded::Gone));
+    // A successful read does not prove that writes work.
+    assert!(!store.is_up());
+    other.execute_batch("COMMIT").unwrap();
+    let begun = Instant::now();
+    while !store.is_up() {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(wait(store.apply(create(1), NOW)).result, Ok(Applied::done(0)));
+}
+
+#[test]
 fn every_label_is_another_one() {
     let mut ops = Op::ALL.map(Op::label).to_vec();
     let mut kinds = Outage::ALL.map(Outage::label).to_vec();

@@ -60,6 +60,8 @@ pub(super) struct Shared {
     pub(super) timeout: AtomicU64,
     /// The bytes to leave free on the disk. Tests change it.
     pub(super) reserve: AtomicU64,
+    /// How often the file could be written again after it could not.
+    pub(super) recoveries: AtomicU64,
 }
 
 /// Converts an error of SQLite for callers.

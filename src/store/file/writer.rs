@@ -11,6 +11,7 @@ use super::super::operation::{Applied, Outage};
 use super::call::{Clock, Shared, What, Write, outage};
 use super::change::Statements;
 use super::place::Location;
+use super::schema::LAYOUT;
 
 /// The maximum number of changes in a transaction.
 const MOST: usize = 256;
@@ -42,6 +43,8 @@ pub(super) struct Writer<'c> {
     is_tight: bool,
     /// The error that was last logged.
     trouble: Option<Outage>,
+    /// A change was not carried out in time.
+    has_failed: bool,
 }
 
 impl<'c> Writer<'c> {
@@ -60,6 +63,7 @@ impl<'c> Writer<'c> {
             syncs_each: false,
             is_tight: false,
             trouble: None,
+            has_failed: false,
         })
     }
 
@@ -93,6 +97,8 @@ impl<'c> Writer<'c> {
                 if !batch.is_empty() {
                     self.told(None, None);
                 }
+                let now = Instant::now();
+                self.has_failed |= batch.iter().any(|write| write.deadline <= now);
                 for (write, applied) in batch.drain(..).zip(results) {
                     let _ = write.answer.send(Ok(applied));
                 }
@@ -104,6 +110,8 @@ impl<'c> Writer<'c> {
                 }
             }
             Err(kind) => {
+                // A file that is full or read-only has answered.
+                self.has_failed |= !matches!(kind, Outage::Full | Outage::ReadOnly);
                 for write in batch.drain(..) {
                     let _ = write.answer.send(Err(kind));
                 }
@@ -132,6 +140,7 @@ impl<'c> Writer<'c> {
         loop {
             let now = Instant::now();
             for late in batch.extract_if(.., |write| write.deadline <= now) {
+                self.has_failed = true;
                 let _ = late.answer.send(Err(Outage::Timeout));
             }
             if batch.is_empty() {
@@ -205,7 +214,8 @@ impl<'c> Writer<'c> {
             // The log may use space that the file needs.
             let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
-        match self.expire() {
+        let looked = self.try_again().and_then(|()| self.expire());
+        match looked {
             Ok(has_more) => has_more,
             // Another process is writing, perhaps running the expiry.
             Err(error) if is_busy(&error) => false,
@@ -215,6 +225,28 @@ impl<'c> Writer<'c> {
                 false
             }
         }
+    }
+
+    /// After a failed write, checks whether the file can be written again: without this, a store that
+    /// nobody writes to would count as unavailable. It writes the layout version that is already
+    /// there, and waits for the disk.
+    fn try_again(&mut self) -> Result<()> {
+        if !self.has_failed {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.leave_room()?;
+        self.sync_each(true)?;
+        let same = format!("BEGIN IMMEDIATE; PRAGMA user_version = {LAYOUT}; COMMIT");
+        self.connection.execute_batch(&same)?;
+        if begun.elapsed() < Duration::from_millis(self.shared.timeout.load(Ordering::Relaxed)) {
+            self.has_failed = false;
+            self.shared.recoveries.fetch_add(1, Ordering::Relaxed);
+            if self.trouble != Some(Outage::Full) {
+                self.told(None, None);
+            }
+        }
+        Ok(())
     }
 
     /// Takes the lock only if there is something to remove.

@@ -74,6 +74,21 @@ fn a_connection_that_is_killed_and_scripts_that_are_flushed_are_not_noticed() {
 }
 
 #[test]
+fn a_server_that_is_back_is_up_before_anybody_asks() {
+    let server = redis().append_only().start();
+    let (store, _runtime) = start(spec(&server), Secrets::default());
+    create(&store, &id(1), row(None, "a"));
+    server.kill();
+    until("a circuit that is open", || {
+        wait(store.load(id(1), NOW)).result == Err(Outage::OpenCircuit)
+    });
+    assert!(!store.is_up());
+    server.start();
+    until("a store that is up", || store.is_up());
+    assert!(is_there(&store, &id(1)));
+}
+
+#[test]
 fn what_ended_a_moment_ago_stays_ended_when_the_server_has_forgotten_it() {
     let server = redis().start();
     let (store, _runtime) = start(spec(&server), Secrets::default());
