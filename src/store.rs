@@ -23,7 +23,7 @@ use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
 use circuit::Circuit;
 use file::FileStore;
-use operation::{Applied, Change, Entry, Listed, Loaded, Outage, Revocation};
+use operation::{Applied, Change, Entry, Listed, Listing, Loaded, Outage, Revocation};
 use record::SubjectHash;
 #[cfg(feature = "redis")]
 use redis::RedisStore;
@@ -270,8 +270,8 @@ impl Store {
         }
     }
 
-    /// The sessions of a user, oldest first.
-    pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Answer<Vec<Listed>> {
+    /// The sessions of a user.
+    pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Answer<Listing> {
         match &self.home {
             Home::File(file) => self.bounded(Op::List, file.list(subject, now)).await,
             #[cfg(feature = "redis")]

@@ -150,7 +150,7 @@ let subject = "";
 
 async function list() {
   const target = `/sessions?subject=${encodeURIComponent(subject)}`;
-  const { sessions } = await ask("GET", target);
+  const { sessions, more } = await ask("GET", target);
   const rows = $("sessions").tBodies[0];
   rows.replaceChildren();
   for (const session of sessions) {
@@ -169,7 +169,8 @@ async function list() {
   }
   $("sessions").hidden = sessions.length === 0;
   $("end-all").hidden = sessions.length === 0;
-  report("sessions-said", sessions.length === 1 ? "1 session." : `${sessions.length} sessions.`, false);
+  const count = sessions.length === 1 ? "1 session" : `${sessions.length} sessions`;
+  report("sessions-said", more ? `${count} are shown, and there are more.` : `${count}.`, false);
 }
 
 const verdicts = {

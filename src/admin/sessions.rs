@@ -11,7 +11,7 @@ use crate::session::dict::Dict;
 use crate::session::lifetime::{LONGEST, SessionId};
 use crate::state::Shared;
 use crate::store::Store;
-use crate::store::operation::{Applied, Change, Listed, Outage, Revocation, Revoked};
+use crate::store::operation::{Applied, Change, Outage, Revocation, Revoked};
 use crate::store::record::SubjectHash;
 
 /// The maximum length of a body.
@@ -101,13 +101,11 @@ async fn show(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused,
     let now = clock::now();
     Ok(match which {
         Revoked::Session(id) => match shared.counted(store.show(id, now).await)? {
-            Some(session) => json(as_json(&session)),
+            Some(session) => json(session.to_json()),
             None => no_session(),
         },
         Revoked::Subject(subject) => {
-            let found = shared.counted(store.list(subject, now).await)?;
-            let sessions: Vec<String> = found.iter().map(as_json).collect();
-            json(format!("{{\"sessions\":[{}]}}", sessions.join(",")))
+            json(shared.counted(store.list(subject, now).await)?.to_json())
         }
         Revoked::Others { .. } | Revoked::All => refusal(StatusCode::BAD_REQUEST, WHICH),
     })
@@ -144,14 +142,4 @@ async fn end(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, 
     };
     log::info!(sessions = what, ended; "sessions were ended over the admin listener");
     Ok(json(format!("{{\"ended\":{ended},\"replicated\":{replicated}}}")))
-}
-
-fn as_json(session: &Listed) -> String {
-    let [start, seen, expires] =
-        [session.start, session.seen, session.exp].map(|at| at.to_rfc3339());
-    format!(
-        r#"{{"id":"{}","start":"{start}","seen":"{seen}","expires":"{expires}","bytes":{}}}"#,
-        session.id.as_str(),
-        session.bytes
-    )
 }

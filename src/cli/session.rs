@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::{ConfigArgs, Failure, print};
 use crate::clock;
@@ -13,7 +13,7 @@ use crate::server;
 use crate::session::Holds;
 use crate::session::lifetime::{LONGEST, SessionId};
 use crate::store::Store;
-use crate::store::operation::{Applied, Change, Listed, Outage, Revocation, Revoked};
+use crate::store::operation::{Applied, Change, Listed, MOST_LISTED, Outage, Revocation, Revoked};
 use crate::store::record::SubjectHash;
 use crate::store::server::Secrets;
 use crate::time::Timestamp;
@@ -147,13 +147,16 @@ async fn act(
         )),
         Action::List { subject: user, json, .. } => {
             let found = store.list(subject(user)?, now).await.result.map_err(away)?;
+            let any = !found.sessions.is_empty();
             if *json {
-                let each: Vec<String> = found.iter().map(as_json).collect();
-                print(&format!("{{\"sessions\":[{}]}}\n", each.join(",")))?;
-            } else if !found.is_empty() {
-                print(&as_table(&found))?;
+                print(&format!("{}\n", found.to_json()))?;
+            } else if any {
+                print(&as_table(&found.sessions))?;
             }
-            Ok(matched(!found.is_empty()))
+            if found.has_more {
+                eprintln!("cloakroom: there are more: at most {MOST_LISTED} are listed");
+            }
+            Ok(matched(any))
         }
         Action::Show { id, json, .. } => {
             let found = match session_id(id) {
@@ -161,7 +164,7 @@ async fn act(
                 None => None,
             };
             match &found {
-                Some(session) if *json => print(&format!("{}\n", as_json(session)))?,
+                Some(session) if *json => print(&format!("{}\n", session.to_json()))?,
                 Some(session) => print(&as_table(std::slice::from_ref(session)))?,
                 None => {}
             }
@@ -242,24 +245,9 @@ fn as_table(sessions: &[Listed]) -> String {
     };
     line(["id", "start", "seen", "expires", "bytes"]);
     for session in sessions {
-        let [start, seen, exp] = [session.start, session.seen, session.exp].map(moment);
+        let [start, seen, exp] =
+            [session.start, session.seen, session.exp].map(Timestamp::to_rfc3339);
         line([session.id.as_str(), &start, &seen, &exp, &session.bytes.to_string()]);
     }
     text
-}
-
-fn as_json(session: &Listed) -> String {
-    let [start, seen, expires] = [session.start, session.seen, session.exp].map(moment);
-    format!(
-        r#"{{"id":"{}","start":"{start}","seen":"{seen}","expires":"{expires}","bytes":{}}}"#,
-        session.id.as_str(),
-        session.bytes
-    )
-}
-
-/// The time in RFC 3339, in UTC.
-fn moment(at: Timestamp) -> String {
-    // The format ends with the year 9999.
-    let seconds = at.as_secs().min(253_402_300_799);
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
 }

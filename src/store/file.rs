@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::operation::{Applied, Change, Entry, Listed, Loaded, Outage, Revocation};
+use super::operation::{Applied, Change, Entry, Listed, Listing, Loaded, Outage, Revocation};
 use super::record::SubjectHash;
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
@@ -174,11 +174,11 @@ impl FileStore {
         self.read(|answer| Read::Show { id, now, answer }).await
     }
 
-    /// The sessions of a user, oldest first.
+    /// The sessions of a user.
     ///
     /// # Errors
     /// The file did not answer.
-    pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Result<Vec<Listed>, Outage> {
+    pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Result<Listing, Outage> {
         self.read(|answer| Read::List { subject, now, answer }).await
     }
 

@@ -149,6 +149,41 @@ pub struct Listed {
     pub bytes: u64,
 }
 
+impl Listed {
+    /// As JSON, for operators.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let [start, seen, expires] = [self.start, self.seen, self.exp].map(Timestamp::to_rfc3339);
+        format!(
+            r#"{{"id":"{}","start":"{start}","seen":"{seen}","expires":"{expires}","bytes":{}}}"#,
+            self.id.as_str(),
+            self.bytes
+        )
+    }
+}
+
+/// The maximum number of sessions in a list. Reading more would delay other requests to the store.
+pub const MOST_LISTED: usize = 1000;
+
+/// The sessions of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// At most [`MOST_LISTED`], oldest first.
+    pub sessions: Vec<Listed>,
+    /// Whether there may be more.
+    pub has_more: bool,
+}
+
+impl Listing {
+    /// As JSON, for operators.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let sessions: Vec<String> = self.sessions.iter().map(Listed::to_json).collect();
+        let more = if self.has_more { r#","more":true"# } else { "" };
+        format!(r#"{{"sessions":[{}]{more}}}"#, sessions.join(","))
+    }
+}
+
 /// The sessions that a revocation ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revoked {

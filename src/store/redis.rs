@@ -35,7 +35,9 @@ use redis::Value;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::operation::{Applied, Change, Entry, Listed, Loaded, Outage, Revocation};
+use super::operation::{
+    Applied, Change, Entry, Listed, Listing, Loaded, MOST_LISTED, Outage, Revocation,
+};
 use super::record::SubjectHash;
 use super::server::{Secrets, ServerSpec};
 use crate::session::lifetime::SessionId;
@@ -152,26 +154,27 @@ impl RedisStore {
         Ok(listed.filter(|listed| listed.exp > now))
     }
 
-    /// The sessions of a user, oldest first.
+    /// The sessions of a user.
     ///
     /// # Errors
     /// No clear answer.
-    pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Result<Vec<Listed>, Outage> {
+    pub async fn list(&self, subject: SubjectHash, now: Timestamp) -> Result<Listing, Outage> {
         let subject = names::subject(&subject);
         let call = Call::of(self.caller.link.names.index(&subject)).text(&subject);
-        let found = self.caller.run(&SCRIPTS.list, now, &call, self.caller.deadline()).await?;
-        let found: Vec<(String, Vec<u8>, usize)> = parse(found)?;
-        let mut list = Vec::with_capacity(found.len());
+        let call = call.number(MOST_LISTED as u64);
+        let answer = self.caller.run(&SCRIPTS.list, now, &call, self.caller.deadline()).await?;
+        let (has_more, found): (bool, Vec<(String, Vec<u8>, usize)>) = parse(answer)?;
+        let mut sessions = Vec::with_capacity(found.len());
         for (id, head, length) in found {
             let id = SessionId::parse(&id).ok_or(Outage::Protocol)?;
             let listed = value::list(id, &head, length).map_err(|_| Outage::Protocol)?;
-            list.extend(listed.filter(|listed| listed.exp > now));
+            sessions.extend(listed.filter(|listed| listed.exp > now));
         }
-        list.sort_by(|one, other| {
+        sessions.sort_by(|one, other| {
             let key = |it: &Listed| (it.start, it.id.as_str().to_owned());
             key(one).cmp(&key(other))
         });
-        Ok(list)
+        Ok(Listing { sessions, has_more })
     }
 
     /// Adds a revocation to the log that other sidecars follow.

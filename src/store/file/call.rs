@@ -6,7 +6,9 @@ use std::time::Instant;
 use rusqlite::ErrorCode;
 use tokio::sync::oneshot;
 
-use super::super::operation::{Applied, Change, Entry, Listed, Loaded, Outage, Revocation};
+use super::super::operation::{
+    Applied, Change, Entry, Listed, Listing, Loaded, Outage, Revocation,
+};
 use super::super::record::SubjectHash;
 use super::queue::Queue;
 use crate::session::lifetime::SessionId;
@@ -22,7 +24,7 @@ pub(super) type Answer<T> = oneshot::Sender<Result<T, Outage>>;
 pub(super) enum Read {
     Load { id: SessionId, now: Timestamp, answer: Answer<Loaded> },
     Show { id: SessionId, now: Timestamp, answer: Answer<Option<Listed>> },
-    List { subject: SubjectHash, now: Timestamp, answer: Answer<Vec<Listed>> },
+    List { subject: SubjectHash, now: Timestamp, answer: Answer<Listing> },
     Revocations { after: u64, most: usize, answer: Answer<Vec<Entry>> },
 }
 

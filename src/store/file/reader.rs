@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension as _, Result, Row as Found, Statement, params};
 
-use super::super::operation::{Entry, Listed, Loaded, Outage, Revocation, Revoked};
+use super::super::operation::{
+    Entry, Listed, Listing, Loaded, MOST_LISTED, Outage, Revocation, Revoked,
+};
 use super::super::record::SubjectHash;
 use super::call::{Answer, Read, Shared, outage};
 use super::change::{COLUMNS, RawId, moment, number, read_row, timestamp, unsigned};
@@ -54,6 +56,7 @@ struct Statements<'c> {
     load: Statement<'c>,
     show: Statement<'c>,
     list: Statement<'c>,
+    has_more: Statement<'c>,
     revocations: Statement<'c>,
 }
 
@@ -67,8 +70,12 @@ impl<'c> Statements<'c> {
                 .prepare(&format!("SELECT {COLUMNS} FROM session WHERE k = ?1 AND id = ?2"))?,
             show: connection
                 .prepare(&format!("{listed} WHERE k = ?2 AND id = ?3 AND {is_live}"))?,
-            list: connection
-                .prepare(&format!("{listed} WHERE sub = ?2 AND {is_live} ORDER BY start, k"))?,
+            list: connection.prepare(&format!(
+                "{listed} WHERE k IN (SELECT k FROM session WHERE sub = ?2 LIMIT ?3) \
+                     AND {is_live} ORDER BY start, k"
+            ))?,
+            has_more: connection
+                .prepare("SELECT 1 FROM session WHERE sub = ?1 LIMIT 1 OFFSET ?2")?,
             revocations: connection.prepare(
                 "SELECT seq, kind, what, before_ms, until FROM revoked \
                  WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -92,8 +99,14 @@ impl<'c> Statements<'c> {
         self.show.query_row(params![moment(now), id.key(), id.bytes()], listed).optional()
     }
 
-    fn list(&mut self, subject: &SubjectHash, now: Timestamp) -> Result<Vec<Listed>> {
-        self.list.query_map(params![moment(now), subject.as_bytes()], listed)?.collect()
+    /// If there are more, those that come first in the index: finding the oldest would mean reading
+    /// all of them.
+    fn list(&mut self, subject: &SubjectHash, now: Timestamp) -> Result<Listing> {
+        let most = number(MOST_LISTED as u64);
+        let parameters = params![moment(now), subject.as_bytes(), most];
+        let sessions = self.list.query_map(parameters, listed)?.collect::<Result<_>>()?;
+        let has_more = self.has_more.exists(params![subject.as_bytes(), most])?;
+        Ok(Listing { sessions, has_more })
     }
 
     fn revocations(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {

@@ -221,17 +221,18 @@ redis.call('DEL', KEYS[1])
 return (not replaced(v) and num(v, 23) > now) and 1 or 0
 ";
 
-/// For each session of a user: its id, the start of its value, and the value's length.
+/// Lists the sessions of a user, up to a number of those that expire last: whether there are more, and
+/// for each its id, the start of its value, and the value's length.
 const LIST: &str = r"
-local found = {}
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  local key = name('s', id)
-  local v = read(key)
+local most, found = tonumber(ARGV[5]), {}
+local ids = redis.call('ZRANGE', KEYS[1], '+inf', '(' .. ARGV[2], 'BYSCORE', 'REV', 'LIMIT', 0, most + 1)
+for i = 1, math.min(#ids, most) do
+  local v = read(name('s', ids[i]))
   if v and subject(v) == ARGV[4] then
-    found[#found + 1] = { id, string.sub(v, 1, 78), #v }
+    found[#found + 1] = { ids[i], string.sub(v, 1, 78), #v }
   end
 end
-return found
+return { #ids > most and 1 or 0, found }
 ";
 
 /// The context in which scripts run.

@@ -1,7 +1,7 @@
 //! The effect of each change, in each implementation.
 
 use super::*;
-use crate::store::operation::{REPLACED, Revoked};
+use crate::store::operation::{MOST_LISTED, REPLACED, Revoked};
 
 /// Makes an empty store.
 type New<'a> = &'a dyn Fn() -> Fixture;
@@ -83,6 +83,7 @@ in_each_home! {
     an_id_that_nobody_made_is_nobodys
     revocations_are_a_log_in_order
     no_update_is_lost_and_no_revision_given_out_twice
+    of_a_user_with_very_many_sessions_some_are_listed
 }
 
 fn what_is_created_can_be_read(new: New<'_>) {
@@ -251,13 +252,34 @@ fn a_user_has_a_list_of_sessions_without_any_content(new: New<'_>) {
     store.apply(create(3, row_of("bob")));
     store.apply(renew(2, 1, 4, Row { start: later(1), ..row_of("ada") }));
     let list = wait(store.store.list(subject("ada"), NOW)).result.unwrap();
-    let ids: Vec<_> = list.iter().map(|listed| listed.id.clone()).collect();
+    assert!(!list.has_more);
+    let ids: Vec<_> = list.sessions.iter().map(|listed| listed.id.clone()).collect();
     assert_eq!(ids, [id(1), id(4)]);
     let shown = wait(store.store.show(id(1), NOW)).result.unwrap().unwrap();
-    assert_eq!(shown, list[0]);
+    assert_eq!(shown, list.sessions[0]);
     assert_eq!((shown.start, shown.seen, shown.exp, shown.bytes), (NOW, NOW, later(100), 3));
-    assert_eq!(wait(store.store.list(subject("eve"), NOW)).result, Ok(vec![]));
+    assert_eq!(wait(store.store.list(subject("eve"), NOW)).result.unwrap().sessions, []);
     assert_eq!(wait(store.store.show(id(9), NOW)).result, Ok(None));
+}
+
+fn of_a_user_with_very_many_sessions_some_are_listed(new: New<'_>) {
+    let store = new();
+    let most = u16::try_from(MOST_LISTED).unwrap();
+    for number in 0..=most {
+        let mut bytes = [7; 16];
+        bytes[14..].copy_from_slice(&number.to_be_bytes());
+        let id = SessionId::from_bytes(bytes);
+        store.apply(Change::Create { id, row: row_of("ada") });
+        if number + 2 > most {
+            let list = wait(store.store.list(subject("ada"), NOW)).result.unwrap();
+            assert_eq!((list.sessions.len(), list.has_more), (MOST_LISTED, number == most));
+        }
+    }
+    // Expired sessions are not listed, even if they have not been removed yet.
+    let list = wait(store.store.list(subject("ada"), later(100))).result.unwrap();
+    assert_eq!(list.sessions, []);
+    let change = Change::EndSubject { subject: subject("ada"), except: None };
+    assert_eq!(store.apply(change), ended(u64::from(most) + 1));
 }
 
 fn an_id_that_nobody_made_is_nobodys(new: New<'_>) {

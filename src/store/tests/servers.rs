@@ -260,7 +260,7 @@ fn in_a_cluster_each_change_does_what_it_does_elsewhere() {
         create(&store, one, row(Some("ada"), "x"));
     }
     let hash = SubjectHash::of_text(b"ada");
-    assert_eq!(wait(store.list(hash, NOW)).result.unwrap().len(), 10);
+    assert_eq!(wait(store.list(hash, NOW)).result.unwrap().sessions.len(), 10);
     let others = Change::EndSubject { subject: hash, except: Some(all[0].clone()) };
     assert!(matches!(apply(&store, others), Applied::Done { ended: 9, .. }));
     assert!(is_there(&store, &all[0]));
