@@ -5,7 +5,13 @@ use std::time::Duration;
 use super::*;
 use crate::keys::KeyRing;
 use crate::session::cookie::{self, CookieAttributes, CookieName, CookieParts};
-use crate::session::{Holds, open};
+use crate::session::dict::Dict;
+use crate::session::directive::Save;
+use crate::session::lifetime::SessionId;
+use crate::session::{Holds, Home, OnConflict, Outcome, VerifiedToken, open};
+use crate::store::operation::{Applied, Loaded, Row};
+use crate::store::record::{self, RecordError, SessionKey};
+use crate::time::Timestamp;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
