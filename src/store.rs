@@ -338,4 +338,6 @@ impl fmt::Debug for Store {
 }
 
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 use super::file::Options;
 use super::operation::Row;
+use super::samples::NOW;
 use super::*;
 
 mod changes;
@@ -14,8 +15,6 @@ mod engines;
 #[cfg(feature = "redis")]
 mod servers;
 mod simulation;
-
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 fn store(folder: &Path, timeout: Duration) -> Store {
     let options = Options { timeout, clock: || Timestamp::from_secs(0) };

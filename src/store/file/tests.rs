@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::super::operation::{Revoked, Row};
+use super::super::samples::{
+    DONE, NOW, create, delete, ended, id, later, renew, row, row_of, save, subject,
+};
 use super::*;
 
 mod changes;
@@ -12,8 +15,6 @@ mod opening;
 mod sharing;
 mod trouble;
 
-/// Long after all sessions that the tests let expire, so that a test decides when expiry runs.
-const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Fixture {
@@ -63,47 +64,4 @@ impl Fixture {
         let direct = rusqlite::Connection::open(&self.path).unwrap();
         direct.query_row("SELECT count(*) FROM session", [], |row| row.get(0)).unwrap()
     }
-}
-
-fn id(byte: u8) -> SessionId {
-    SessionId::from_bytes([byte; 16])
-}
-
-fn subject(name: &str) -> SubjectHash {
-    SubjectHash::of_text(name.as_bytes())
-}
-
-fn later(seconds: u64) -> Timestamp {
-    NOW.plus(Duration::from_secs(seconds))
-}
-
-/// A session without a user that lasts for 100 seconds.
-fn row(rev: u64, data: &str) -> Row {
-    Row { rev, start: NOW, seen: NOW, exp: later(100), subject: None, data: data.into() }
-}
-
-fn row_of(name: &str) -> Row {
-    Row { subject: Some(subject(name)), ..row(1, name) }
-}
-
-fn create(byte: u8, row: Row) -> Change {
-    Change::Create { id: id(byte), row }
-}
-
-fn save(byte: u8, expected: u64, row: Row) -> Change {
-    Change::Save { id: id(byte), expected, row }
-}
-
-fn renew(old: u8, expected: u64, new: u8, row: Row) -> Change {
-    Change::Renew { old: id(old), expected, id: id(new), row }
-}
-
-fn delete(byte: u8) -> Change {
-    Change::Delete { id: id(byte) }
-}
-
-const DONE: Applied = Applied::done(0);
-
-fn ended(ended: u64) -> Applied {
-    Applied::done(ended)
 }

@@ -1,5 +1,8 @@
 //! The effect of each change, in each implementation.
 
+use super::super::samples::{
+    DONE, create, delete, ended, id, later, renew, row, row_of, save, subject,
+};
 use super::*;
 use crate::store::operation::{MOST_LISTED, REPLACED, Revoked};
 
@@ -80,10 +83,10 @@ in_each_home! {
     the_sessions_of_a_user_end_at_once_all_or_but_one
     a_users_sessions_end_under_the_ids_they_had_before_and_not_what_became_somebody_elses
     a_user_has_a_list_of_sessions_without_any_content
+    of_a_user_with_very_many_sessions_some_are_listed
     an_id_that_nobody_made_is_nobodys
     revocations_are_a_log_in_order
     no_update_is_lost_and_no_revision_given_out_twice
-    of_a_user_with_very_many_sessions_some_are_listed
 }
 
 fn what_is_created_can_be_read(new: New<'_>) {
@@ -347,46 +350,4 @@ fn no_update_is_lost_and_no_revision_given_out_twice(new: New<'_>) {
     assert!(last.data.starts_with(b"150 "), "{last:?}");
 }
 
-fn id(byte: u8) -> SessionId {
-    SessionId::from_bytes([byte; 16])
-}
-
-fn subject(name: &str) -> SubjectHash {
-    SubjectHash::of_text(name.as_bytes())
-}
-
-fn later(seconds: u64) -> Timestamp {
-    NOW.plus(Duration::from_secs(seconds))
-}
-
-/// A session without a user that lasts for 100 seconds.
-fn row(rev: u64, data: &str) -> Row {
-    Row { rev, start: NOW, seen: NOW, exp: later(100), subject: None, data: data.into() }
-}
-
-fn row_of(name: &str) -> Row {
-    Row { subject: Some(subject(name)), ..row(1, name) }
-}
-
-fn create(byte: u8, row: Row) -> Change {
-    Change::Create { id: id(byte), row }
-}
-
-fn save(byte: u8, expected: u64, row: Row) -> Change {
-    Change::Save { id: id(byte), expected, row }
-}
-
-fn renew(old: u8, expected: u64, new: u8, row: Row) -> Change {
-    Change::Renew { old: id(old), expected, id: id(new), row }
-}
-
-fn delete(byte: u8) -> Change {
-    Change::Delete { id: id(byte) }
-}
-
 const PATIENCE: Duration = Duration::from_secs(5);
-const DONE: Applied = Applied::done(0);
-
-fn ended(ended: u64) -> Applied {
-    Applied::done(ended)
-}
