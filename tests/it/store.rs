@@ -11,18 +11,7 @@ use crate::support::{Answer, Backend, Gate, Home, Message, Request, SetCookie, S
 fn app(gate: &Gate) -> Backend {
     let gate = gate.clone();
     Backend::by(move |request| {
-        let names = request.all_names();
-        let said: Vec<(String, String)> = names
-            .iter()
-            .filter_map(|name| {
-                let said = name.to_ascii_lowercase().strip_prefix("say-")?.to_owned();
-                Some((said, request.value(name)?))
-            })
-            .collect();
-        let fields: Vec<(&str, &str)> =
-            said.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let seen = request.value("X-Session").unwrap_or_default();
-        let answer = Answer::new(200, &fields, &seen);
+        let answer = Answer::said_by(request);
         match request.target().starts_with("/held") {
             true => Answer::raw("").hold(&gate).and(answer),
             false => answer,

@@ -67,6 +67,21 @@ impl Answer {
         Self::new(200, fields, "ok")
     }
 
+    /// Answers with the dict of a request, and the fields that it asks for: see [`say`].
+    pub fn said_by(request: &Message) -> Self {
+        let names = request.all_names();
+        let said: Vec<(String, String)> = names
+            .iter()
+            .filter_map(|name| {
+                let said = name.to_ascii_lowercase().strip_prefix("say-")?.to_owned();
+                Some((said, request.value(name)?))
+            })
+            .collect();
+        let fields: Vec<(&str, &str)> =
+            said.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        Self::new(200, &fields, &request.value("X-Session").unwrap_or_default())
+    }
+
     /// These bytes.
     pub fn raw(bytes: impl Into<Vec<u8>>) -> Self {
         Self::default().then(bytes)
@@ -146,19 +161,7 @@ impl Backend {
 
     /// Answers with the received dict, and with the fields that the request asks for: see [`say`].
     pub fn saying() -> Self {
-        Self::by(|request| {
-            let names = request.all_names();
-            let said: Vec<(String, String)> = names
-                .iter()
-                .filter_map(|name| {
-                    let said = name.to_ascii_lowercase().strip_prefix("say-")?.to_owned();
-                    Some((said, request.value(name)?))
-                })
-                .collect();
-            let fields: Vec<(&str, &str)> =
-                said.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            Answer::new(200, &fields, &request.value("X-Session").unwrap_or_default())
-        })
+        Self::by(Answer::said_by)
     }
 
     /// Answers depending on the request.
