@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::Certificate;
-use crate::support::engine::{Cluster, Engine, Link, Proxy, Sentinels, Server, Trouble};
+use crate::support::engine::{Cluster, Engine, Link, Proxy, Sentinels, Server, Trouble, until};
 
 #[test]
 fn what_a_server_has_said_that_it_kept_is_there_after_it_was_killed() {
@@ -97,7 +97,8 @@ fn a_proxy_counts_round_trips_and_makes_trouble() {
     proxy.make(Trouble::Swallow);
     std::thread::scope(|scope| {
         let asks = scope.spawn(|| link.ask(&["PING"]).is_ok());
-        std::thread::sleep(Duration::from_millis(100));
+        until("a request that is swallowed", || proxy.swallowed() > 0);
+        assert!(!asks.is_finished());
         proxy.hang_up();
         assert!(!asks.join().unwrap());
     });

@@ -36,6 +36,8 @@ struct Shared {
     connections: usize,
     /// The commands sent to the server before each answer, by name.
     trips: Vec<Vec<String>>,
+    /// How many bytes were swallowed.
+    swallowed: usize,
 }
 
 impl Proxy {
@@ -48,6 +50,7 @@ impl Proxy {
             open: Vec::new(),
             connections: 0,
             trips: Vec::new(),
+            swallowed: 0,
         };
         let shared = Arc::new(Mutex::new(shared));
         let proxy = Self { port, shared, accepts: Mutex::new(None) };
@@ -89,6 +92,11 @@ impl Proxy {
     /// The round trips since the last call: for each, the names of its commands.
     pub fn trips(&self) -> Vec<Vec<String>> {
         std::mem::take(&mut self.lock().trips)
+    }
+
+    /// How many bytes of clients it has swallowed so far.
+    pub fn swallowed(&self) -> usize {
+        self.lock().swallowed
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -138,7 +146,7 @@ fn relay(client: TcpStream, shared: &Arc<Mutex<Shared>>) {
     };
     let _ = client.set_nodelay(true);
     if trouble == Trouble::Swallow {
-        return swallow(client);
+        return swallow(client, shared);
     }
     let Ok(upstream) = TcpStream::connect(("127.0.0.1", server)) else {
         let _ = client.shutdown(Shutdown::Both);
@@ -155,9 +163,11 @@ fn relay(client: TcpStream, shared: &Arc<Mutex<Shared>>) {
 }
 
 /// Reads without answering, until the other end gives up.
-fn swallow(mut stream: TcpStream) {
+fn swallow(mut stream: TcpStream, shared: &Mutex<Shared>) {
     let mut buffer = [0; 4096];
-    while let Ok(1..) = stream.read(&mut buffer) {}
+    while let Ok(length @ 1..) = stream.read(&mut buffer) {
+        shared.lock().unwrap().swallowed += length;
+    }
 }
 
 fn requests(
@@ -168,8 +178,14 @@ fn requests(
 ) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(length @ 1..) = client.read(&mut buffer) {
-        if shared.lock().unwrap().trouble == Trouble::Swallow {
-            swallow(client);
+        let is_swallowed = {
+            let mut shared = shared.lock().unwrap();
+            let is_swallowed = shared.trouble == Trouble::Swallow;
+            shared.swallowed += if is_swallowed { length } else { 0 };
+            is_swallowed
+        };
+        if is_swallowed {
+            swallow(client, shared);
             break;
         }
         trip.lock().unwrap().asked(&buffer[..length]);
