@@ -1,7 +1,7 @@
 //! What the exchange adds: bytes of both sides as they are, where the other carrier has no say.
 //! Whatever tests/it has beside this file runs over either carrier.
 
-use crate::support::{Client, Direct, Protocol, Request, Sidecar, WAIT};
+use crate::support::{Client, Direct, Protocol, Request, Sidecar};
 
 /// In front of an app that the test plays itself.
 fn before(app: &Direct) -> Sidecar {
@@ -245,16 +245,30 @@ fn a_client_that_goes_away_takes_its_request_along() {
 #[test]
 fn a_client_that_asks_for_nothing_more_may_close_its_half() {
     let app = Direct::listen();
-    let sidecar = before(&app);
-    let mut client = sidecar.connect();
-    client.send("GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n");
-    client.half_close();
-    let mut connection = app.accept();
-    connection.until("\r\n\r\n");
-    std::thread::sleep(WAIT / 100);
-    connection.send(OK);
-    assert_eq!(client.receive("GET").text(), "ok");
-    assert_eq!(client.rest(), b"");
+    let sidecar = app.behind().top("workers = 1").env("CLOAKROOM_CARRIER", "exchange").start();
+    for (connection, goes_on) in [("keep-alive", false), ("close", true)] {
+        let mut client = sidecar.connect();
+        client
+            .send(format!("GET / HTTP/1.1\r\nHost: app.test\r\nConnection: {connection}\r\n\r\n"));
+        let mut waiting = app.accept();
+        waiting.until("\r\n\r\n");
+        client.half_close();
+        // The one worker has seen it by the time that somebody who came later has been answered.
+        let mut later = sidecar.connect();
+        later.send("GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n");
+        answer(
+            &mut app.accept(),
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        );
+        later.rest();
+        if goes_on {
+            waiting.send(OK);
+            assert_eq!(client.receive("GET").text(), "ok");
+        } else {
+            assert_eq!(waiting.rest(), b"");
+        }
+        assert_eq!(client.rest(), b"");
+    }
 }
 
 #[test]
