@@ -1,6 +1,6 @@
 //! The exchange: a carrier for requests of HTTP/1.1 to apps that speak it. It edits the bytes of a
-//! head where they lie and passes the rest on, over the streams, the connector and the pool of
-//! pingora-core; what is decided on a request and its answer is [`crate::visit`]'s.
+//! head where they lie and passes the rest on, over the streams and the connector of pingora-core;
+//! what is decided on a request and its answer is [`crate::visit`]'s.
 //!
 //! A connection to the app goes back to the pool only where both messages on it have been read and
 //! written to their exact ends: nobody gets an answer to another's request.
@@ -12,15 +12,17 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 use http::header::UPGRADE;
 use http::{HeaderValue, Method, StatusCode};
+use parking_lot::Mutex;
 use pingora_core::connectors::{ConnectorOptions, TransportConnector};
 use pingora_core::protocols::{IO, Stream};
-use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
 
 mod body;
 mod chunks;
 mod download;
 mod failed;
+mod halves;
 mod head;
+mod pool;
 mod request;
 mod response;
 mod timed;
@@ -31,13 +33,15 @@ pub(crate) use timed::end;
 
 use download::{Asked, Over, Sent};
 use failed::Failed;
+use halves::Half;
 use head::{Head, StatusLine};
+use pool::Pool;
 use request::Request;
 use upload::{Progress, Upload};
 
 use crate::proxy::MAX_ATTEMPTS;
 use crate::state::Shared;
-use crate::upstream::Upstream;
+use crate::upstream::{Place, Upstream};
 use crate::visit::access::Ended;
 use crate::visit::{self, Fields as _, Form, Peer, Refused, Reply, RequestHead as _, Visit, trace};
 
@@ -45,12 +49,14 @@ use crate::visit::{self, Fields as _, Form, Peer, Refused, Reply, RequestHead as
 pub(crate) struct Exchange {
     shared: Arc<Shared>,
     connector: TransportConnector,
+    idle: Arc<Pool>,
 }
 
 impl Exchange {
     pub(crate) fn new(shared: &Arc<Shared>, options: ConnectorOptions) -> Self {
+        let idle = Pool::new(options.keepalive_pool_size);
         let connector = TransportConnector::new(Some(options));
-        Self { shared: Arc::clone(shared), connector }
+        Self { shared: Arc::clone(shared), connector, idle }
     }
 
     /// Whether it takes a request with such a head, which is one of HTTP/1.1 with a plain path for
@@ -174,7 +180,7 @@ impl Exchange {
         let mut attempts = 0;
         loop {
             let connected = self.connect(upstream, &mut attempts).await;
-            let (app_peer, mut app, is_reused) = connected.map_err(|failed| (failed, attempts))?;
+            let (place, mut app, is_reused) = connected.map_err(|failed| (failed, attempts))?;
             let failed = |fault: visit::HeadFull| (Failed::answer(fault), attempts);
             let (mut head, framing) = request::for_app(request, has_body);
             visit::tell(&self.shared, &mut head, visit).map_err(failed)?;
@@ -184,8 +190,7 @@ impl Exchange {
             match exchange(client, &mut app, &asked, upload, visit, sent).await {
                 Ok((Over { goes_on, is_reusable }, is_sent)) => {
                     if is_reusable && is_sent {
-                        let idle = app_peer.idle_timeout();
-                        self.connector.release_stream(app, app_peer.reuse_hash(), idle);
+                        self.idle.put(&place, app).await;
                     }
                     return Ok(goes_on);
                 }
@@ -205,15 +210,18 @@ impl Exchange {
         &self,
         upstream: &Arc<Upstream>,
         attempts: &mut usize,
-    ) -> Result<(Box<HttpPeer>, Stream, bool), Failed> {
+    ) -> Result<(Place, Stream, bool), Failed> {
         loop {
-            let peer = upstream.peer(*attempts, false).await;
-            let peer = peer.map_err(|error| Failed::connecting(&error))?;
+            let place = upstream.place(*attempts).await;
+            let place = place.map_err(|error| Failed::connecting(&error))?;
             *attempts += 1;
-            match self.connector.get_stream(&*peer).await {
-                Ok((stream, is_reused)) => return Ok((peer, stream, is_reused)),
+            if let Some(stream) = self.idle.take(&place).await {
+                return Ok((place, stream, true));
+            }
+            match self.connector.new_stream(&*place.peer).await {
+                Ok(stream) => return Ok((place, stream, false)),
                 // Nothing has been sent: another address may be tried.
-                Err(_) if upstream.missed(&peer, *attempts) && *attempts < MAX_ATTEMPTS => {}
+                Err(_) if upstream.missed(&place.peer, *attempts) && *attempts < MAX_ATTEMPTS => {}
                 Err(mut error) => {
                     error.as_up();
                     return Err(Failed::connecting(&error));
@@ -234,8 +242,9 @@ async fn exchange<S: IO>(
     sent: &mut Sent,
 ) -> Result<(Over, bool), Failed> {
     let progress = Progress::default();
-    let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_app, mut to_app) = tokio::io::split(app);
+    let (client, app) = (Mutex::new(client), Mutex::new(app));
+    let (mut from_client, mut to_client) = (Half(&client), Half(&client));
+    let (mut from_app, mut to_app) = (Half(&app), Half(&app));
     let mut up = pin!(upload.run(&mut from_client, &mut to_app, asked.timeouts, &progress));
     let mut down = pin!(asked.pass_on(&mut from_app, &mut to_client, (&progress, sent), visit));
     let over = std::future::poll_fn(|context| {

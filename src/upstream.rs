@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use pingora_core::upstreams::peer::{HttpPeer, Peer as _, PeerOptions};
 use pingora_core::{Error, ErrorType, Result};
 
@@ -30,8 +31,27 @@ pub(crate) struct Upstream {
     connect_timeout: Duration,
     /// None if the backend is an address or a path.
     name: Option<Arc<Name>>,
-    /// The peer, if it never changes; each request clones it.
-    fixed: Option<Box<HttpPeer>>,
+    /// The peer, if it never changes.
+    fixed: Option<Place>,
+    /// The peers for the addresses that the name has had.
+    places: Mutex<Vec<Place>>,
+}
+
+/// A peer, and the hash by which its idle connections are found.
+#[derive(Clone)]
+pub(crate) struct Place {
+    pub(crate) peer: Arc<HttpPeer>,
+    pub(crate) hash: u64,
+}
+
+/// The most addresses of a name that are remembered.
+const MOST_PLACES: usize = 64;
+
+impl Place {
+    pub(crate) fn new(peer: HttpPeer) -> Self {
+        let hash = peer.reuse_hash();
+        Self { peer: Arc::new(peer), hash }
+    }
 }
 
 impl Upstream {
@@ -64,9 +84,10 @@ impl Upstream {
             connect_timeout: timeouts.backend_connect,
             name,
             fixed: None,
+            places: Mutex::default(),
         };
         // A socket path that is too long is an error for each request.
-        upstream.fixed = upstream.fixed_peer().ok().flatten();
+        upstream.fixed = upstream.fixed_peer().ok().flatten().map(Place::new);
         upstream
     }
 
@@ -76,14 +97,7 @@ impl Upstream {
         attempt: usize,
         for_upgrade: bool,
     ) -> Result<Box<HttpPeer>> {
-        let mut peer = match (&self.fixed, &self.name, &self.backend) {
-            (Some(peer), ..) => peer.clone(),
-            (None, Some(name), Backend::Tcp { host, tls, .. }) => {
-                let address = name.address(attempt).await.map_err(unresolved)?;
-                Box::new(self.peer_at(address, host, *tls))
-            }
-            _ => self.fixed_peer()?.ok_or_else(|| Error::new(ErrorType::ConnectError))?,
-        };
+        let mut peer = Box::new(HttpPeer::clone(&self.place(attempt).await?.peer));
         if for_upgrade {
             peer.options.clone_from(&self.upgrade_options);
             peer.group_key = UPGRADES;
@@ -91,8 +105,38 @@ impl Upstream {
         Ok(peer)
     }
 
+    /// As [`Self::peer`], for connections that will not be upgraded: without a copy.
+    pub(crate) async fn place(&self, attempt: usize) -> Result<Place> {
+        match (&self.fixed, &self.name, &self.backend) {
+            (Some(place), ..) => Ok(place.clone()),
+            (None, Some(name), Backend::Tcp { host, tls, .. }) => {
+                let address = name.address(attempt).await.map_err(unresolved)?;
+                Ok(self.place_at(address, host, *tls))
+            }
+            _ => {
+                let peer = self.fixed_peer()?.ok_or_else(|| Error::new(ErrorType::ConnectError))?;
+                Ok(Place::new(peer))
+            }
+        }
+    }
+
+    fn place_at(&self, address: SocketAddr, host: &str, tls: bool) -> Place {
+        let mut places = self.places.lock();
+        let known = places.iter().find(|place| place.peer.address().as_inet() == Some(&address));
+        if let Some(place) = known {
+            return place.clone();
+        }
+        let place = Place::new(self.peer_at(address, host, tls));
+        // A name whose addresses keep changing must not take ever more memory.
+        if places.len() >= MOST_PLACES {
+            places.clear();
+        }
+        places.push(place.clone());
+        place
+    }
+
     /// The peer, if it never changes.
-    fn fixed_peer(&self) -> Result<Option<Box<HttpPeer>>> {
+    fn fixed_peer(&self) -> Result<Option<HttpPeer>> {
         let peer = match &self.backend {
             Backend::Unix(path) => {
                 let path = path.to_str().ok_or_else(|| Error::new(ErrorType::ConnectError))?;
@@ -105,7 +149,7 @@ impl Upstream {
                 Err(_) => return Ok(None),
             },
         };
-        Ok(Some(Box::new(peer)))
+        Ok(Some(peer))
     }
 
     fn peer_at(&self, address: SocketAddr, host: &str, tls: bool) -> HttpPeer {

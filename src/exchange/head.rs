@@ -33,8 +33,13 @@ const LONGEST: usize = u32::MAX as usize / 4;
 const COLON: &[u8] = b": ";
 const END: &[u8] = b"\r\n";
 
+/// How much room to allocate for our own fields: enough for most requests and answers.
+const OWN_FIELDS: usize = 12;
+const OWN_BYTES: usize = 512;
+const OWN_NAMES: usize = 160;
+
 /// A head, with what its first line says as `T`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Head<'a, T> {
     pub(super) first: T,
     sent: &'a [u8],
@@ -82,8 +87,22 @@ impl<'a, T> Head<'a, T> {
             first,
             sent,
             own: Vec::new(),
-            lower: Vec::with_capacity(24 * count + 128),
-            fields: Vec::with_capacity(count + 12),
+            lower: Vec::with_capacity(24 * count + OWN_NAMES),
+            fields: Vec::with_capacity(count + OWN_FIELDS),
+        }
+    }
+
+    /// A copy, with room for the fields that are added for the app.
+    pub(super) fn copy(&self) -> Self
+    where
+        T: Clone,
+    {
+        Self {
+            first: self.first.clone(),
+            sent: self.sent,
+            own: with_room(&self.own, OWN_BYTES),
+            lower: with_room(&self.lower, OWN_NAMES),
+            fields: with_room(&self.fields, OWN_FIELDS),
         }
     }
 
@@ -120,6 +139,9 @@ impl<'a, T> Head<'a, T> {
     /// A field of our own, which is in no place yet.
     fn own_field(&mut self, name: &[u8], value: &[u8]) -> Result<Field, HeadFull> {
         let line = self.own.len();
+        if line == 0 {
+            self.own.reserve(OWN_BYTES);
+        }
         if line + name.len() + value.len() > LONGEST {
             return Err(HeadFull);
         }
@@ -180,6 +202,12 @@ impl<'a, T> Head<'a, T> {
         }
         out.extend_from_slice(END);
     }
+}
+
+fn with_room<T: Copy>(items: &[T], more: usize) -> Vec<T> {
+    let mut copy = Vec::with_capacity(items.len() + more);
+    copy.extend_from_slice(items);
+    copy
 }
 
 fn slice(bytes: &[u8], start: u32, length: u32) -> &[u8] {

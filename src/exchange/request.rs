@@ -56,12 +56,12 @@ pub(super) fn body(request: &Request<'_>) -> Body {
 /// The head for the app, without what was meant for this connection, and how the body is framed
 /// behind it.
 pub(super) fn for_app<'a>(request: &Request<'a>, has_body: bool) -> (Request<'a>, Framing) {
-    let mut upstream = request.clone();
-    if request.has(&CONNECTION) {
-        let named: Vec<Vec<u8>> = options(request).map(<[u8]>::to_ascii_lowercase).collect();
-        upstream.remove_where(|name| named.iter().any(|named| named == name));
-    }
-    upstream.remove_where(|name| HOP_BY_HOP.contains(&name));
+    let mut upstream = request.copy();
+    // `keep-alive` is removed anyway: most requests need no list.
+    let others = options(request).filter(|option| !option.eq_ignore_ascii_case(b"keep-alive"));
+    let named: Vec<Vec<u8>> = others.map(<[u8]>::to_ascii_lowercase).collect();
+    upstream
+        .remove_where(|name| HOP_BY_HOP.contains(&name) || named.iter().any(|named| named == name));
     let framing = match has_body && !upstream.has(&CONTENT_LENGTH) {
         true => Framing::Chunked,
         false => Framing::Plain,

@@ -16,7 +16,7 @@ use crate::visit::Failure;
 
 /// How much is read of a body at once, and of what comes behind a request.
 const PIECE: usize = 32 * 1024;
-const NEXT: usize = 4096;
+const NEXT: usize = 64;
 
 /// How much of a body is kept for another attempt, as with pingora.
 const MOST_KEPT: usize = 64 * 1024;
@@ -185,9 +185,12 @@ impl Upload {
         if !self.is_watched || !self.early.is_empty() {
             return pending().await;
         }
-        self.early.reserve(NEXT);
-        match client.read_buf(&mut self.early).await {
-            Ok(1..) => pending().await,
+        let mut next = [0; NEXT];
+        match client.read(&mut next).await {
+            Ok(count @ 1..) => {
+                self.early.extend_from_slice(&next[..count]);
+                pending().await
+            }
             Ok(0) => Failed::new(Failure::ClientGone, "it closed the connection"),
             Err(error) => Failed::of(Failure::ClientGone, &error),
         }
