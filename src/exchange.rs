@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use pingora_core::connectors::{ConnectorOptions, TransportConnector};
 use pingora_core::protocols::{IO, Stream};
 
+pub mod answer;
 mod body;
 mod chunks;
 mod download;

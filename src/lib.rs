@@ -13,7 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod server;
 
-mod exchange;
+pub mod exchange;
 pub mod proxy;
 mod state;
 mod upstream;

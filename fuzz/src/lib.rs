@@ -4,6 +4,7 @@
 //! and mutations of these. Results are compared with other libraries (`serde_json`, `toml`,
 //! `aws-lc-rs`) or with a second, simpler implementation.
 
+mod answer;
 mod config;
 mod cookie_header;
 mod directive;
@@ -14,6 +15,7 @@ mod policy;
 mod stored;
 mod token;
 
+pub use answer::answer;
 pub use config::config;
 pub use cookie_header::cookie_header;
 pub use directive::directive;
@@ -25,7 +27,8 @@ pub use token::token;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
+    ("answer", answer),
     ("config", config),
     ("cookie_header", cookie_header),
     ("directive", directive),

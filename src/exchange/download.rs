@@ -17,7 +17,7 @@ use super::upload::Progress;
 use crate::config::Timeouts;
 use crate::metrics::BackendError;
 use crate::state::Shared;
-use crate::visit::{self, Failure, Fields as _, Peer, RequestHead as _, Visit};
+use crate::visit::{self, Failure, Peer, RequestHead as _, Visit};
 
 /// How much is read at once: of a head, with the body of most answers behind it, and of a body.
 const HEAD: usize = 4096;
@@ -82,11 +82,6 @@ impl Asked<'_> {
             }
             let framed = response::framing(&mut head, self.request.method())
                 .map_err(|_| malformed("its length"))?;
-            if framed.is_to_be_said {
-                let coding = HeaderValue::from_static("chunked");
-                head.append(Bytes::from_static(b"Transfer-Encoding"), coding)
-                    .map_err(Failed::answer)?;
-            }
             let how = (self.peer, false);
             visit::leave(self.shared, self.request, &mut head, how, visit)
                 .await

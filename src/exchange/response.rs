@@ -109,13 +109,11 @@ pub(super) struct Framed {
     pub(super) body: Body,
     /// How it goes on to the client.
     pub(super) framing: Framing,
-    /// Whether `Transfer-Encoding` has to be said, since it is not.
-    pub(super) is_to_be_said: bool,
     pub(super) is_reusable: bool,
 }
 
 /// Says where a body ends, in the one way in which that can be read (RFC 9112 section 6.3). Chunks
-/// overrule a length, which is taken out.
+/// overrule a length, which is taken out; where nothing is said, the client is told of chunks.
 pub(super) fn framing(
     head: &mut Head<'_, StatusLine<'_>>,
     method: &Method,
@@ -140,14 +138,19 @@ pub(super) fn framing(
         head.remove(CONTENT_LENGTH.as_str().as_bytes());
     }
     let has_none = *method == Method::HEAD || matches!(head.first.status, 204 | 304);
-    let (body, framing, is_to_be_said) = match (has_none, is_chunked, length) {
-        (true, ..) => (Body::NONE, Framing::Plain, false),
-        (_, true, _) => (Body::Chunks(Chunks::new()), Framing::Chunked, false),
-        (_, _, Some(length)) => (Body::Length(length), Framing::Plain, false),
-        _ => (Body::UntilClose, Framing::Chunked, true),
+    let (body, framing) = match (has_none, is_chunked, length) {
+        (true, ..) => (Body::NONE, Framing::Plain),
+        (_, true, _) => (Body::Chunks(Chunks::new()), Framing::Chunked),
+        (_, _, Some(length)) => (Body::Length(length), Framing::Plain),
+        _ => (Body::UntilClose, Framing::Chunked),
     };
-    let is_reusable = !matches!(body, Body::UntilClose) && !is_said_twice && keeps(head);
-    Ok(Framed { body, framing, is_to_be_said, is_reusable })
+    let ends_with_connection = matches!(body, Body::UntilClose);
+    let is_reusable = !ends_with_connection && !is_said_twice && keeps(head);
+    if ends_with_connection {
+        let coding = HeaderValue::from_static("chunked");
+        head.append(Bytes::from_static(b"Transfer-Encoding"), coding).map_err(|_| Malformed)?;
+    }
+    Ok(Framed { body, framing, is_reusable })
 }
 
 /// Whether the app will keep the connection (RFC 9112 section 9.3).
@@ -286,6 +289,7 @@ mod tests {
     ) -> Result<(String, bool, bool), Malformed> {
         let head = format!("{first}\r\n{fields}\r\n");
         let mut head = parse(head.as_bytes()).unwrap();
+        let was_said = head.has(&TRANSFER_ENCODING);
         let framed = framing(&mut head, method)?;
         assert!(!(head.has(&CONTENT_LENGTH) && head.has(&TRANSFER_ENCODING)));
         let body = match framed.body {
@@ -293,7 +297,7 @@ mod tests {
             Body::Chunks(_) => "chunks".into(),
             Body::UntilClose => "close".into(),
         };
-        Ok((body, framed.is_to_be_said, framed.is_reusable))
+        Ok((body, head.has(&TRANSFER_ENCODING) && !was_said, framed.is_reusable))
     }
 
     #[test]
@@ -301,7 +305,7 @@ mod tests {
         let (get, head) = (Method::GET, Method::HEAD);
         let (ok, old) = ("HTTP/1.1 200 OK", "HTTP/1.0 200 OK");
         let (none, unchanged) = ("HTTP/1.1 204 No Content", "HTTP/1.1 304 Not Modified");
-        for (method, first, fields, body, is_to_be_said, is_reusable) in [
+        for (method, first, fields, body, is_added, is_reusable) in [
             (&get, ok, "Content-Length: 5\r\n", "5", false, true),
             (&get, ok, "Content-Length: 5\r\nConnection: x, Close\r\n", "5", false, false),
             (&get, ok, "Content-Length: 0\r\n", "0", false, true),
@@ -326,7 +330,7 @@ mod tests {
             (&get, none, "", "0", false, true),
             (&get, unchanged, "Content-Length: 5\r\n", "0", false, true),
         ] {
-            let expected = Ok((body.to_owned(), is_to_be_said, is_reusable));
+            let expected = Ok((body.to_owned(), is_added, is_reusable));
             assert_eq!(framed(method, first, fields), expected, "{method} {first} {fields:?}");
         }
         for (first, fields) in [

@@ -1,0 +1,5 @@
+//! `answer` for libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cloakroom_fuzz::answer(data));
