@@ -2,6 +2,7 @@
 what they do on every request's path, so that none of that is taken for something that never runs."""
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -181,9 +182,14 @@ def train_bare(bare):
 
 
 def run(release, folder):
-    """Puts both programs of a release build to work; needs curl, h2load and openssl."""
-    install.certificate(folder)
+    """Puts both programs of a release build to work, the sidecar over each carrier; needs curl, h2load
+    and openssl."""
     sidecar = release / "cloakroom"
-    subprocess.run([sidecar, "keygen", "--algorithm", "ES256", "--out", folder / "es256.pem"], check=True)
-    train_sidecar(sidecar, folder)
+    for carrier in ("pingora", "exchange"):
+        os.environ["CLOAKROOM_CARRIER"] = carrier
+        own = folder / carrier
+        own.mkdir()
+        install.certificate(own)
+        subprocess.run([sidecar, "keygen", "--algorithm", "ES256", "--out", own / "es256.pem"], check=True)
+        train_sidecar(sidecar, own)
     train_bare(release / "bare")
