@@ -246,10 +246,20 @@ impl Changing<'_> {
             |live: Arc<Live>| async move { sweep::end_all(&live.ends, names, (now, now)).await };
         let ended = self.caller.ask(self.deadline, sweep).await?;
         self.caller.link.recent.note([End::All(self.now)]);
+        let (caller, replicas) = (self.caller, &self.caller.link.replicas);
         let wait = |live: Arc<Live>| async move {
-            live.ends.send(redis::cmd("WAIT").arg(1).arg(ACKNOWLEDGE)).await
+            if !replicas.are_awaited(&live.facts) {
+                replicas.not_asked(&live.facts, caller.has_failover());
+                return Ok(false);
+            }
+            let is_replicated = sweep::is_acknowledged(&live.ends, ACKNOWLEDGE).await?;
+            replicas.asked(is_replicated);
+            Ok(is_replicated)
         };
-        let replicated = matches!(self.caller.ask(self.deadline, wait).await, Ok(Value::Int(1..)));
+        let replicated = caller.ask(self.deadline, wait).await.unwrap_or_else(|_| {
+            replicas.asked(false);
+            false
+        });
         Ok(Applied::Done { ended, replicated })
     }
 }

@@ -42,6 +42,25 @@ pub(super) async fn end_all(
     Ok(all)
 }
 
+/// Whether a replica of each server has acknowledged, within that many milliseconds, what was written
+/// over this connection.
+///
+/// # Errors
+/// The error of a server.
+pub(super) async fn is_acknowledged(
+    connection: &Connection,
+    milliseconds: u64,
+) -> RedisResult<bool> {
+    for place in places(connection).await? {
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(1).arg(milliseconds);
+        if !matches!(at(connection, place, wait).await?, Value::Int(1..)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// A slot of each server with keys; None for a single server.
 async fn places(connection: &Connection) -> RedisResult<Vec<Option<u16>>> {
     let Connection::Cluster(_) = connection else { return Ok(vec![None]) };
