@@ -65,8 +65,9 @@ impl<'a> Home<'a> {
         match &self.kind {
             Kind::File => format!("[store]\nurl = \"file:{}\"\n", self.path().display()),
             Kind::Server(server) => format!("[store]\nurl = {:?}\n", server.url()),
+            // Six servers share a machine, which may be busy.
             Kind::Cluster(cluster) => format!(
-                "[store]\nurl = {:?}\ntopology = \"cluster\"\nprefix = {:?}\n",
+                "[store]\nurl = {:?}\ntopology = \"cluster\"\nprefix = {:?}\ntimeout = \"2s\"\n",
                 cluster.urls(),
                 self.prefix
             ),
