@@ -115,9 +115,11 @@ impl<'a, T> Head<'a, T> {
         // Where nothing is left, there is no telling where it was.
         let indent = value.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
         let value_start = name_length + 1 + if trimmed.is_empty() { 1 } else { indent };
+        // The line is copied with its end: a parser may have left spaces in front of that out.
         let is_tidy = behind.starts_with(COLON)
             && value_start == name_length + 2
-            && value_start + trimmed.len() == text.len();
+            && value_start + trimmed.len() == text.len()
+            && self.sent.get(end..).is_some_and(|rest| rest.starts_with(END));
         let lower = self.push_lower(name);
         self.fields.push(Field {
             lower,

@@ -273,6 +273,10 @@ mod tests {
                 "HTTP/1.1 200 OK\r\nA : b\r\nB: c\r\n \t d\r\n\te \r\nC:\r\n f\r\n\r\n",
                 Some("HTTP/1.1 200 OK\r\nA: b\r\nB: c d e\r\nC: f\r\n\r\n"),
             ),
+            (
+                "HTTP/1.1 200 OK\r\nA: b \r\nB: c\t\r\nC: d\r\n\r\n",
+                Some("HTTP/1.1 200 OK\r\nA: b\r\nB: c\r\nC: d\r\n\r\n"),
+            ),
             ("HTTP/1.1 200\r\nA:  b \r\nB:\r\n\r\n", Some("HTTP/1.1 200 \r\nA: b\r\nB: \r\n\r\n")),
         ] {
             let mut out = Vec::new();

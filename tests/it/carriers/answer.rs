@@ -47,6 +47,7 @@ pub fn answer(dice: &mut Dice, is_lax: &mut bool) -> (Vec<u8>, bool) {
         "Keep-Alive: timeout=5",
         "Server: x",
         "A:b",
+        "A: b ",
         "A:  c  ",
         "Empty:",
         "B: \u{ff}",

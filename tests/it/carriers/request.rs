@@ -55,6 +55,7 @@ pub fn request(dice: &mut Dice, is_lax: &mut bool) -> Vec<u8> {
         "Sec-Fetch-Dest: image",
         "Sec-Fetch-Mode: navigate",
         "A:b",
+        "A: b ",
         "A:  spaced  out \t",
         "Empty:",
         "Empty: ",
