@@ -6,6 +6,7 @@
 //!
 //! TLS connections work the same after the handshake, except that ALPN selects HTTP/2.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -192,7 +193,8 @@ where
                 Opening::Http1(head, Some(lines)) => {
                     let Some(exchange) = &self.exchange else { return None };
                     let (peer, is_last) = (peer(&*stream), *shutdown.borrow());
-                    let answered = exchange.serve(&mut *stream, peer, (&head, &lines), is_last);
+                    let answered =
+                        pin!(exchange.serve(&mut *stream, peer, (&head, &lines), is_last));
                     early = unless_over(answered).await?;
                     is_first = false;
                     continue;
@@ -205,7 +207,8 @@ where
                 }
             };
             let session = begin(stream, head, settings, *shutdown.borrow());
-            let reusable = unless_over(self.proxy.process_new_http(session, shutdown)).await?;
+            let answered = pin!(self.proxy.process_new_http(session, shutdown));
+            let reusable = unless_over(answered).await?;
             let (reused, persistent): (Stream, _) = ReusedHttpStream::consume(reusable);
             stream = reused.into_any().downcast::<S>().ok()?;
             settings = persistent;

@@ -4,6 +4,7 @@
 //! requests that it refuses.
 
 use std::net::IpAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -92,7 +93,7 @@ pub(super) async fn serve<P>(
                 tokio::spawn(async move {
                     let _open = open;
                     let session = ServerSession::new_http2(session);
-                    unless_over(proxy.process_new_http(session, &shutdown)).await;
+                    unless_over(pin!(proxy.process_new_http(session, &shutdown))).await;
                 });
             }
             Ok(Some(H2Accept::Rejected)) => {

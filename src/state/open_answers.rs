@@ -5,6 +5,7 @@
 //! earlier just removes its entry.
 
 use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -44,7 +45,9 @@ impl End {
 
 /// Serves a request, and drops it if its session ends first: an HTTP/1 connection is closed, an
 /// HTTP/2 stream is reset.
-pub(crate) async fn unless_over<T>(serve: impl Future<Output = Option<T>>) -> Option<T> {
+///
+/// The caller pins the future: it is large, and each move would copy it.
+pub(crate) async fn unless_over<T>(serve: Pin<&mut impl Future<Output = Option<T>>>) -> Option<T> {
     let end = Arc::new(End::default());
     tokio::select! {
         biased;
@@ -125,6 +128,8 @@ impl Drop for Entry {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     const EVERY: Duration = Duration::from_secs(30);
@@ -158,14 +163,14 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let Ok(runtime) = runtime else { return };
         runtime.block_on(async {
-            let told = unless_over(async {
+            let told = pin!(async {
                 if let Some(end) = End::of_this_task() {
                     end.tell();
                 }
                 std::future::pending::<Option<()>>().await
             });
-            assert_eq!(told.await, None);
-            assert_eq!(unless_over(async { Some(7) }).await, Some(7));
+            assert_eq!(unless_over(told).await, None);
+            assert_eq!(unless_over(pin!(async { Some(7) })).await, Some(7));
             assert!(End::of_this_task().is_none());
         });
     }
