@@ -55,15 +55,19 @@ KNOWN = {
 
 
 class Paths(Case):
+    def takes(self, path):
+        seen = self.ask_directly(head(b"GET", path, [(b"Connection", b"close")]), answers=1)
+        return any(request.is_admin for request in seen)
+
     def test_facts_about_spellings(self):
-        taken = []
+        sure = {b"/admin", b"/admin/x", b"/%61dmin", *KNOWN.get(self.server.name, [])}
+        taken = set()
         for path in SPELLINGS:
-            seen = self.ask_directly(head(b"GET", path, [(b"Connection", b"close")]), answers=1)
-            if any(request.is_admin for request in seen):
-                taken.append(path)
+            # A server may be starting a worker again after what other tests have sent, and say nothing for a while.
+            if any(self.takes(path) for _ in range(10 if path in sure else 1)):
+                taken.add(path)
                 self.fact("takes for /admin", path.decode("latin-1"))
-        self.assertLessEqual({b"/admin", b"/admin/x", b"/%61dmin"}, set(taken))
-        self.assertLessEqual(set(KNOWN.get(self.server.name, [])), set(taken))
+        self.assertLessEqual(sure, taken)
 
     def test_no_spelling_leads_past_a_lock(self):
         for protocol in PROTOCOLS:
