@@ -41,7 +41,7 @@ def in_a_process(module, words):
 
 
 def suite(module, words):
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     tests = unittest.defaultTestLoader.loadTestsFromName(module)
     if words:
         tests = unittest.TestSuite(test for test in tests_of(tests) if any(word in test.id() for word in words))

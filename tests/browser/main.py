@@ -26,7 +26,7 @@ def main():
     parser.add_argument("--screenshots", type=Path, help="make pictures of the demo in this folder")
     arguments = parser.parse_args()
 
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     if arguments.screenshots:
         from screenshots import take
 

@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+from ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "deploy/examples"
 BINARY = Path(os.environ["CLOAKROOM_BIN"]).resolve()
@@ -105,9 +107,7 @@ def php(script, temporary):
 
 def served(command, folder, temporary):
     """An app that takes its port from PORT, once it takes connections."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = Process(
         ["sh", "-c", command],
         folder,

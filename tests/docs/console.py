@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from pages import BINARY, ROOT
+from ports import free_ports
 
 # How long a command may take, in seconds.
 PATIENCE = 60
@@ -76,7 +77,7 @@ class Shell:
         binaries = folder / "bin"
         binaries.mkdir()
         (binaries / "cloakroom").symlink_to(BINARY)
-        self.ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+        self.ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         self.process = subprocess.Popen(
             ["bash"],
             cwd=self.work,
@@ -153,17 +154,6 @@ class Shell:
         if self.process.poll() is None:
             os.killpg(self.process.pid, 9)
         self.process.wait()
-
-
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for free in sockets:
-            free.bind(("127.0.0.1", 0))
-        return [str(free.getsockname()[1]) for free in sockets]
-    finally:
-        for free in sockets:
-            free.close()
 
 
 def is_open(port):

@@ -6,12 +6,13 @@ They are run as their server would run them, with {"n":2} in X-Session, and have
 import json
 import os
 import re
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.request
 from pathlib import Path
+
+from ports import free_port
 
 RECEIVED = '{"n":2}'
 PATIENCE = 20
@@ -58,9 +59,7 @@ def node(text, where, report):
 
 def ask(text, name, command, where, report):
     """Starts a server, asks it once and ends it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, name).write_text(text.replace("{port}", port), encoding="utf-8")
         output = Path(folder, "output")

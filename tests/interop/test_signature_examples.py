@@ -15,6 +15,7 @@ from pathlib import Path
 
 import jwt
 
+from ports import free_port
 from support import PATIENCE, ROOT, SECRET, Sidecar
 
 SIGNED = ROOT / "deploy/examples/signed"
@@ -53,9 +54,7 @@ class App:
         # Apache's scripts run as another user where it is root that starts it.
         for path in (folder, secret):
             path.chmod(0o755)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         environment = {
             **os.environ,
             "HOST": "127.0.0.1",

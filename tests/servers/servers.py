@@ -10,6 +10,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from ports import free_port
+
 APPS = Path(__file__).parent / "apps"
 
 # How long anything here may take, in seconds.
@@ -87,12 +89,6 @@ SERVERS = {
         lambda: output("java", "-cp", JAR, "org.apache.catalina.util.ServerInfo"),
     ),
 }
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Seen:
