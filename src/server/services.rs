@@ -37,7 +37,7 @@ impl Carrier {
     pub(super) fn chosen() -> Result<Self, CannotStart> {
         let variable = Self::VARIABLE;
         match std::env::var_os(variable) {
-            None => Ok(Self::Pingora),
+            None => Ok(Self::Exchange),
             Some(value) if value == "pingora" => Ok(Self::Pingora),
             Some(value) if value == "exchange" => Ok(Self::Exchange),
             Some(value) => {
