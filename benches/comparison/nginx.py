@@ -12,6 +12,23 @@ def cjson():
     return f"/usr/lib/{sysconfig.get_config_var('MULTIARCH') or 'x86_64-linux-gnu'}/lua/5.1/cjson.so"
 
 
+# Part of both modules; their `open` gives the dict of a cookie.
+COOKIES = r"""
+-- The dict, and the cookies that are left without that of the session.
+function module.session(cookies)
+  if not cookies then return "{}", "" end
+  local from = find(cookies, "session=", 1, true)
+  while from and from > 1 and byte(cookies, from - 1) ~= 32 and byte(cookies, from - 1) ~= 59 do
+    from = find(cookies, "session=", from + 1, true)
+  end
+  if not from then return "{}", cookies end
+  local to = find(cookies, ";", from, true)
+  local dict = open(sub(cookies, from + 8, to and to - 1))
+  if not to then return dict, (sub(cookies, 1, from - 1):gsub(";%s*$", "")) end
+  return dict, sub(cookies, 1, from - 1) .. sub(cookies, to + 1):gsub("^%s+", "")
+end
+"""
+
 # One keyed context for all requests, as whoever wants speed would write it.
 LUA = r"""
 local ffi = require "ffi"
@@ -32,7 +49,7 @@ local keyed = crypto.HMAC_CTX_new()
 assert(crypto.HMAC_Init_ex(keyed, secret, #secret, crypto.EVP_sha256(), nil) == 1)
 local mac, length = ffi.new("unsigned char[32]"), ffi.new("unsigned int[1]")
 local header = base64.encode_base64url('{"typ":"JWT","alg":"HS256"}') .. "."
-local find, sub, char = string.find, string.sub, string.byte
+local find, sub, byte = string.find, string.sub, string.byte
 
 local function open(token)
   if sub(token, 1, #header) ~= header then return "{}" end
@@ -54,20 +71,7 @@ end
 
 local module = {}
 
--- The dict, and the cookies that are left without that of the session.
-function module.session(cookies)
-  if not cookies then return "{}", "" end
-  local from = find(cookies, "session=", 1, true)
-  while from and from > 1 and char(cookies, from - 1) ~= 32 and char(cookies, from - 1) ~= 59 do
-    from = find(cookies, "session=", from + 1, true)
-  end
-  if not from then return "{}", cookies end
-  local to = find(cookies, ";", from, true)
-  local dict = open(sub(cookies, from + 8, to and to - 1))
-  if not to then return dict, (sub(cookies, 1, from - 1):gsub(";%s*$", "")) end
-  return dict, sub(cookies, 1, from - 1) .. sub(cookies, to + 1):gsub("^%s+", "")
-end
-
+@COOKIES@
 return module
 """
 
@@ -117,6 +121,7 @@ def plain(site):
 
 def with_lua(site, module, more=""):
     """nginx with that module, which makes the session of the cookies."""
+    module = module.replace("@SECRET@", SECRET).replace("@COOKIES@", COOKIES)
     (site.folder / f"session-{site.port}.lua").write_text(module)
     main = f"load_module {MODULES}/ndk_http_module.so;\nload_module {MODULES}/ngx_http_lua_module.so;\n"
     http = f'  lua_package_path "{site.folder}/?.lua;/usr/share/lua/5.1/?.lua;;";\n' \
@@ -133,4 +138,4 @@ def with_lua(site, module, more=""):
 
 
 def lua(site):
-    return with_lua(site, LUA.replace("@SECRET@", SECRET))
+    return with_lua(site, LUA)

@@ -2,8 +2,6 @@
 of Debian has that library. A header of fixed size with an HMAC-SHA256, an AES-256-GCM payload, both keys
 by HKDF-SHA256 from the secret and the session's id, a new id for each save; both as base64url."""
 
-from cases import SECRET
-
 from . import nginx
 
 LUA = r"""
@@ -130,20 +128,7 @@ function module.close(data)
   return base64.encode_base64url(signed .. authenticate(signed, id)) .. base64.encode_base64url(payload)
 end
 
--- The dict, and the cookies that are left without that of the session.
-function module.session(cookies)
-  if not cookies then return "{}", "" end
-  local from = find(cookies, "session=", 1, true)
-  while from and from > 1 and byte(cookies, from - 1) ~= 32 and byte(cookies, from - 1) ~= 59 do
-    from = find(cookies, "session=", from + 1, true)
-  end
-  if not from then return "{}", cookies end
-  local to = find(cookies, ";", from, true)
-  local dict = open(sub(cookies, from + 8, to and to - 1))
-  if not to then return dict, (sub(cookies, 1, from - 1):gsub(";%s*$", "")) end
-  return dict, sub(cookies, 1, from - 1) .. sub(cookies, to + 1):gsub("^%s+", "")
-end
-
+@COOKIES@
 -- What the app wants saved, as a cookie.
 function module.save()
   local dict = ngx.header["X-Session-Save"]
@@ -160,4 +145,4 @@ SAVE = "      header_filter_by_lua_block { session.save() }\n"
 
 
 def command(site):
-    return nginx.with_lua(site, LUA.replace("@SECRET@", SECRET), SAVE)
+    return nginx.with_lua(site, LUA, SAVE)

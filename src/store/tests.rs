@@ -53,15 +53,21 @@ fn an_answer_says_what_it_was_for_and_how_long_it_took() {
     assert!(store.is_up());
 }
 
-#[test]
-fn a_store_that_does_not_answer_is_left_alone_for_a_while_and_can_still_be_read() {
-    let folder = TempDir::new().unwrap();
-    let store = store(folder.path(), Duration::from_millis(10));
-    let other = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();
+/// A store after five writes that found it locked, and the connection that holds the lock.
+fn locked(folder: &Path) -> (Store, rusqlite::Connection) {
+    let store = store(folder, Duration::from_millis(10));
+    let other = rusqlite::Connection::open(folder.join("sessions.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     for _ in 0..5 {
         assert_eq!(wait(store.apply(create(1), NOW)).result, Err(Outage::Timeout));
     }
+    (store, other)
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_left_alone_for_a_while_and_can_still_be_read() {
+    let folder = TempDir::new().unwrap();
+    let (store, other) = locked(folder.path());
     assert!(!store.is_up());
     let spared = wait(store.apply(create(1), NOW));
     assert_eq!((spared.result, spared.took), (Err(Outage::OpenCircuit), Duration::ZERO));
@@ -85,12 +91,7 @@ fn a_store_that_does_not_answer_is_left_alone_for_a_while_and_can_still_be_read(
 #[test]
 fn a_file_that_can_be_written_again_is_up_before_anybody_writes() {
     let folder = TempDir::new().unwrap();
-    let store = store(folder.path(), Duration::from_millis(10));
-    let other = rusqlite::Connection::open(folder.path().join("sessions.db")).unwrap();
-    other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    for _ in 0..5 {
-        assert_eq!(wait(store.apply(create(1), NOW)).result, Err(Outage::Timeout));
-    }
+    let (store, other) = locked(folder.path());
     store.set_timeout(Duration::from_secs(5));
     let id = SessionId::from_bytes([1; 16]);
     assert_eq!(wait(store.load(id, NOW)).result, Ok(Loaded::Gone));
