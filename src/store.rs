@@ -252,7 +252,33 @@ impl Store {
     }
 
     /// Applies a change. After a time-out it may or may not have been applied.
+    ///
+    /// The sessions of a user end in steps, each with its own time limit, because there may be very
+    /// many. If one fails, those before it have ended some.
     pub async fn apply(&self, change: Change, now: Timestamp) -> Answer<Applied> {
+        if !matches!(change, Change::EndSubject { .. }) {
+            return self.apply_step(change, now).await;
+        }
+        let (mut all, mut all_replicated, mut all_took) = (0, true, Duration::ZERO);
+        loop {
+            let Answer { result, op, took } = self.apply_step(change.clone(), now).await;
+            all_took += took;
+            let result = match result {
+                Ok(Applied::Done { ended, replicated, has_more }) => {
+                    all += ended;
+                    all_replicated &= replicated;
+                    if has_more {
+                        continue;
+                    }
+                    Ok(Applied::Done { ended: all, replicated: all_replicated, has_more })
+                }
+                other => other,
+            };
+            return Answer { result, op, took: all_took };
+        }
+    }
+
+    async fn apply_step(&self, change: Change, now: Timestamp) -> Answer<Applied> {
         let op = Op::of(&change);
         match &self.home {
             Home::File(file) => self.bounded(op, file.apply(change, now)).await,

@@ -137,7 +137,7 @@ async fn end(shared: &Shared, store: &Store, which: Revoked) -> Result<Refused, 
         Revoked::All => Change::EndAll,
     };
     let (ended, replicated) = match shared.counted(store.apply(change, now).await)? {
-        Applied::Done { ended, replicated } => (ended, replicated),
+        Applied::Done { ended, replicated, .. } => (ended, replicated),
         Applied::Conflict(_) | Applied::Gone => (0, true),
     };
     log::info!(sessions = what, ended; "sessions were ended over the admin listener");

@@ -195,7 +195,7 @@ async fn act(
                 Revoked::All => Change::EndAll,
             };
             let (ended, replicated) = match store.apply(change, now).await.result.map_err(away)? {
-                Applied::Done { ended, replicated } => (ended, replicated),
+                Applied::Done { ended, replicated, .. } => (ended, replicated),
                 Applied::Conflict(_) | Applied::Gone => (0, true),
             };
             if ended > 0 {

@@ -119,6 +119,8 @@ pub enum Applied {
         ended: u64,
         /// Whether it has been replicated. Only determined for changes that end sessions.
         replicated: bool,
+        /// Whether it was only a step of [`Change::EndSubject`], and the next must follow.
+        has_more: bool,
     },
     /// Not applied: another request has written the session. Contains the current row.
     Conflict(Row),
@@ -130,7 +132,7 @@ impl Applied {
     /// Applied, and replicated.
     #[must_use]
     pub const fn done(ended: u64) -> Self {
-        Self::Done { ended, replicated: true }
+        Self::Done { ended, replicated: true, has_more: false }
     }
 }
 
@@ -164,6 +166,10 @@ impl Listed {
 
 /// The maximum number of sessions in a list. Reading more would delay other requests to the store.
 pub const MOST_LISTED: usize = 1000;
+
+/// The maximum number of sessions of a user that end in a step. Ending more at once would delay other
+/// requests to the store.
+pub(super) const MOST_ENDED: usize = 250;
 
 /// The sessions of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]

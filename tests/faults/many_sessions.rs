@@ -164,5 +164,9 @@ fn operators(sidecar: &Sidecar, count: u64, heavy: u64, lists: u64) -> String {
     let (answer, took) = as_operator(sidecar, "DELETE", &of_heavy, "");
     assert!(answer.text().contains(&format!("\"ended\":{heavy},")), "{}", answer.text());
     note("these ended", &[took]);
+    let (answer, took) = as_operator(sidecar, "DELETE", "/sessions", r#"{"all":true}"#);
+    let answer: Value = serde_json::from_str(&answer.text()).unwrap();
+    assert!(answer["ended"].as_u64().unwrap() > count - heavy - 10, "{answer}");
+    note("all ended", &[took]);
     figures
 }

@@ -2,7 +2,9 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Result, Row as Found, Statement, params};
 
-use super::super::operation::{Applied, Change, LINKED, REPLACED, Revocation, Revoked, Row};
+use super::super::operation::{
+    Applied, Change, LINKED, MOST_ENDED, REPLACED, Revocation, Revoked, Row,
+};
 use super::super::record::SubjectHash;
 use super::schema;
 use crate::session::lifetime::SessionId;
@@ -109,7 +111,7 @@ impl<'c> Statements<'c> {
             delete: sql("DELETE FROM session WHERE k = ?1 AND id = ?2 \
                          RETURNING until IS NULL AND exp > ?3")?,
             replaced_by: sql("SELECT id FROM session WHERE next = ?1")?,
-            of_subject: sql("SELECT id FROM session WHERE sub = ?1")?,
+            of_subject: sql("SELECT id FROM session WHERE sub = ?1 AND id IS NOT ?2 LIMIT ?3")?,
             revoke: sql(
                 "INSERT INTO revoked(kind, what, before_ms, until) VALUES (?1, ?2, ?3, ?4)",
             )?,
@@ -149,8 +151,7 @@ impl<'c> Statements<'c> {
             },
             Change::EndSubject { subject, except } => {
                 let except = except.as_ref().and_then(RawId::of);
-                let ended = self.end_subject(subject, except, now)?;
-                Ok(Applied::done(ended))
+                self.end_subject(subject, except, now)
             }
             Change::EndAll => {
                 let ended = self.end_all(now)?;
@@ -275,22 +276,24 @@ impl<'c> Statements<'c> {
         Ok(next.optional()?.flatten().map(RawId))
     }
 
+    /// One step: ends some of the sessions.
     fn end_subject(
         &mut self,
         subject: &SubjectHash,
         except: Option<RawId>,
         now: Timestamp,
-    ) -> Result<u64> {
-        let ids = self.of_subject.query_map([subject.as_bytes()], |row| row.get(0).map(RawId))?;
+    ) -> Result<Applied> {
+        let except = except.as_ref().map(RawId::bytes);
+        let parameters = params![subject.as_bytes(), except, number(MOST_ENDED as u64)];
+        let ids = self.of_subject.query_map(parameters, |row| row.get(0).map(RawId))?;
         let ids: Vec<RawId> = ids.collect::<Result<_>>()?;
+        let has_more = ids.len() == MOST_ENDED;
         let mut ended = 0;
         for id in ids {
-            if Some(id) != except {
-                // After a log-in of another user, the later id belongs to that user.
-                ended += self.end(id, false, now)?;
-            }
+            // After a log-in of another user, the later id belongs to that user.
+            ended += self.end(id, false, now)?;
         }
-        Ok(ended)
+        Ok(Applied::Done { ended, replicated: true, has_more })
     }
 
     fn end_all(&self, now: Timestamp) -> Result<u64> {

@@ -13,7 +13,7 @@ use super::recent::End;
 use super::scripts::{Call, SCRIPTS, Script};
 use super::{sweep, value};
 use crate::session::lifetime::SessionId;
-use crate::store::operation::{Applied, Change, LINKED, Outage, REPLACED, Row};
+use crate::store::operation::{Applied, Change, LINKED, MOST_ENDED, Outage, REPLACED, Row};
 use crate::store::record::SubjectHash;
 use crate::time::Timestamp;
 
@@ -180,22 +180,19 @@ impl Changing<'_> {
         if id.to_bytes().is_none() {
             return Ok(Applied::done(0));
         }
-        self.end_all_of(vec![id], "follow", 0, true).await
+        let (ended, replicated) = self.end_each(vec![id], "follow").await?;
+        Ok(Applied::Done { ended, replicated, has_more: false })
     }
 
-    /// Ends sessions, including those that the script could not reach on its own server.
-    async fn end_all_of(
-        &self,
-        mut open: Vec<SessionId>,
-        how: &str,
-        mut ended: u64,
-        mut replicated: bool,
-    ) -> Result<Applied, Outage> {
+    /// Ends sessions, including those that the script could not reach on its own server. Returns how
+    /// many were live, and whether all ends have been replicated.
+    async fn end_each(&self, mut open: Vec<SessionId>, how: &str) -> Result<(u64, bool), Outage> {
+        let (mut ended, mut replicated) = (0, true);
         let mut known = open.clone();
         while let Some(id) = open.pop() {
             let call = Call::of(self.caller.link.names.session(&id)).id(&id).text(how);
             let (answer, is_replicated) = self.end_by(&SCRIPTS.end, &call).await?;
-            let Ended { live, elsewhere } = self.ended(answer)?;
+            let Ended { live, elsewhere, .. } = self.ended(answer)?;
             // Remember it even if it was already gone: a failover may restore it.
             self.caller.link.recent.note([End::Session(id)]);
             ended += live;
@@ -207,9 +204,10 @@ impl Changing<'_> {
                 }
             }
         }
-        Ok(Applied::Done { ended, replicated })
+        Ok((ended, replicated))
     }
 
+    /// One step: ends some of the sessions.
     async fn end_subject(
         &self,
         subject: &SubjectHash,
@@ -218,9 +216,12 @@ impl Changing<'_> {
         let subject = names::subject(subject);
         let except = except.as_ref().map_or("", SessionId::as_str);
         let call = Call::of(self.caller.link.names.index(&subject)).text(&subject).text(except);
+        let call = call.number(MOST_ENDED as u64);
         let (answer, replicated) = self.end_by(&SCRIPTS.end_subject, &call).await?;
-        let Ended { live, elsewhere } = self.ended(answer)?;
-        self.end_all_of(elsewhere, "alone", live, replicated).await
+        let Ended { live, elsewhere, has_more } = self.ended(answer)?;
+        let (others, are_replicated) = self.end_each(elsewhere, "alone").await?;
+        let replicated = replicated && are_replicated;
+        Ok(Applied::Done { ended: live + others, replicated, has_more })
     }
 
     async fn end_by(&self, script: &'static Script, call: &Call) -> Result<(Value, bool), Outage> {
@@ -231,12 +232,13 @@ impl Changing<'_> {
 
     /// The sessions that a script has ended; remembers them.
     fn ended(&self, answer: Value) -> Result<Ended, Outage> {
-        let (live, ids, elsewhere): (u64, Vec<String>, Vec<String>) = parse(answer)?;
+        let (live, ids, elsewhere, has_more): (u64, Vec<String>, Vec<String>, bool) =
+            parse(answer)?;
         let read = |ids: Vec<String>| -> Result<Vec<SessionId>, Outage> {
             ids.iter().map(|id| SessionId::parse(id).ok_or(Outage::Protocol)).collect()
         };
         self.caller.link.recent.note(read(ids)?.into_iter().map(End::Session));
-        Ok(Ended { live, elsewhere: read(elsewhere)? })
+        Ok(Ended { live, elsewhere: read(elsewhere)?, has_more })
     }
 
     async fn end_all(&self) -> Result<Applied, Outage> {
@@ -260,7 +262,7 @@ impl Changing<'_> {
             replicas.asked(false);
             false
         });
-        Ok(Applied::Done { ended, replicated })
+        Ok(Applied::Done { ended, replicated, has_more: false })
     }
 }
 
@@ -270,6 +272,8 @@ struct Ended {
     live: u64,
     /// The sessions to end on other servers.
     elsewhere: Vec<SessionId>,
+    /// Whether there may be more to end.
+    has_more: bool,
 }
 
 /// Runs an end, and waits for a replica to acknowledge it if there is one: otherwise a failover

@@ -196,19 +196,23 @@ return { 1 }
 const END: &str = r"
 local v = read(KEYS[1])
 if ARGV[5] ~= 'current' or (v and not replaced(v)) then finish(ARGV[4], ARGV[5] == 'follow') end
-return { ended, ids, elsewhere }
+return { ended, ids, elsewhere, 0 }
 ";
 
-/// Ends each session of a user except one. Later ids of a session belong to another user and stay.
+/// Ends some sessions of a user, never one of them. Later ids of a session belong to another user and
+/// stay. Returns what END does, and whether there may be more to end.
 const END_SUBJECT: &str = r"
-for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  if id ~= ARGV[5] then
+local most, done = tonumber(ARGV[6]), 0
+-- The one that stays takes a place among them.
+for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, most)) do
+  if id ~= ARGV[5] and done < most then
     local v = read(name('s', id))
     if v and subject(v) == ARGV[4] then finish(id, false) end
     redis.call('ZREM', KEYS[1], id)
+    done = done + 1
   end
 end
-return { ended, ids, elsewhere }
+return { ended, ids, elsewhere, done == most and 1 or 0 }
 ";
 
 /// Ends a session that began at a time or before: 1 if it was live.

@@ -44,7 +44,7 @@ fn acknowledged(store: &Store) {
     until("an end that a replica has", || {
         let id = id(200);
         create(store, &id, row(None, "x"));
-        end(store, &id) == Applied::Done { ended: 1, replicated: true }
+        end(store, &id) == Applied::Done { ended: 1, replicated: true, has_more: false }
     });
 }
 
@@ -190,7 +190,7 @@ fn an_end_is_acknowledged_by_a_replica_where_there_is_one() {
     let server = redis().start();
     let (store, _runtime) = start(spec(&server), Secrets::default());
     create(&store, &id(1), row(None, "a"));
-    assert_eq!(end(&store, &id(1)), Applied::Done { ended: 1, replicated: false });
+    assert_eq!(end(&store, &id(1)), Applied::Done { ended: 1, replicated: false, has_more: false });
     assert_eq!(store.unreplicated(), 0);
     let servers =
         super::engines::engine::sentinels::replicated(Engine::Redis, 1, |builder| builder);
@@ -201,7 +201,7 @@ fn an_end_is_acknowledged_by_a_replica_where_there_is_one() {
     acknowledged(&store);
     let before = store.unreplicated();
     servers[1].signal("STOP");
-    assert_eq!(end(&store, &id(2)), Applied::Done { ended: 1, replicated: false });
+    assert_eq!(end(&store, &id(2)), Applied::Done { ended: 1, replicated: false, has_more: false });
     assert_eq!(store.unreplicated(), before + 1);
     servers[1].signal("CONT");
     assert!(!is_there(&store, &id(2)));

@@ -1,6 +1,7 @@
 //! The effects of changes on the file; their answers are tested in `store/tests/changes.rs`, for
 //! each implementation.
 
+use super::super::super::operation::MOST_ENDED;
 use super::*;
 
 #[test]
@@ -122,6 +123,23 @@ fn many_sessions_end_at_once_and_are_removed_in_steps() {
     assert_eq!(until(tables, |tables| *tables == 0), 0);
     let indexes = "SELECT count(*) FROM sqlite_schema WHERE tbl_name = 'session'";
     assert_eq!(direct.query_row(indexes, [], |row| row.get(0)), Ok(4));
+}
+
+#[test]
+fn the_sessions_of_a_user_end_in_steps_between_which_others_can_write() {
+    let store = fixture();
+    let most = u16::try_from(MOST_ENDED).unwrap();
+    for number in 0..=most {
+        let mut bytes = [7; 16];
+        bytes[14..].copy_from_slice(&number.to_be_bytes());
+        store.apply(Change::Create { id: SessionId::from_bytes(bytes), row: row_of("ada") });
+    }
+    let end = || Change::EndSubject { subject: subject("ada"), except: None };
+    let step = |ended, has_more| Applied::Done { ended, replicated: true, has_more };
+    assert_eq!(store.apply(end()), step(u64::from(most), true));
+    assert_eq!(store.apply(create(1, row(1, "bob"))), DONE);
+    assert_eq!(store.apply(end()), step(1, false));
+    assert_eq!(store.rows(), 1);
 }
 
 #[test]
