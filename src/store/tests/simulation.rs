@@ -1,5 +1,5 @@
-//! Random schedules of requests at two sidecars that share a session file: the real core, the real
-//! file and a model of the documented behaviour.
+//! Random schedules of requests at two sidecars that share a store: the real core, a real file or
+//! server, and a model of the documented behaviour.
 //!
 //! Each request proceeds in steps: it loads its session, the app answers, the answer is written and
 //! retried, the cookie reaches the browser or is lost. A schedule says whose turn it is.
@@ -64,7 +64,7 @@ struct Request {
 
 /// Two sidecars, three browsers and a clock.
 struct World<'a> {
-    sidecars: &'a [FileStore; 2],
+    sidecars: &'a [Store; 2],
     keys: &'a KeyRing,
     policy: &'a Policy,
     now: Timestamp,
@@ -141,9 +141,9 @@ impl World<'_> {
     }
 
     /// Opens a ticket and compares the result with the model.
-    fn look(&self, sidecar: &FileStore, mut opened: Opened) -> Opened {
+    fn look(&self, sidecar: &Store, mut opened: Opened) -> Opened {
         let Some(id) = opened.awaits().cloned() else { return opened };
-        let loaded = wait(sidecar.load(id.clone(), self.now)).unwrap();
+        let loaded = wait(sidecar.load(id.clone(), self.now)).result.unwrap();
         let expected = self.model.load(&id, self.now);
         if self.model.is_over(&id) {
             assert_eq!(loaded, Loaded::Gone, "a session came back that had been logged out");
@@ -213,7 +213,7 @@ impl World<'_> {
                 }
             }
             Stage::Apply(mut write) => {
-                let applied = wait(sidecar.apply(write.change.clone(), self.now)).unwrap();
+                let applied = wait(sidecar.apply(write.change.clone(), self.now)).result.unwrap();
                 let on_conflict = self.policy.on_conflict;
                 let conflict = write.settled.is_some().then_some(on_conflict);
                 let is_hidden = |key: &str| request.new.is_hidden(key);
@@ -267,7 +267,7 @@ impl World<'_> {
                 }
             }
             Stage::Then(change, write) => {
-                wait(sidecar.apply(change.clone(), self.now)).unwrap();
+                wait(sidecar.apply(change.clone(), self.now)).result.unwrap();
                 self.model.apply(&change, self.now, &request.base, Members::clone);
                 self.seen.borrow_mut().note("ended by user");
                 self.deliver(request.new, write.into_action());
@@ -305,14 +305,8 @@ fn policy(on_conflict: OnConflict) -> Policy {
     }
 }
 
-/// Runs schedules and returns the cases that occurred.
-fn simulate(on_conflict: OnConflict) -> Seen {
-    let folder = TempDir::new().unwrap();
-    let sidecars = [(); 2].map(|()| {
-        let clock = || Timestamp::from_secs(0);
-        let options = Options { timeout: Duration::from_secs(5), clock };
-        FileStore::open(&folder.path().join("sessions.db"), options).unwrap()
-    });
+/// Runs schedules at two sidecars and returns the cases that occurred.
+fn simulate(sidecars: &[Store; 2], on_conflict: OnConflict) -> Seen {
     let secret = b"0123456789abcdef0123456789abcdef";
     let keys = KeyRing::new(Key::hmac(None, Algorithm::Hs256, secret), Vec::new());
     let policy = policy(on_conflict);
@@ -321,7 +315,7 @@ fn simulate(on_conflict: OnConflict) -> Seen {
     let played = TestRunner::new(config).run(&turns(), |turns| {
         let number = schedule.replace_with(|number| *number + 1);
         let mut world = World {
-            sidecars: &sidecars,
+            sidecars,
             keys: &keys,
             policy: &policy,
             now: NOW,
@@ -357,23 +351,54 @@ const ALWAYS: [&str; 7] = [
     "logged in after the end",
 ];
 
-#[test]
-fn rebase_loses_no_key_that_one_request_changed_and_no_log_out_is_undone() {
-    let seen = simulate(OnConflict::Rebase);
+fn rebase_loses_no_key_that_one_request_changed_and_no_log_out_is_undone(sidecars: &[Store; 2]) {
+    let seen = simulate(sidecars, OnConflict::Rebase);
     assert_seen(&seen, &ALWAYS);
     assert_seen(&seen, &["rebased", "rebased in part"]);
 }
 
-#[test]
-fn what_is_refused_changes_nothing_and_no_log_out_is_undone() {
-    let seen = simulate(OnConflict::Fail);
+fn what_is_refused_changes_nothing_and_no_log_out_is_undone(sidecars: &[Store; 2]) {
+    let seen = simulate(sidecars, OnConflict::Fail);
     assert_seen(&seen, &ALWAYS);
     assert_seen(&seen, &["refused"]);
 }
 
-#[test]
-fn the_last_save_wins_and_no_log_out_is_undone() {
-    let seen = simulate(OnConflict::Overwrite);
+fn the_last_save_wins_and_no_log_out_is_undone(sidecars: &[Store; 2]) {
+    let seen = simulate(sidecars, OnConflict::Overwrite);
     assert_seen(&seen, &ALWAYS);
     assert_seen(&seen, &["overwritten", "overwritten in part"]);
+}
+
+macro_rules! in_each_home {
+    ($($test:ident)*) => {
+        mod file {
+            use super::*;
+
+            $(#[test]
+            fn $test() {
+                let folder = TempDir::new().unwrap();
+                super::$test(&[(); 2].map(|()| store(folder.path(), Duration::from_secs(5))));
+            })*
+        }
+
+        #[cfg(feature = "redis")]
+        mod redis {
+            use super::super::engines::{Engine, Server, spec, start};
+            use super::*;
+
+            $(#[test]
+            fn $test() {
+                let server = Server::of(Engine::Redis).start();
+                let start = |()| start(spec(&server), Secrets::default());
+                let [(one, _runs), (other, _also)] = [(); 2].map(start);
+                super::$test(&[one, other]);
+            })*
+        }
+    };
+}
+
+in_each_home! {
+    rebase_loses_no_key_that_one_request_changed_and_no_log_out_is_undone
+    what_is_refused_changes_nothing_and_no_log_out_is_undone
+    the_last_save_wins_and_no_log_out_is_undone
 }
