@@ -212,7 +212,8 @@ impl Store {
         }
     }
 
-    /// How often a connection was made; after a new one it may be another server.
+    /// How often a connection was made, or another master was found in a cluster: it may be another
+    /// server.
     #[must_use]
     pub fn contacts(&self) -> u64 {
         match &self.home {

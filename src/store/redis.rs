@@ -23,6 +23,7 @@ mod replicas;
 mod scripts;
 mod sentinel;
 mod sweep;
+mod telling;
 mod value;
 
 use std::fmt;
@@ -92,7 +93,7 @@ impl RedisStore {
         self.caller.link.is_connected()
     }
 
-    /// How often a connection was made.
+    /// How often a connection was made, or the masters of a cluster have changed.
     #[must_use]
     pub fn contacts(&self) -> u64 {
         self.caller.link.contacts()

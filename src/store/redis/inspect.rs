@@ -195,7 +195,8 @@ async fn missing_rights(
         ("del", command(&["DEL", &set])),
         ("del", command(&["DEL", &stream])),
     ];
-    let in_cluster = [("cluster|slots", command(&["CLUSTER", "SLOTS"]))];
+    let in_cluster =
+        [("cluster|slots", command(&["CLUSTER", "SLOTS"])), ("ping", command(&["PING"]))];
     let mut missing = Vec::new();
     for (right, command) in
         attempts.into_iter().chain(in_cluster.into_iter().filter(|_| is_cluster))

@@ -13,12 +13,13 @@ use tokio::sync::{Notify, watch};
 
 use super::connection::{Connection, Settings};
 use super::dial::{Live, dial};
-use super::facts::{self, Facts};
+use super::facts;
 use super::fault::{Then, judge};
 use super::names::Names;
 use super::recent::Recent;
 use super::replicas::Replicas;
 use super::sentinel;
+use super::telling::Telling;
 use crate::store::operation::Outage;
 use crate::store::server::{Node, Topology};
 
@@ -49,7 +50,7 @@ pub(super) struct Link {
     attempt: watch::Sender<Attempt>,
     /// The connection is unusable, or the settings have changed.
     wanted: Notify,
-    /// How many connections have been made.
+    /// How many connections have been made, and how often the masters of a cluster have changed.
     contacts: AtomicU64,
     pub(super) evicts: AtomicBool,
     pub(super) replicas: Replicas,
@@ -277,6 +278,7 @@ async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling
                     if found.is_some() && masters.is_some() && found != masters {
                         // If this fails, it is repeated after the next change or in a minute.
                         let _ = repeat(link, &live.general, true).await;
+                        link.contacts.fetch_add(1, Ordering::AcqRel);
                     }
                     masters = found.or(masters.take());
                 }
@@ -310,64 +312,4 @@ async fn cluster_masters(connection: &Connection) -> Option<Vec<(u16, u16, Node)
     }
     masters.sort_unstable_by_key(|(first, ..)| *first);
     Some(masters)
-}
-
-/// Logs changes for the operator, each once.
-#[derive(Default)]
-struct Telling {
-    is_away: bool,
-    /// The last connected server and its version.
-    server: Option<(Option<Node>, Option<String>)>,
-    warned: Option<Facts>,
-}
-
-impl Telling {
-    fn connected(&mut self, settings: &Settings, live: &Live) {
-        let facts = &live.facts;
-        let found = Some((live.node.clone(), facts.version.clone()));
-        // A new connection to the same server is not logged.
-        if !std::mem::take(&mut self.is_away) && self.server == found {
-            return self.warn(facts);
-        }
-        self.server = found;
-        let server = facts.version.as_deref().unwrap_or("unknown");
-        let node = live.node.as_ref().map(ToString::to_string).unwrap_or_default();
-        log::info!(
-            topology = settings.spec.topology.name(), node = node.as_str(), server,
-            replicas = facts.replicas;
-            "the session store is connected"
-        );
-        self.warn(facts);
-    }
-
-    fn warn(&mut self, facts: &Facts) {
-        let of = |facts: &Facts| (facts.may_evict(), facts.appends, facts.role.clone());
-        if self.warned.as_ref().map(of) == Some(of(facts)) {
-            return;
-        }
-        if facts.may_evict() {
-            log::warn!(
-                policy = facts.evicts.as_deref().unwrap_or_default();
-                "the session store removes sessions when its memory is full, which logs users out: set maxmemory-policy to noeviction"
-            );
-        }
-        if facts.appends == Some(false) {
-            log::warn!(
-                "the session store appends no writes to a file: what it holds, or the latest of it, is lost when it restarts"
-            );
-        }
-        if facts.role.as_deref() == Some("replica") {
-            log::warn!("the session store is a replica: it takes no writes");
-        }
-        self.warned = Some(facts.clone());
-    }
-
-    fn failed(&mut self, settings: &Settings, error: &RedisError) {
-        if !std::mem::replace(&mut self.is_away, true) {
-            log::error!(
-                topology = settings.spec.topology.name(), error = error.to_string().as_str();
-                "the session store cannot be reached: it is tried again and again"
-            );
-        }
-    }
 }

@@ -111,12 +111,7 @@ fn what_ended_a_moment_ago_stays_ended_when_the_server_has_forgotten_it() {
 fn a_password_that_changes_is_an_outage_until_it_is_told() {
     let rights = "~* +@all";
     let server = redis().user("cloakroom", "old", rights).start();
-    let with = |password: &str| {
-        let mut spec = spec(&server);
-        spec.username = Some("cloakroom".into());
-        let password = Some(Zeroizing::new(password.to_owned()));
-        (spec, Secrets { password, ..Secrets::default() })
-    };
+    let with = |text: &str| (as_user(spec(&server)), password(text));
     let (as_old, old) = with("old");
     let (store, _runtime) = start(as_old, old);
     create(&store, &id(1), row(None, "a"));
@@ -141,10 +136,7 @@ fn a_password_that_changes_is_an_outage_until_it_is_told() {
 #[test]
 fn a_user_without_a_right_gets_no_answer_that_could_be_taken_for_one() {
     let server = redis().user("cloakroom", "p", "~* +@all -get -info -hello").start();
-    let mut spec = spec(&server);
-    spec.username = Some("cloakroom".into());
-    let secrets = Secrets { password: Some(Zeroizing::new("p".into())), ..Secrets::default() };
-    let (store, _runtime) = start(spec, secrets);
+    let (store, _runtime) = start(as_user(spec(&server)), password("p"));
     let loaded = wait(store.load(id(1), NOW)).result;
     assert!(matches!(loaded, Err(Outage::Connect | Outage::Protocol)), "{loaded:?}");
 }
@@ -228,12 +220,62 @@ fn with_sentinels_the_master_is_found_and_after_a_failover_the_next_one() {
 }
 
 #[test]
+fn the_rights_in_the_documentation_are_enough() {
+    let server = redis().user("cloakroom", "p", &documented_rights()).start();
+    let (store, _runtime) = start(as_user(spec(&server)), password("p"));
+    let [visitor, ada, other] = [id(1), id_of("ada", 2), id_of("ada", 3)];
+    create(&store, &visitor, row(None, "basket"));
+    let content = row(Some("ada"), "ada's");
+    let log_in = Change::Renew { old: visitor, expected: 1, id: ada.clone(), row: content.clone() };
+    assert_eq!(apply(&store, log_in), Applied::done(0));
+    let exp = content.exp.plus(Duration::from_secs(9));
+    let touch = Change::Touch { id: ada.clone(), exp, seen: NOW };
+    assert_eq!(apply(&store, touch), Applied::done(0));
+    create(&store, &other, content);
+    let hash = SubjectHash::of_text(b"ada");
+    assert_eq!(wait(store.list(hash, NOW)).result.unwrap().sessions.len(), 2);
+    let others = Change::EndSubject { subject: hash, except: Some(other.clone()) };
+    assert!(matches!(apply(&store, others), Applied::Done { ended: 1, .. }));
+    assert!(matches!(end(&store, &other), Applied::Done { ended: 1, .. }));
+    assert!(matches!(apply(&store, Change::EndAll), Applied::Done { ended: 0, .. }));
+    let revocation = Revocation { what: operation::Revoked::All, before: NOW, until: NOW };
+    wait(store.revoke(revocation, NOW)).result.unwrap();
+    assert_eq!(wait(store.revocations(0, 10)).result.unwrap().len(), 1);
+    assert_eq!(server.ask(&["ACL", "LOG"]).list().len(), 0);
+}
+
+/// The rights that docs/sessions.md gives the user, with the prefix of these tests.
+fn documented_rights() -> String {
+    let text = include_str!("../../../docs/sessions.md");
+    let (_, rights) = text.split_once("ACL SETUSER shop on >PASSWORD ~shop:* ").unwrap();
+    format!("~cloakroom:* {}", rights.lines().next().unwrap())
+}
+
+/// Those that it adds in a cluster.
+fn documented_rights_in_a_cluster() -> String {
+    let text = include_str!("../../../docs/sessions.md");
+    let (_, rights) = text.split_once("in a cluster also `").unwrap();
+    format!("{} {}", documented_rights(), rights.split_once('`').unwrap().0)
+}
+
+fn as_user(spec: ServerSpec) -> ServerSpec {
+    ServerSpec { username: Some("cloakroom".into()), ..spec }
+}
+
+fn password(text: &str) -> Secrets {
+    Secrets { password: Some(Zeroizing::new(text.to_owned())), ..Secrets::default() }
+}
+
+#[test]
 fn in_a_cluster_each_change_does_what_it_does_elsewhere() {
-    let cluster = Cluster::start(Engine::Redis);
-    let mut spec = spec(&cluster.servers[0]);
+    let rights = documented_rights_in_a_cluster();
+    let cluster = Cluster::with(Engine::Redis, |builder| {
+        builder.user("cloakroom", "p", &rights).replicates_as_operator()
+    });
+    let mut spec = as_user(spec(&cluster.servers[0]));
     spec.nodes = nodes_at(&cluster.urls());
     spec.topology = Topology::Cluster;
-    let (store, _runtime) = start(spec, Secrets::default());
+    let (store, _runtime) = start(spec, password("p"));
     let (visitor, ada) = (id(1), id_of("ada", 2));
     create(&store, &visitor, row(None, "basket"));
     // A log-in: the new id is on another server.
@@ -275,4 +317,12 @@ fn in_a_cluster_each_change_does_what_it_does_elsewhere() {
     wait(store.revoke(revocation.clone(), NOW)).result.unwrap();
     let entries = wait(store.revocations(0, 10)).result.unwrap();
     assert_eq!(entries[0].revocation, revocation);
+    // Another server takes over, whose clock may be behind: its log has to be read from the start.
+    let contacts = store.contacts();
+    cluster.fail_over(0);
+    until("the new master", || store.contacts() > contacts);
+    for server in &cluster.servers[1..] {
+        let denied = server.ask(&["ACL", "LOG"]);
+        assert_eq!(denied.list().len(), 0, "{denied:?}");
+    }
 }

@@ -76,6 +76,11 @@ impl Builder {
         self.set(&format!("user {name} on >{password} {rights}"))
     }
 
+    /// As a replica, logs in at its master as the user of the tests.
+    pub fn replicates_as_operator(self) -> Self {
+        self.set(&format!("masterauth {OPERATOR}"))
+    }
+
     pub fn start(mut self) -> Server {
         let folder = tempfile::tempdir().unwrap();
         let port = Port::free();
