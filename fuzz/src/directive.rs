@@ -119,7 +119,7 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
         .delete
         .iter()
         .map(|value| match value.to_ascii_lowercase() {
-            _ if is_no(&value) => "none",
+            _ if is_no(value) => "none",
             word if word == b"all" => "all",
             word if word == b"others" => "others",
             _ => "this",
@@ -129,7 +129,7 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
     deletes.dedup();
     let others = deletes == ["others"];
     let ends = deletes == ["this"] || deletes == ["all"];
-    let renews = !fields.renew.iter().all(|value| is_no(&value));
+    let renews = !fields.renew.iter().all(is_no);
     let saves = !fields.save.is_empty() || !fields.merge.is_empty();
     let differ = |values: &[&[u8]]| values.windows(2).any(|pair| pair[0] != pair[1]);
     let mut broken = false;
@@ -148,7 +148,7 @@ fn check_read(directive: &Directive, fields: &Fields<'_>, encoding: Encoding) {
     }
     let is_number = |value: &&[u8]| !value.is_empty() && value.iter().all(u8::is_ascii_digit);
     broken |= differ(&fields.max_age) || !fields.max_age.iter().all(is_number);
-    broken |= renews && fields.renew.iter().any(|value| is_no(&value));
+    broken |= renews && fields.renew.iter().any(is_no);
 
     let writes = saves || renews;
     match directive {

@@ -120,7 +120,7 @@ fn sealed(rest: &[u8], bits: u8) {
             as_it_is(token.as_bytes(), &policy(0));
         }
         Err(_) => assert!(
-            bits % 3 != 0 || header != SEALED_HEADER.as_bytes(),
+            !bits.is_multiple_of(3) || header != SEALED_HEADER.as_bytes(),
             "sealed by us, and not opened"
         ),
     }
