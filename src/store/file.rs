@@ -1,16 +1,18 @@
 //! Sessions in an SQLite file, which several processes may use at the same time.
 //!
 //! The caller's thread never touches the file: one thread writes, two read, and callers await the
-//! answers. Next to the file, `-wal` is SQLite's write-ahead log and `-shm` the memory that the
+//! answers. A fourth writes the log back. Next to the file, `-wal` is SQLite's write-ahead log and `-shm` the memory that the
 //! processes share.
 //!
 //! ```text
 //! load, list ──> Queue ──> 2 readers ──┐
-//! apply      ──> Queue ──> 1 writer ───┴──> the file
+//! apply      ──> Queue ──> 1 writer ───┼──> the file
+//!                              └──> 1 checkpoint
 //! ```
 
 mod call;
 mod change;
+mod checkpoint;
 mod error;
 mod place;
 mod queue;
@@ -70,12 +72,13 @@ impl FileStore {
         let shared = Arc::new(Shared {
             reads: Queue::new(WAITING),
             writes: Queue::new(WAITING),
+            checkpoints: Queue::new(1),
             is_away: AtomicBool::new(false),
             timeout: AtomicU64::new(0),
             recoveries: AtomicU64::new(0),
             reserve: AtomicU64::new(place.room().map_or(0, Room::reserve)),
         });
-        let mut store = Self { shared, threads: Vec::with_capacity(READERS + 1) };
+        let mut store = Self { shared, threads: Vec::with_capacity(READERS + 2) };
         store.set_timeout(options.timeout);
         let failed = |reason| FileError { path: path.to_owned(), reason };
         // The writer starts first, because it creates the tables.
@@ -101,6 +104,15 @@ impl FileStore {
                 })
                 .map_err(failed)?;
         }
+        let at = place;
+        store
+            .start("store-log", move |shared, ready| {
+                let connection = schema::open_to_read(&at, options.timeout)?;
+                let _ = ready.send(Ok(()));
+                checkpoint::run(&connection, shared);
+                Ok(())
+            })
+            .map_err(failed)?;
         Ok(store)
     }
 
@@ -233,6 +245,7 @@ impl Drop for FileStore {
     fn drop(&mut self) {
         self.shared.reads.close();
         self.shared.writes.close();
+        self.shared.checkpoints.close();
         // The writer ends last, because the last connection to close cleans up the log.
         for thread in self.threads.drain(..).rev() {
             let _ = thread.join();

@@ -56,6 +56,8 @@ impl Write {
 pub(super) struct Shared {
     pub(super) reads: Queue<Read>,
     pub(super) writes: Queue<Write>,
+    /// Requests to write the log back.
+    pub(super) checkpoints: Queue<()>,
     /// The file has been moved or deleted.
     pub(super) is_away: AtomicBool,
     /// In milliseconds.

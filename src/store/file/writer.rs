@@ -10,8 +10,9 @@ use rusqlite::{Connection, ErrorCode, Result};
 use super::super::operation::{Applied, Outage};
 use super::call::{Clock, Shared, What, Write, outage};
 use super::change::Statements;
+use super::checkpoint::Log;
 use super::place::Location;
-use super::schema::LAYOUT;
+use super::schema::{LAYOUT, log_pages};
 
 /// The maximum number of changes in a transaction.
 const MOST: usize = 256;
@@ -35,6 +36,7 @@ const MOST_PAGES: i64 = 4_294_967_294;
 pub(super) struct Writer<'c> {
     connection: &'c Connection,
     statements: Statements<'c>,
+    log: Log<'c>,
     shared: Arc<Shared>,
     place: Location,
     clock: Clock,
@@ -57,6 +59,7 @@ impl<'c> Writer<'c> {
         Ok(Self {
             connection,
             statements: Statements::prepare(connection)?,
+            log: Log::of(connection, log_pages(&place))?,
             shared: Arc::clone(shared),
             place,
             clock,
@@ -94,13 +97,17 @@ impl<'c> Writer<'c> {
     fn carry_out(&mut self, batch: &mut Vec<Write>) {
         match self.commit(batch) {
             Ok(results) => {
-                if !batch.is_empty() {
+                let has_written = !batch.is_empty();
+                if has_written {
                     self.told(None, None);
                 }
                 let now = Instant::now();
                 self.has_failed |= batch.iter().any(|write| write.deadline <= now);
                 for (write, applied) in batch.drain(..).zip(results) {
                     let _ = write.answer.send(Ok(applied));
+                }
+                if has_written {
+                    let _ = self.log.look(&self.shared);
                 }
             }
             // Apply each alone: one that frees space, or a small one, may still fit.
@@ -254,6 +261,10 @@ impl<'c> Writer<'c> {
         let now = (self.clock)();
         if !self.statements.has_expired(now)? {
             return Ok(false);
+        }
+        // Saves would have to write the log back themselves.
+        if self.log.look(&self.shared)? {
+            return Ok(true);
         }
         self.sync_each(false)?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;

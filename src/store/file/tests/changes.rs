@@ -156,6 +156,53 @@ fn what_has_expired_goes_by_itself() {
     assert_eq!(until(count, |count| *count == 10), 10);
 }
 
+/// Writes sessions of 3 kB, one after the other.
+fn fill_log(store: &FileStore, count: u64) {
+    wait(async {
+        for n in 1..=count {
+            let id = SessionId::from_bytes(
+                [n.to_be_bytes(), (n << 32).to_be_bytes()].concat().try_into().unwrap(),
+            );
+            let row = Row { data: vec![1; 3000], exp: later(90), ..row(1, "") };
+            assert_eq!(store.apply(Change::Create { id, row }, NOW).await, Ok(DONE));
+        }
+    });
+}
+
+#[test]
+fn the_log_is_written_back_before_the_writer_has_to() {
+    let store = fixture();
+    fill_log(&store.store, 200);
+    let direct = rusqlite::Connection::open(&store.path).unwrap();
+    let written_back = || -> i64 {
+        direct.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(2)).unwrap()
+    };
+    assert!(until(written_back, |pages| *pages > 0) > 0);
+}
+
+#[test]
+fn expiry_waits_while_the_log_is_too_long_and_saves_do_not() {
+    let Fixture { store, path, _folder } = fixture();
+    fill(&store);
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    let count = |reader: &rusqlite::Connection| -> i64 {
+        reader.query_row("SELECT count(*) FROM session", [], |row| row.get(0)).unwrap()
+    };
+    // What is written after this cannot be written back, such as while a backup runs.
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(count(&reader), 350);
+    fill_log(&store, 500);
+    drop(store);
+    let later_on = Options { clock: || later(1), ..options(PATIENCE) };
+    let store = FileStore::open(&path, later_on).unwrap();
+    assert_eq!(wait(store.apply(create(1, row_of("ada")), NOW)), Ok(DONE));
+    let direct = rusqlite::Connection::open(&path).unwrap();
+    assert_eq!(count(&direct), 851);
+    reader.execute_batch("COMMIT").unwrap();
+    // Of the sessions of `fill`, 10 have not expired.
+    assert_eq!(until(|| count(&direct), |count| *count == 511), 511);
+}
+
 /// Repeats the call until the answer is right; returns the last answer.
 fn until<T>(ask: impl Fn() -> T, is_right: impl Fn(&T) -> bool) -> T {
     let start = Instant::now();
