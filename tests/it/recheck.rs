@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use crate::support::h2c::Connection;
 use crate::support::{
-    Answer, Backend, Builder, Client, Protocol, Request, SetCookie, Sidecar, WAIT, mint, token,
+    Answer, Backend, Builder, Client, Home, Protocol, Request, SetCookie, Sidecar, Volume, WAIT,
+    Way, eventually, mint, token,
 };
 
 const ENDED: &str = "cloakroom_streams_ended_total";
@@ -22,8 +23,14 @@ fn app() -> Backend {
         "/events" => Answer::raw(EVENTS).hang(),
         "/socket" => Answer::raw(SWITCH).echo(),
         "/log-out" => Answer::ok(&[("X-Session-Delete", "1")]),
+        "/briefly" => save_for("3"),
+        "/longer" => save_for("3600"),
         _ => Answer::ok(&[("X-Session-Save", r#"{"user":"ann"}"#)]),
     })
+}
+
+fn save_for(seconds: &str) -> Answer {
+    Answer::ok(&[("X-Session-Save", r#"{"user":"ann"}"#), ("X-Session-Max-Age", seconds)])
 }
 
 fn sidecar(backend: &Backend, session: &str) -> Sidecar {
@@ -122,6 +129,58 @@ fn ends_after_a_log_out_elsewhere(holds: &str) {
     streams[1].send("pong");
     assert_eq!(streams[1].take(4), b"pong");
     sidecars[0].counts(ENDED, 1.0);
+}
+
+/// The token that began a stream may expire: the store knows that the session was extended.
+#[test]
+fn what_is_open_lasts_as_long_as_its_session_in_the_store() {
+    let (home, backend) = (Home::file(), app());
+    let tables = format!("{}recheck = \"100ms\"\n", home.tables());
+    let sidecar = Builder::new(backend.url()).with(&tables).start();
+    let tickets = [(); 2].map(|()| SetCookie::token(&sidecar.get("/briefly", None)));
+    let [mut extended, mut left] = tickets.each_ref().map(|it| open(&sidecar, "/socket", it));
+    let extension = sidecar.send(&Request::get("/longer").session(&tickets[0]));
+    assert!(SetCookie::of(&extension).is_some());
+    assert_eq!(left.rest(), b"");
+    assert!(!extended.rest_or_silence(WAIT / 20).1);
+    extended.send("pong");
+    assert_eq!(extended.take(4), b"pong");
+    sidecar.counts(ENDED, 1.0);
+}
+
+#[test]
+fn store_that_is_away_ends_nothing() {
+    let (home, backend) = (Home::file(), app());
+    let tables = format!("{}recheck = \"100ms\"\n", home.tables());
+    let sidecar = Builder::new(backend.url()).with(&tables).start();
+    let ticket = SetCookie::token(&sidecar.get("/", None));
+    let mut stream = open(&sidecar, "/socket", &ticket);
+    home.go_away();
+    let failed = || sidecar.metrics().sum("cloakroom_store_errors_total");
+    eventually("checks that fail", || (failed() >= 3.0).then_some(()));
+    stream.send("pong");
+    assert_eq!(stream.take(4), b"pong");
+    home.come_back();
+    // By then the checks work again.
+    let log_out = || sidecar.get("/log-out", Some(&ticket)).status();
+    eventually("a log-out", || (log_out() == 200).then_some(()));
+    assert_eq!(stream.rest(), b"");
+}
+
+#[test]
+fn what_is_open_ends_when_its_key_is_retired() {
+    let backend = app();
+    let other = "[[keys]]\nsecret = \"another secret, and long enough too\"\n";
+    let session = "[session]\nrecheck = \"100ms\"\n";
+    let before = Builder::new(backend.url()).with(session);
+    let mut volume = Volume::of(Way::Rename, "cloakroom.toml", &before.text());
+    let sidecar = before.file(volume.path("cloakroom.toml")).start();
+    let mut stream = open(&sidecar, "/events", &mint("{}"));
+    assert!(!stream.rest_or_silence(WAIT / 20).1);
+    let after = Builder::new(backend.url()).keys(other).with(session);
+    volume.put(&[("cloakroom.toml", &after.text())]);
+    assert_eq!(stream.rest(), b"");
+    sidecar.counts(ENDED, 1.0);
 }
 
 #[test]
