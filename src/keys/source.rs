@@ -16,10 +16,12 @@ use crate::fault::Fault;
 
 mod encoded;
 mod error;
+mod signer;
 
 use encoded::{decode_base64, decode_hex};
 use error::MAX_SECRET_FILE_BYTES;
 pub use error::{KeyError, SourceError};
+pub use signer::signer_warnings;
 
 /// One `[[keys]]` table.
 #[derive(Clone, Debug)]

@@ -119,7 +119,10 @@ impl Ready {
         let Loaded { config, warnings, .. } = &self.loaded;
         let token = config.admin_token.as_ref();
         let token = token.and_then(|token| source::bearer_warning(&token.path));
-        warnings.iter().cloned().chain(source::warnings(&config.keys)).chain(token)
+        let signature = config.signature.as_ref();
+        let signature = signature.map(|spec| source::signer_warnings(spec, &config.keys));
+        let keys = source::warnings(&config.keys);
+        warnings.iter().cloned().chain(keys).chain(token).chain(signature.into_iter().flatten())
     }
 }
 

@@ -133,3 +133,15 @@ fn a_secret_that_is_missing_or_too_short_stops_the_start() {
     assert_eq!(code, Some(2), "{log}");
     assert!(log.contains("has 5 bytes, but HMAC-SHA256 needs at least 32"), "{log}");
 }
+
+#[test]
+fn a_secret_that_is_also_a_session_key_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, SECRET).unwrap();
+    let keys = format!("[[keys]]\nsecret_file = \"{}\"\n", file.display());
+    let backend = Backend::plain();
+    let sidecar = Builder::new(backend.url()).keys(&keys).with(&tables(&file)).start();
+    let log = sidecar.log();
+    assert!(log.contains("headers.signature.secret_file: it is the secret of keys[1]"), "{log}");
+}
