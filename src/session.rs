@@ -33,6 +33,7 @@ pub mod view;
 
 use std::sync::Arc;
 
+use claims::Expiry;
 pub use closing::{CookieAction, IssueKind, Issued, close, encode, refresh};
 use cookie::{Found, OldNames, Transport};
 use dict::Dict;
@@ -143,6 +144,30 @@ pub fn open_token(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<VerifiedToken, Rejection> {
+    open_until(Expiry::OfToken, token, keys, policy, now)
+}
+
+/// Checks the token of an open answer again. An expired ticket is accepted: other requests may have
+/// extended its session, and the store knows until when.
+///
+/// # Errors
+/// The reason why the session has ended.
+pub fn recheck_token(
+    token: &[u8],
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    open_until(Expiry::OfSession, token, keys, policy, now).map(|_| ())
+}
+
+fn open_until(
+    expiry: Expiry,
+    token: &[u8],
+    keys: &KeyRing,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<VerifiedToken, Rejection> {
     // Before any crypto: a browser would not have stored a cookie of this size.
     if policy.cookie.bytes_with(token) > policy.max_cookie_bytes {
         return Err(Rejection::TooLarge);
@@ -156,8 +181,10 @@ pub fn open_token(
             Home::Store { key, revision: None }
         }
     };
-    let mut reading = claims::read(payload, policy, now)?;
-    if matches!(home, Home::Store { .. }) {
+    let is_stored = matches!(home, Home::Store { .. });
+    let expiry = if is_stored { expiry } else { Expiry::OfToken };
+    let mut reading = claims::read(payload, policy, now, expiry)?;
+    if is_stored {
         if reading.managed.is_none() {
             return Err(Rejection::Malformed);
         }

@@ -22,6 +22,15 @@ pub(super) struct Payload {
     pub(super) dict: Dict,
 }
 
+/// What ends a session in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expiry {
+    /// The `exp` of its token.
+    OfToken,
+    /// The expiry in the store, which the caller checks.
+    OfSession,
+}
+
 /// The length of the longest key in [`Claims`], with its quotes.
 const LONGEST: usize = "\"exp\"".len();
 
@@ -71,9 +80,17 @@ impl<'a> Claims<'a> {
 }
 
 /// Checks the claims of a verified payload and separates them from the dict.
-pub(super) fn read(payload: Dict, policy: &Policy, now: Timestamp) -> Result<Payload, Rejection> {
+pub(super) fn read(
+    payload: Dict,
+    policy: &Policy,
+    now: Timestamp,
+    expiry: Expiry,
+) -> Result<Payload, Rejection> {
     let claims = Claims::of(&payload);
-    check_times(&claims, policy, now)?;
+    match check_times(&claims, policy, now) {
+        Err(Rejection::Expired) if expiry == Expiry::OfSession => {}
+        times => times?,
+    }
     check_names(&claims, policy)?;
     if policy.require_exp && claims.exp.is_none() {
         return Err(Rejection::WrongClaim);

@@ -106,7 +106,7 @@ mod tests {
     use super::super::cookie::{CookieAttributes, CookieName, CookieParts};
     use super::super::lifetime::{self, SessionId};
     use super::super::revocation::Revocations;
-    use super::super::{Home, VerifiedToken, open_token, signed_by};
+    use super::super::{Home, VerifiedToken, open_token, recheck_token, signed_by};
     use super::*;
     use crate::keys::{Algorithm, Key, KeyIndex};
     use crate::session::token::Rejection;
@@ -233,6 +233,29 @@ mod tests {
         assert_eq!(at(&revoked, NOW), Some(Rejection::Revoked));
         let short = Policy { max_cookie_bytes: 300, ..policy };
         assert_eq!(at(&short, NOW), Some(Rejection::TooLarge));
+    }
+
+    /// The session of an open answer may have been extended, but all else ends it.
+    #[test]
+    fn an_expired_ticket_does_not_end_an_open_answer() {
+        let policy = policy();
+        let token = ticket(&policy);
+        let at = |policy: &Policy, token: &str, now| {
+            recheck_token(token.as_bytes(), &ring(), policy, now)
+        };
+        let later = NOW.plus(DAY * 2);
+        assert_eq!(at(&policy, &token, later), Ok(()));
+        let absolute = Policy { absolute_ttl: Some(DAY), ..policy.clone() };
+        assert_eq!(at(&absolute, &token, later), Err(Rejection::Expired));
+        let revoked = Policy { revocations: Revocations::since(Some(later)), ..policy.clone() };
+        assert_eq!(at(&revoked, &token, later), Err(Rejection::Revoked));
+        let other = Policy { issuer: Some("other".into()), ..policy.clone() };
+        assert_eq!(at(&other, &token, later), Err(Rejection::WrongClaim));
+        // Nobody extends a session in a cookie.
+        let in_cookie = part(&token, 1);
+        let in_cookie = jose::write(Kind::Session, &in_cookie, ring().signing(), || None).unwrap();
+        assert_eq!(at(&policy, &in_cookie, NOW), Ok(()));
+        assert_eq!(at(&policy, &in_cookie, later), Err(Rejection::Expired));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use super::Visit;
 use crate::clock;
-use crate::session::token::Rejection;
 use crate::session::{self, VerifiedToken};
 use crate::state::{End, Entry, Shared, Watched};
 use crate::store::operation::Loaded;
@@ -50,11 +49,9 @@ pub(crate) async fn keep_looking(shared: Arc<Shared>) {
 /// Whether a session has ended. An unavailable store does not end it.
 async fn is_over(shared: &Shared, watched: &Watched) -> bool {
     let (state, now) = (shared.state.load_full(), clock::now());
-    match session::open_token(&watched.token, &state.keys, &state.config.session, now) {
-        Ok(_) => {}
-        // The store has the current expiry: another request may have refreshed the ticket.
-        Err(Rejection::Expired) if watched.stored.is_some() => {}
-        Err(_) => return true,
+    let policy = &state.config.session;
+    if session::recheck_token(&watched.token, &state.keys, policy, now).is_err() {
+        return true;
     }
     let (Some(store), Some(id)) = (&shared.store, &watched.stored) else { return false };
     match shared.counted(store.load(id.clone(), now).await) {

@@ -60,6 +60,13 @@ fn in_seconds(seconds: u64) -> u64 {
     now.as_secs() + seconds
 }
 
+/// The id of a token's session.
+fn id(token: &str) -> String {
+    let payload = token::unbase64(token.split('.').nth(1).unwrap());
+    let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    payload["cr"]["id"].as_str().unwrap().to_owned()
+}
+
 #[test]
 fn what_is_open_ends_when_its_session_expires_and_not_before() {
     let backend = app();
@@ -96,8 +103,7 @@ fn what_is_open_ends_when_its_session_is_revoked() {
     let [kept, ended] = [(); 2].map(|()| SetCookie::token(&sidecar.get("/", None)));
     let mut kept = open(&sidecar, "/events", &kept);
     let mut stream = open(&sidecar, "/socket", &ended);
-    let payload: serde_json::Value = serde_json::from_str(&token::payload(&ended)).unwrap();
-    std::fs::write(&revoked, format!("{}\n", payload["cr"]["id"].as_str().unwrap())).unwrap();
+    std::fs::write(&revoked, format!("{}\n", id(&ended))).unwrap();
     assert_eq!(stream.rest(), b"");
     assert!(!kept.rest_or_silence(WAIT / 20).1);
     sidecar.counts(ENDED, 1.0);
@@ -135,8 +141,10 @@ fn ends_after_a_log_out_elsewhere(holds: &str) {
 #[test]
 fn what_is_open_lasts_as_long_as_its_session_in_the_store() {
     let (home, backend) = (Home::file(), app());
-    let tables = format!("{}recheck = \"100ms\"\n", home.tables());
-    let sidecar = Builder::new(backend.url()).with(&tables).start();
+    let revoked = home.folder().join("revoked");
+    std::fs::write(&revoked, "").unwrap();
+    let more = format!("recheck = \"100ms\"\nrevoked_file = \"{}\"\n", revoked.display());
+    let sidecar = Builder::new(backend.url()).with(&(home.tables() + &more)).start();
     let tickets = [(); 2].map(|()| SetCookie::token(&sidecar.get("/briefly", None)));
     let [mut extended, mut left] = tickets.each_ref().map(|it| open(&sidecar, "/socket", it));
     let extension = sidecar.send(&Request::get("/longer").session(&tickets[0]));
@@ -146,6 +154,10 @@ fn what_is_open_lasts_as_long_as_its_session_in_the_store() {
     extended.send("pong");
     assert_eq!(extended.take(4), b"pong");
     sidecar.counts(ENDED, 1.0);
+    // A revocation ends it all the same.
+    std::fs::write(&revoked, format!("{}\n", id(&tickets[0]))).unwrap();
+    assert_eq!(extended.rest(), b"");
+    sidecar.counts(ENDED, 2.0);
 }
 
 #[test]
