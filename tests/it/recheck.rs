@@ -221,12 +221,15 @@ fn nothing_ends_where_it_is_off() {
 }
 
 #[test]
-fn an_answer_that_ends_by_itself_is_not_counted() {
+fn an_answer_that_ends_by_itself_is_not_counted_and_its_connection_stays() {
     let backend = app();
     let sidecar = sidecar(&backend, "recheck = \"100ms\"");
+    let expiring = mint(format!(r#"{{"exp":{}}}"#, in_seconds(2)));
+    let mut idle = sidecar.connect();
     for _ in 0..3 {
-        sidecar.get("/", Some(&mint(r#"{"exp":99999999999}"#)));
+        assert_eq!(idle.exchange(&Request::get("/").session(&expiring)).status(), 200);
     }
-    assert_eq!(sidecar.access_lines(3).len(), 3);
-    sidecar.counts(ENDED, 0.0);
+    assert_eq!(open(&sidecar, "/events", &expiring).rest(), b"");
+    assert_eq!(idle.exchange(&Request::get("/")).status(), 200);
+    sidecar.counts(ENDED, 1.0);
 }
