@@ -96,12 +96,18 @@ impl OpenAnswers {
     }
 
     /// The answers that are due, each rescheduled after `every`, and the time of the next check.
+    /// Those whose session has ended are due no more.
     pub(crate) fn due(&self, now: Instant, every: Duration) -> (Vec<Watched>, Option<Instant>) {
         let mut inner = self.0.lock();
         let later = inner.due.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut inner.due, later);
         let mut all = Vec::with_capacity(due.len());
         for ((_, number), watched) in due {
+            // On a busy machine its task may not have stopped yet. It must not be counted twice.
+            if watched.end.has_come() {
+                inner.moments.remove(&number);
+                continue;
+            }
             all.push(watched.clone());
             inner.due.insert((now + every, number), watched);
             inner.moments.insert(number, now + every);
@@ -155,6 +161,19 @@ mod tests {
         assert_eq!(due(3), (1, Some(120)));
         drop(second);
         assert_eq!(due(9), (0, None));
+        assert!(all.0.lock().moments.is_empty());
+    }
+
+    #[test]
+    fn an_answer_that_was_told_is_not_due_again_while_its_task_is_slow() {
+        let all = Arc::new(OpenAnswers::default());
+        let begun = Instant::now();
+        let slow = all.add(watched(), begun);
+        let (due, _) = all.due(begun, EVERY);
+        due.iter().for_each(Watched::is_over);
+        let (due, next) = all.due(begun + EVERY, EVERY);
+        assert_eq!((due.len(), next), (0, None));
+        drop(slow);
         assert!(all.0.lock().moments.is_empty());
     }
 
