@@ -1,8 +1,8 @@
 //! `session.recheck`: a WebSocket or an event stream ends with its session, and not earlier.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::SystemTime;
 
+use crate::support::engine::Engine;
 use crate::support::h2c::Connection;
 use crate::support::{
     Answer, Backend, Builder, Client, Home, Protocol, Request, SetCookie, Sidecar, Volume, WAIT,
@@ -112,20 +112,21 @@ fn what_is_open_ends_when_its_session_is_revoked() {
 #[test]
 fn what_is_open_ends_after_a_log_out_at_another_sidecar() {
     // With the dicts or the revocations in the store.
-    for holds in ["sessions", "revocations"] {
-        ends_after_a_log_out_elsewhere(holds);
+    for home in [Home::file(), Home::server(Engine::Redis)] {
+        for holds in ["sessions", "revocations"] {
+            ends_after_a_log_out_elsewhere(&home, holds);
+        }
     }
 }
 
-fn ends_after_a_log_out_elsewhere(holds: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+fn ends_after_a_log_out_elsewhere(home: &Home<'_>, holds: &str) {
     let backend = app();
     let tables = format!(
-        "ttl = \"1h\"\nrecheck = \"100ms\"\n[store]\nholds = \"{holds}\"\nurl = \"file:{}/sessions.db\"",
-        folder.path().display()
+        "[session]\nttl = \"1h\"\nrecheck = \"100ms\"\n{}holds = \"{holds}\"\n",
+        home.store()
     );
-    let sidecars = [sidecar(&backend, &tables), sidecar(&backend, &tables)];
+    let start = || home.start(Builder::new(backend.url()).with(&tables));
+    let sidecars = [start(), start()];
     let tickets = [(); 2].map(|()| SetCookie::token(&sidecars[0].get("/", None)));
     let mut streams = tickets.each_ref().map(|ticket| open(&sidecars[0], "/socket", ticket));
     assert!(!streams[0].rest_or_silence(WAIT / 20).1, "nothing has happened yet");
@@ -162,9 +163,15 @@ fn what_is_open_lasts_as_long_as_its_session_in_the_store() {
 
 #[test]
 fn store_that_is_away_ends_nothing() {
-    let (home, backend) = (Home::file(), app());
+    for home in [Home::file(), Home::server(Engine::Redis)] {
+        outlives_an_outage(&home);
+    }
+}
+
+fn outlives_an_outage(home: &Home<'_>) {
+    let backend = app();
     let tables = format!("{}recheck = \"100ms\"\n", home.tables());
-    let sidecar = Builder::new(backend.url()).with(&tables).start();
+    let sidecar = home.start(Builder::new(backend.url()).with(&tables));
     let ticket = SetCookie::token(&sidecar.get("/", None));
     let mut stream = open(&sidecar, "/socket", &ticket);
     home.go_away();
