@@ -269,6 +269,7 @@ impl Store {
                     all += ended;
                     all_replicated &= replicated;
                     if has_more {
+                        self.rest().await;
                         continue;
                     }
                     Ok(Applied::Done { ended: all, replicated: all_replicated, has_more })
@@ -276,6 +277,15 @@ impl Store {
                 other => other,
             };
             return Answer { result, op, took: all_took };
+        }
+    }
+
+    /// Lets others write between two steps.
+    async fn rest(&self) {
+        match &self.home {
+            Home::File(file) => file.rest().await,
+            #[cfg(feature = "redis")]
+            Home::Redis(_) => {}
         }
     }
 

@@ -47,6 +47,13 @@ const READERS: usize = 2;
 /// The maximum number of waiting calls; more would not be answered in time.
 const WAITING: usize = 4096;
 
+/// The maximum pause between two steps of a long change: something reads the file for a long time,
+/// such as a backup.
+const REST: Duration = Duration::from_secs(1);
+
+/// How often to look during the pause.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
 /// Options for a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -73,6 +80,7 @@ impl FileStore {
             reads: Queue::new(WAITING),
             writes: Queue::new(WAITING),
             checkpoints: Queue::new(1),
+            log_is_long: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
             timeout: AtomicU64::new(0),
             recoveries: AtomicU64::new(0),
@@ -209,6 +217,14 @@ impl FileStore {
     /// the time limit.
     pub async fn apply(&self, change: Change, now: Timestamp) -> Result<Applied, Outage> {
         self.write(What::Change(change), now).await
+    }
+
+    /// Waits, if the log is long, until it has been written back, but not for ever.
+    pub(super) async fn rest(&self) {
+        let begun = Instant::now();
+        while self.shared.log_is_long.load(Ordering::Acquire) && begun.elapsed() < REST {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// Adds a revocation to the log that other sidecars follow.

@@ -169,7 +169,7 @@ pub const MOST_LISTED: usize = 1000;
 
 /// The maximum number of sessions of a user that end in a step. Ending more at once would delay other
 /// requests to the store.
-pub(super) const MOST_ENDED: usize = 250;
+pub(super) const MOST_ENDED: usize = 100;
 
 /// The sessions of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,8 +21,8 @@ fn dict(number: u64) -> String {
 
 #[test]
 fn redis_many() {
-    let count = pick(300_u64, 100_000);
-    let (rate, time) = pick((50.0, Duration::from_secs(2)), (2000.0, Duration::from_secs(60)));
+    let count = pick(300_u64, 1_000_000);
+    let (rate, time) = pick((50.0, Duration::from_secs(2)), (2000.0, Duration::from_secs(600)));
     let (server, backend) = (Server::of(Engine::Redis).start(), Echo::start());
     let sidecar = stores::start(stores::builder(&backend, &stores::single(&server.url())));
     let empty: u64 = server.info("used_memory").parse().unwrap();

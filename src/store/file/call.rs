@@ -58,6 +58,8 @@ pub(super) struct Shared {
     pub(super) writes: Queue<Write>,
     /// Requests to write the log back.
     pub(super) checkpoints: Queue<()>,
+    /// Work that can wait waits until the log has been written back.
+    pub(super) log_is_long: AtomicBool,
     /// The file has been moved or deleted.
     pub(super) is_away: AtomicBool,
     /// In milliseconds.

@@ -3,44 +3,47 @@
 //!
 //! <https://www.sqlite.org/wal.html#ckpt>
 
-use rusqlite::{Connection, Result, Statement};
+use std::sync::atomic::Ordering;
+
+use rusqlite::{Connection, Result, Row, Statement};
 
 use super::call::Shared;
 
-/// The part of the longest log after which it is written back.
-const PART: u64 = 4;
+/// How many pages the log may have before it is written back. Few, so that this takes less time, and
+/// far fewer than those at which the writer would have to do it.
+const PAGES: i64 = 250;
 
 /// Serves requests until their queue is closed.
 pub(super) fn run(connection: &Connection, shared: &Shared) {
     while shared.checkpoints.take().is_some() {
-        // If this fails, or another process is doing it, the log is longer at the next commit, and the
-        // writer asks again.
-        let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        let length = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], length);
+        // If this fails, or another process is doing it, the writer asks again after a commit.
+        if length.is_ok_and(|length| length <= PAGES) {
+            shared.log_is_long.store(false, Ordering::Release);
+        }
     }
 }
 
 /// The writer's view of the log.
-pub(super) struct Log<'c> {
-    look: Statement<'c>,
-    /// The number of pages that it should not exceed.
-    most: u64,
-}
+pub(super) struct Log<'c>(Statement<'c>);
 
 impl<'c> Log<'c> {
-    pub(super) fn of(connection: &'c Connection, most: u64) -> Result<Self> {
-        Ok(Self { look: connection.prepare("PRAGMA wal_checkpoint(NOOP)")?, most })
+    pub(super) fn of(connection: &'c Connection) -> Result<Self> {
+        connection.prepare("PRAGMA wal_checkpoint(NOOP)").map(Self)
     }
 
-    /// To be called after each commit. Asks for the log to be written back if it has become long.
-    /// Returns whether it is too long for work that can wait.
-    pub(super) fn look(&mut self, shared: &Shared) -> Result<bool> {
-        let (all, written_back) =
-            self.look.query_row([], |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
-        let length = u64::try_from(all - written_back).unwrap_or_default();
-        if length > self.most / PART {
-            // False if it has been asked for already.
+    /// To be called after each commit: has the log written back if it has become long.
+    pub(super) fn look(&mut self, shared: &Shared) {
+        if self.0.query_row([], length).is_ok_and(|length| length > PAGES) {
+            shared.log_is_long.store(true, Ordering::Release);
+            // False if a request is waiting already.
             shared.checkpoints.push(());
         }
-        Ok(length > self.most)
     }
+}
+
+/// How many pages of the log are not in the file yet.
+fn length(row: &Row<'_>) -> Result<i64> {
+    let [all, written_back] = [row.get::<_, i64>(1)?, row.get::<_, i64>(2)?];
+    Ok(all - written_back)
 }

@@ -19,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The length of the log in pages at which the writer itself writes it back to the file: 4 MB, SQLite's
 /// default.
-const LOG_PAGES: u64 = 1000;
-const PAGE_BYTES: u64 = 4096;
+const LOG_PAGES: i64 = 1000;
+const PAGE_BYTES: i64 = 4096;
 
 /// The part of the reserved disk space that the log may use. Writing it back may grow the file by
 /// as much, in addition to transactions in progress.
-const LOG_PART: u64 = 4;
+const LOG_PART: i64 = 4;
 
 /// `k` is the last 63 bits of the id: a session is found without a separate index of ids.
 ///
@@ -99,11 +99,10 @@ pub(super) fn open_to_write(place: &Location) -> Result<Connection, Reason> {
     if mode != "wal" {
         return Err(Reason::NoLog);
     }
-    let pages = log_pages(place);
-    let set = |name, value: u64| {
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        connection.pragma_update_and_check(None, name, value, |_| Ok(()))
-    };
+    let reserve = place.room().and_then(|room| i64::try_from(room.reserve()).ok());
+    let pages =
+        reserve.map_or(LOG_PAGES, |reserve| (reserve / LOG_PART / PAGE_BYTES).clamp(1, LOG_PAGES));
+    let set = |name, value: i64| connection.pragma_update_and_check(None, name, value, |_| Ok(()));
     // Only if the thread for this does not keep up.
     set("wal_autocheckpoint", pages)?;
     // The size to which the log is truncated after it has grown.
@@ -112,12 +111,6 @@ pub(super) fn open_to_write(place: &Location) -> Result<Connection, Reason> {
     // From here on the writer itself waits for the lock: SQLite would sleep for up to 100 ms.
     connection.busy_timeout(Duration::ZERO)?;
     Ok(connection)
-}
-
-/// The number of pages that the log should not exceed.
-pub(super) fn log_pages(place: &Location) -> u64 {
-    let reserve = place.room().map(|room| room.reserve());
-    reserve.map_or(LOG_PAGES, |reserve| (reserve / LOG_PART / PAGE_BYTES).clamp(1, LOG_PAGES))
 }
 
 /// A connection for reading a file that already has a writer.

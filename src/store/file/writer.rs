@@ -12,7 +12,7 @@ use super::call::{Clock, Shared, What, Write, outage};
 use super::change::Statements;
 use super::checkpoint::Log;
 use super::place::Location;
-use super::schema::{LAYOUT, log_pages};
+use super::schema::LAYOUT;
 
 /// The maximum number of changes in a transaction.
 const MOST: usize = 256;
@@ -59,7 +59,7 @@ impl<'c> Writer<'c> {
         Ok(Self {
             connection,
             statements: Statements::prepare(connection)?,
-            log: Log::of(connection, log_pages(&place))?,
+            log: Log::of(connection)?,
             shared: Arc::clone(shared),
             place,
             clock,
@@ -107,7 +107,7 @@ impl<'c> Writer<'c> {
                     let _ = write.answer.send(Ok(applied));
                 }
                 if has_written {
-                    let _ = self.log.look(&self.shared);
+                    self.log.look(&self.shared);
                 }
             }
             // Apply each alone: one that frees space, or a small one, may still fit.
@@ -262,8 +262,9 @@ impl<'c> Writer<'c> {
         if !self.statements.has_expired(now)? {
             return Ok(false);
         }
-        // Saves would have to write the log back themselves.
-        if self.log.look(&self.shared)? {
+        // Otherwise a save would have to write the log back itself, and wait for the disk.
+        self.log.look(&self.shared);
+        if self.shared.log_is_long.load(Ordering::Acquire) {
             return Ok(true);
         }
         self.sync_each(false)?;

@@ -191,16 +191,16 @@ fn expiry_waits_while_the_log_is_too_long_and_saves_do_not() {
     // What is written after this cannot be written back, such as while a backup runs.
     reader.execute_batch("BEGIN").unwrap();
     assert_eq!(count(&reader), 350);
-    fill_log(&store, 500);
+    fill_log(&store, 200);
     drop(store);
     let later_on = Options { clock: || later(1), ..options(PATIENCE) };
     let store = FileStore::open(&path, later_on).unwrap();
     assert_eq!(wait(store.apply(create(1, row_of("ada")), NOW)), Ok(DONE));
     let direct = rusqlite::Connection::open(&path).unwrap();
-    assert_eq!(count(&direct), 851);
+    assert_eq!(count(&direct), 551);
     reader.execute_batch("COMMIT").unwrap();
     // Of the sessions of `fill`, 10 have not expired.
-    assert_eq!(until(|| count(&direct), |count| *count == 511), 511);
+    assert_eq!(until(|| count(&direct), |count| *count == 211), 211);
 }
 
 /// Repeats the call until the answer is right; returns the last answer.
