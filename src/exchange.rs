@@ -135,9 +135,6 @@ impl Exchange {
             }
         }
         visit.has_ended();
-        if let Some(refreshing) = visit.refreshing.take() {
-            refreshing.written(false);
-        }
         let ended = Ended {
             status: sent.status,
             bytes: sent.body,

@@ -110,6 +110,8 @@ impl Asked<'_> {
                 sent.has_begun = true;
                 write(client, &out, patience).await.map_err(Failed::client)?;
                 out.clear();
+                // The head has left, and a refreshed cookie with it: nobody need wait for the body.
+                visit.refreshing = None;
                 sent.passed(status, passed, visit);
             }
             if framed.body.is_done() {
