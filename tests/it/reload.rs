@@ -5,6 +5,7 @@ use std::thread;
 
 use jsonwebtoken::Algorithm;
 
+use crate::support::h2c::Connection;
 use crate::support::{
     Answer, Backend, Builder, Gate, Message, Protocol, Request, SECRET, SetCookie, Sidecar, Volume,
     Way, eventually, mint, token,
@@ -290,9 +291,52 @@ fn write_begun_before_there_were_refreshes_is_not_undone_by_one() {
     });
 }
 
+/// What of a request is held open until a reload is done.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    Answer,
+    /// Its body: how it ends, its first part and the rest.
+    Body(&'static str, &'static str, &'static str),
+    /// Its body over HTTP/2.
+    Http2,
+}
+
+impl Held {
+    const ALL: [Self; 4] = [
+        Self::Answer,
+        Self::Body("Content-Length: 3", "x", "yz"),
+        Self::Body("Transfer-Encoding: chunked", "1\r\nx\r\n", "2\r\nyz\r\n0\r\n\r\n"),
+        Self::Http2,
+    ];
+
+    /// Sends the request, which goes on behind the gate.
+    fn send(self, sidecar: &Sidecar, session: &str, gate: &Gate) -> Message {
+        match self {
+            Self::Answer => sidecar.get("/slow", Some(session)),
+            Self::Body(framing, first, rest) => {
+                let mut client = sidecar.connect();
+                client.send(format!(
+                    "POST /slow HTTP/1.1\r\nHost: app.test\r\nCookie: session={session}\r\n\
+                     {framing}\r\n\r\n{first}"
+                ));
+                gate.pass();
+                client.send(rest);
+                client.receive("POST")
+            }
+            Self::Http2 => {
+                let connection = Connection::open(sidecar.address());
+                let request = Request::new("POST", "/slow").session(session).body("xyz");
+                let stream = connection.send_in_halves(&request, || gate.pass());
+                connection.receive(stream)
+            }
+        }
+    }
+}
+
 /// A request that is held open until `after` has been applied: the answer with the app's merge, and
 /// the number of rejected saves.
 fn merged_across_a_reload(
+    held: Held,
     before: &Builder,
     files: &[(&str, &str)],
     after: &Builder,
@@ -319,9 +363,11 @@ fn merged_across_a_reload(
     let sidecar = Builder::new(backend.url()).file(volume.path(FILE)).start();
     let session = SetCookie::token(&sidecar.get("/", None));
     let answer = thread::scope(|scope| {
-        let slow = scope.spawn(|| sidecar.get("/slow", Some(&session)));
-        backend.wait_for(2);
-        let id = serde_json::from_str::<serde_json::Value>(&token::payload(&session)).unwrap();
+        let (sidecar, session, gate) = (&sidecar, session.as_str(), &gate);
+        let slow = scope.spawn(move || held.send(sidecar, session, gate));
+        // Checked when its head has come.
+        sidecar.counts(r#"cloakroom_session_checks_total{outcome="valid"}"#, 1.0);
+        let id = serde_json::from_str::<serde_json::Value>(&token::payload(session)).unwrap();
         let id = id["cr"]["id"].as_str().unwrap_or_default().to_owned();
         let files: Vec<(&str, String)> =
             files.iter().map(|(name, text)| (*name, text.replace("ID", &id))).collect();
@@ -351,20 +397,25 @@ fn a_request_that_is_held_open_does_not_outlive_its_session() {
         ("revoked_file", &[("revoked", "ID\n")][..], managed().with("leeway = \"1s\"")),
         ("a retired key", &[][..], managed().keys(other)),
     ] {
-        let (answer, rejected) = merged_across_a_reload(&managed(), files, &after);
-        assert_eq!(answer.status(), 200, "{name}: the app's answer passes");
-        assert!(SetCookie::of(&answer).is_none(), "{name}: a token was issued");
-        assert_eq!(rejected, 1.0, "{name}");
+        for held in Held::ALL {
+            let (answer, rejected) = merged_across_a_reload(held, &managed(), files, &after);
+            assert_eq!(answer.status(), 200, "{name}, {held:?}: the app's answer passes");
+            assert!(SetCookie::of(&answer).is_none(), "{name}, {held:?}: a token was issued");
+            assert_eq!(rejected, 1.0, "{name}, {held:?}");
+        }
     }
     let strict = || managed().with("on_conflict = \"fail\"");
     let after = strict().with("not_before = 2999-01-01T00:00:00Z");
-    let (answer, rejected) = merged_across_a_reload(&strict(), &[], &after);
+    let (answer, rejected) = merged_across_a_reload(Held::Answer, &strict(), &[], &after);
     assert_eq!((answer.status(), SetCookie::of(&answer), rejected), (409, None, 0.0));
     // A key that moves to the second place still verifies; the first one signs.
     let both = format!("{other}\n[[keys]]\nsecret = \"{SECRET}\"");
-    let (answer, rejected) = merged_across_a_reload(&managed(), &[], &managed().keys(&both));
-    let token = SetCookie::of(&answer).expect("a session that is still good is written").value;
-    let payload = token::payload_as(&token, NEW_HEADER, NEW_SECRET, Algorithm::HS256);
-    assert!(payload.contains(r#""more":1"#), "{payload}");
-    assert_eq!(rejected, 0.0);
+    for held in Held::ALL {
+        let after = managed().keys(&both);
+        let (answer, rejected) = merged_across_a_reload(held, &managed(), &[], &after);
+        let token = SetCookie::of(&answer).expect("a session that is still good is written").value;
+        let payload = token::payload_as(&token, NEW_HEADER, NEW_SECRET, Algorithm::HS256);
+        assert!(payload.contains(r#""more":1"#), "{held:?}: {payload}");
+        assert_eq!(rejected, 0.0);
+    }
 }

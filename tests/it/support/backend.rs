@@ -27,7 +27,8 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    fn pass(&self) {
+    /// Waits until it is open.
+    pub fn pass(&self) {
         let mut open = self.0.0.lock();
         self.0.1.wait_while_for(&mut open, |open| !*open, 2 * WAIT);
         assert!(*open, "nobody opened the gate within {:?}", 2 * WAIT);

@@ -72,6 +72,22 @@ impl Connection {
         }))
     }
 
+    /// Sends a request with half of its body, and the rest after `meanwhile`.
+    pub fn send_in_halves(&self, request: &Request, meanwhile: impl FnOnce()) -> Stream {
+        let body = Bytes::from(request.body.clone().unwrap_or_default());
+        let (first, rest) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
+        let mut sender = self.sender.clone();
+        let (response, mut upload) = self.runtime.block_on(within_limit(async {
+            let (response, mut upload) = sender.send_request(head(request), false)?;
+            upload.send_data(first, false)?;
+            tokio::task::yield_now().await;
+            Ok((response, upload))
+        }));
+        meanwhile();
+        self.runtime.block_on(within_limit(async { upload.send_data(rest, true) }));
+        Stream(response)
+    }
+
     /// Waits for the end of the answer. Returns whether it was cut off.
     pub fn is_cut_off(&self, stream: Stream) -> bool {
         self.runtime.block_on(within_limit(async { Ok(read(stream.0).await.is_err()) }))
