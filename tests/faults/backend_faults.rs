@@ -18,6 +18,7 @@ use crate::{pick, runtime};
 
 mod client;
 mod fault;
+mod http2;
 
 use client::{Client, Outcome};
 use fault::Fault;
@@ -50,13 +51,17 @@ fn backend_faults() {
     let clients: Vec<_> = (0..clients)
         .map(|_| {
             let mut client = Client::of(sidecar.address());
+            let mut http2 = http2::Client::of(sidecar.address());
             let next = Arc::clone(&next);
             runtime().spawn(async move {
                 let mut outcomes = Outcomes::new();
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(fault) = Fault::of(number, each) else { return outcomes };
-                    let outcome = client.send(fault, number).await;
+                    let outcome = match is_over_http2(number) {
+                        true => http2.send(fault, number).await,
+                        false => client.send(fault, number).await,
+                    };
                     *outcomes.entry(fault).or_default().entry(outcome).or_default() += 1;
                 }
             })
@@ -111,6 +116,12 @@ fn backend_faults() {
     sidecar.counts("cloakroom_connections_active", 0.0);
     assert!(!sidecar.log().contains("panicked"), "a panic");
     assert!(took < Duration::from_secs(300));
+}
+
+/// Whether a request is sent over HTTP/2: every second round of those that each way to end a body
+/// over HTTP/1 takes.
+fn is_over_http2(number: u64) -> bool {
+    number / 16 % 2 == 1
 }
 
 /// The mark in everything that is sent for a request.

@@ -11,7 +11,7 @@ use super::{mark, marks};
 use crate::rough::{Wire, field};
 
 /// Longer than the sidecar waits for the backend.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The client stops after this number of 1xx answers.
 const MOST_INTERIMS: usize = 2000;
@@ -103,16 +103,10 @@ async fn exchange(wire: &mut Wire, fault: Fault, number: u64) -> (Outcome, bool)
 async fn send(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
     let method = fault.method(number);
     let target = format!("/{fault:?}/{number}");
-    let mark = mark(number);
-    let body = match method {
-        "POST" if fault.is_early() => mark.repeat(LARGE / mark.len()),
-        "POST" => mark.repeat(20),
-        _ => {
-            return wire
-                .send(format!("{method} {target} HTTP/1.1\r\nHost: app.test\r\n\r\n"))
-                .await;
-        }
-    };
+    let body = body_of(fault, number);
+    if body.is_empty() {
+        return wire.send(format!("{method} {target} HTTP/1.1\r\nHost: app.test\r\n\r\n")).await;
+    }
     let ending = Ending::of(number);
     let (first, rest) = body.split_at(100);
     let (field, first, rest) = match ending {
@@ -137,6 +131,16 @@ async fn send(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
             wire.send("0\r\n\r\n").await
         }
         Ending::Trailers => wire.send(format!("{rest}0\r\nX-Sum: 1\r\n\r\n")).await,
+    }
+}
+
+/// What is sent with a request: its mark again and again.
+pub(super) fn body_of(fault: Fault, number: u64) -> String {
+    let mark = mark(number);
+    match fault.method(number) {
+        "POST" if fault.is_early() => mark.repeat(LARGE / mark.len()),
+        "POST" => mark.repeat(20),
+        _ => String::new(),
     }
 }
 
