@@ -1,15 +1,13 @@
 //! An HTTP/2 connection: accepts its requests and passes each to pingora.
 //!
-//! pingora's own loop has fixed limits and a fixed idle time-out, and leaves no trace of the
-//! requests that it refuses.
+//! pingora's own loop has fixed limits and a fixed idle time-out. Requests that it or `h2` refuses
+//! leave their trace in [`outgoing`].
 
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use http::Version;
 use pingora_core::apps::HttpServerApp as _;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::http::v2::server::{
@@ -23,8 +21,10 @@ use tokio::sync::Notify;
 use crate::config::Limits;
 use crate::proxy::cause;
 use crate::state::{Shared, unless_over};
-use crate::visit::Reply;
-use crate::visit::access::Refusal;
+
+mod outgoing;
+
+use outgoing::Outgoing;
 
 /// The number of malformed requests that ends a connection, as in pingora.
 const MOST_MALFORMED: usize = 32;
@@ -50,7 +50,7 @@ fn options(limits: &Limits) -> H2Options {
 /// Serves a connection to its end, with the current limits.
 pub(super) async fn serve<P>(
     proxy: &Arc<HttpProxy<P>>,
-    shared: &Shared,
+    shared: &Arc<Shared>,
     stream: Stream,
     shutdown: &ShutdownWatch,
 ) where
@@ -64,6 +64,7 @@ pub(super) async fn serve<P>(
         socket_digest: stream.get_socket_digest(),
     });
     let options = options(&shared.state.load().config.limits);
+    let stream: Stream = Box::new(Outgoing::new(stream, shared, client(&digest)));
     let mut connection = match handshake(stream, Some(options)).await {
         Ok(connection) => connection,
         Err(error) => {
@@ -97,9 +98,14 @@ pub(super) async fn serve<P>(
                 });
             }
             Ok(Some(H2Accept::Rejected)) => {
-                report_malformed(shared, client(&digest));
                 malformed += 1;
                 if malformed >= MOST_MALFORMED {
+                    // The answer is sent when the connection is polled once more.
+                    tokio::select! {
+                        biased;
+                        _ = HttpSession::from_h2_conn(&mut connection, Arc::clone(&digest)) => {}
+                        () = std::future::ready(()) => {}
+                    }
                     return;
                 }
             }
@@ -110,19 +116,6 @@ pub(super) async fn serve<P>(
             }
         }
     }
-}
-
-/// Counts and logs a request that pingora has answered with 400 or reset. Its head is unknown.
-fn report_malformed(shared: &Shared, peer: Option<IpAddr>) {
-    let refusal = Refusal {
-        reply: Reply::refusing(400),
-        method: b"-",
-        target: b"-",
-        version: Version::HTTP_2,
-        peer,
-        took: Duration::ZERO,
-    };
-    refusal.report_unanswered(shared);
 }
 
 fn client(digest: &Digest) -> Option<IpAddr> {

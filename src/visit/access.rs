@@ -96,6 +96,14 @@ impl Refusal<'_> {
         self.reply.to_http1(id.as_str())
     }
 
+    /// The same, as the fields and the body of a text.
+    pub(crate) fn report_rendered(&self, shared: &Shared) -> (Vec<(&'static str, String)>, String) {
+        let id = request_id::fresh();
+        let (fields, body) = self.reply.render(Form::Text, id.as_str());
+        self.note(shared, id.as_str(), body.len());
+        (fields, body)
+    }
+
     /// Counts and logs it without making an answer.
     pub(crate) fn report_unanswered(&self, shared: &Shared) {
         self.note(shared, request_id::fresh().as_str(), 0);

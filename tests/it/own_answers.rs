@@ -142,36 +142,133 @@ fn odd_but_proper_requests_arrive() {
     }
 }
 
-/// Those that the sidecar notices: pingora answers some by itself and resets others.
+/// A GET of this path over HTTP/2 with these fields more, as it is sent.
+fn over_http_2(path: &[u8], more: frames::Fields<'_>) -> Vec<u8> {
+    let fields: Vec<(&[u8], &[u8])> = [
+        (&b":method"[..], &b"GET"[..]),
+        (b":scheme", b"http"),
+        (b":authority", b"app.test"),
+        (b":path", path),
+    ]
+    .into_iter()
+    .chain(more.iter().copied())
+    .collect();
+    let mut bytes = PREFACE.to_vec();
+    // Other than by default, the encoder's table has no room, which its first block says.
+    frames::frame(&mut bytes, SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]);
+    frames::frame(&mut bytes, HEADERS, END_HEADERS | END_STREAM, 1, &frames::block(&fields));
+    bytes
+}
+
+/// pingora answers some by itself, with an empty 400.
 #[test]
-fn malformed_requests_of_http_2_leave_a_trace() {
+fn malformed_requests_of_http_2_are_answered_like_those_of_http_1() {
     let backend = Backend::plain();
     let sidecar = Sidecar::start(&backend);
-    let get: [(&[u8], &[u8]); 3] =
-        [(b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"app.test")];
-    let mut count = 0;
-    for (path, others) in [
-        (&b"/"[..], &[(&b"host"[..], &b"evil.test"[..])][..]),
+    let cases: [(&[u8], frames::Fields<'_>); 6] = [
+        (b"/", &[(b"host", b"evil.test")]),
         (b"/", &[(b"host", b"a"), (b"host", b"b")]),
         (b"/", &[(b"host", b"u@app.test")]),
         (b"/", &[(b"content-length", b"0"), (b"content-length", b"0")]),
         (b"?a", &[]),
         (b"*", &[]),
-    ] {
-        let fields: Vec<(&[u8], &[u8])> =
-            get.iter().chain(&[(&b":path"[..], path)]).chain(others).copied().collect();
-        frames::exchange(sidecar.address(), &fields, b"", &[]);
-        count += 1;
-        let line = sidecar.access_lines(count).remove(count - 1);
-        assert_eq!(line["status"], 400, "{path:?} {others:?}");
+    ];
+    for (index, (path, more)) in cases.into_iter().enumerate() {
+        let mut client = sidecar.connect();
+        client.send(over_http_2(path, more));
+        let line = sidecar.access_lines(index + 1).remove(index);
+        assert_eq!(line["status"], 400, "{path:?} {more:?}");
         assert_eq!(line["protocol"], "HTTP/2.0");
-        assert!(line["request_id"].as_str().is_some_and(|id| id.len() == 32), "{line}");
+        let id = line["request_id"].as_str().unwrap();
+        let body = format!("400 The request is malformed.\nrequest {id}\n");
+        let mut answer = Vec::new();
+        while !answer.ends_with(body.as_bytes()) {
+            let some = client.some();
+            assert!(!some.is_empty(), "{path:?} {more:?}: ended after {answer:?}");
+            answer.extend(some);
+        }
     }
     assert!(backend.received().is_empty());
     let of = |method| {
         sidecar.count(&format!(r#"cloakroom_requests_total{{method="{method}",status="400"}}"#))
     };
-    assert!((of("GET") + of("other") - count as f64).abs() < 0.5);
+    assert!((of("GET") + of("other") - cases.len() as f64).abs() < 0.5);
+}
+
+/// `h2` would answer nothing but 431. The second time its encoder has that in a table.
+#[test]
+fn heads_of_http_2_far_above_the_limits_are_answered_like_others() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::before(&backend)
+        .with("[limits]\nhead_bytes = 2048\ncookie_bytes = 2048\nheader_fields = 8")
+        .start();
+    let mut client = sidecar.connect();
+    let long = [b'x'; 100];
+    let many = vec![(&b"a"[..], &long[..]); 500];
+    let mut bytes = PREFACE.to_vec();
+    frames::frame(&mut bytes, SETTINGS, 0, 0, &[]);
+    client.send(&bytes);
+    for index in 0..2 {
+        let fields = [&[(&b":method"[..], &b"GET"[..])][..], &many].concat();
+        let block = frames::block(&fields);
+        let (first, rest) = block.split_at(16_000);
+        let pieces: Vec<&[u8]> = rest.chunks(16_000).collect();
+        let stream = 2 * u32::try_from(index).unwrap() + 1;
+        let mut bytes = Vec::new();
+        frames::frame(&mut bytes, HEADERS, END_STREAM, stream, first);
+        for (number, piece) in pieces.iter().enumerate() {
+            let is_last = number + 1 == pieces.len();
+            let flags = if is_last { END_HEADERS } else { 0 };
+            frames::frame(&mut bytes, frames::CONTINUATION, flags, stream, piece);
+        }
+        client.send(&bytes);
+        let line = sidecar.access_lines(index + 1).remove(index);
+        assert_eq!((&line["status"], &line["protocol"]), (&431.into(), &"HTTP/2.0".into()));
+        let id = line["request_id"].as_str().unwrap();
+        let body = format!("431 The request headers are too large.\nrequest {id}\n");
+        let mut answer = Vec::new();
+        while !answer.ends_with(body.as_bytes()) {
+            let some = client.some();
+            assert!(!some.is_empty(), "ended after {answer:?}");
+            answer.extend(some);
+        }
+    }
+    sidecar.counts(r#"cloakroom_requests_total{method="other",status="431"}"#, 2.0);
+}
+
+/// By `h2` or by pingora: the stream is reset, or the connection ends.
+#[test]
+fn requests_of_http_2_that_are_refused_without_an_answer_leave_a_trace() {
+    let backend = Backend::plain();
+    let sidecar = Sidecar::start(&backend);
+    let cases: [(&[u8], frames::Fields<'_>); 12] = [
+        (b"/", &[(b"transfer-encoding", b"chunked")]),
+        (b"/", &[(b"connection", b"close")]),
+        (b"/", &[(b"content-length", b"x")]),
+        (b"/", &[(b"content-length", b"0"), (b"content-length", b"1")]),
+        (b"/", &[(b":path", b"/admin")]),
+        (b"/", &[(b"a", b"b\0c")]),
+        (b"/", &[(b"a", b"b\r\nc: d")]),
+        (b"/", &[(b"A", b"b")]),
+        (b"", &[]),
+        (b"/a b", &[]),
+        (b"/\xe4", &[]),
+        (b"http://app.test/", &[]),
+    ];
+    for (index, (path, more)) in cases.into_iter().enumerate() {
+        let mut client = sidecar.connect();
+        client.send(over_http_2(path, more));
+        let line = sidecar.access_lines(index + 1).remove(index);
+        assert_eq!(
+            (&line["status"], &line["bytes"]),
+            (&400.into(), &0.into()),
+            "{path:?} {more:?}"
+        );
+        assert_eq!(line["protocol"], "HTTP/2.0");
+    }
+    assert!(backend.received().is_empty());
+    let series = r#"cloakroom_requests_total{method="other",status="400"}"#;
+    sidecar.counts(series, cases.len() as f64);
 }
 
 /// Otherwise they would occupy a connection forever.
