@@ -89,7 +89,7 @@ fn silence() {
         ))
         .start();
     let address = sidecar.address();
-    let patience = pick(Duration::from_secs(5), Duration::from_secs(150));
+    let patience = pick(Duration::from_secs(30), Duration::from_secs(150));
     let silent: Vec<_> = Silence::ALL
         .into_iter()
         .flat_map(|silence| std::iter::repeat_n(silence, each))

@@ -170,7 +170,7 @@ fn a_head_that_drips_is_ended_in_time() {
     let (answer, ended) = client.rest_or_silence(WAIT);
     assert!(ended && answer.starts_with(b"HTTP/1.1 408 "), "{ended} {answer:?}");
     assert!(begun.elapsed() >= Duration::from_millis(400), "{:?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     // A client that sends nothing gets no answer.
     let (answer, ended) = sidecar.connect().rest_or_silence(WAIT);
     assert!(ended && answer.is_empty(), "{ended} {answer:?}");

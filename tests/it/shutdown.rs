@@ -48,7 +48,7 @@ fn requests_under_way_finish() {
             assert_eq!(token::payload(&SetCookie::token(&response)), "{}");
         }
         assert_eq!(sidecar.wait().code(), Some(0), "SIG{signal}");
-        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
     }
 }
 
@@ -115,7 +115,7 @@ fn idle_connections_hold_nothing_up() {
     let begun = Instant::now();
     sidecar.signal("TERM");
     assert_eq!(sidecar.wait().code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
 #[test]
