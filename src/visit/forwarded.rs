@@ -249,10 +249,15 @@ pub fn is_alias(name: &[u8]) -> bool {
 
 /// Other fields by which frameworks believe a proxy: the client's address, its scheme, the
 /// requested URL.
-const BY_PROXIES: [&str; 8] = [
+const BY_PROXIES: [&str; 13] = [
     "x-real-ip",
     "x-client-ip",
+    "x-cluster-client-ip",
+    "client-ip",
     "true-client-ip",
+    "x-scheme",
+    "x-url-scheme",
+    "front-end-https",
     "x-original-url",
     "x-original-host",
     "x-rewrite-url",
@@ -264,7 +269,7 @@ const BY_PROXIES: [&str; 8] = [
 #[must_use]
 pub fn is_hearsay(name: &[u8]) -> bool {
     // Most names differ in the first letter.
-    matches!(name.first(), Some(b'x' | b'X' | b't' | b'T'))
+    matches!(name.first(), Some(b'x' | b'X' | b't' | b'T' | b'c' | b'C' | b'f' | b'F'))
         && (starts_with_folded(name, "x-forwarded-")
             || BY_PROXIES.iter().any(|field| folds_to(name, field)))
 }

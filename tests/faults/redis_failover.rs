@@ -32,6 +32,7 @@ fn failovers() {
     }
     thread::sleep(Duration::from_millis(500));
     let figures = load.stop();
+    assert_right(&figures);
     let tally = patrons.tally();
     let (live, ended) = patrons.look(&sidecar);
     let slowest = back.iter().max().unwrap();
@@ -44,7 +45,6 @@ fn failovers() {
         tally.served,
         tally.refused,
     );
-    assert_right(&figures);
     assert!(tally.served > 0 && tally.refused > 0 && live > 0, "{tally:?}");
     assert!(*slowest < pick(Duration::from_secs(60), Duration::from_secs(1)), "{back:?}");
 }

@@ -147,6 +147,11 @@ const HEARSAY: &[&str] = &[
     "X-Forwarded-Anything",
     "X-Real-IP",
     "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "Client-IP",
+    "X-Scheme",
+    "X-Url-Scheme",
+    "Front-End-Https",
     "True-Client-IP",
     "X-Original-URL",
     "X-Original-Host",
@@ -170,7 +175,7 @@ fn other_words_of_a_proxy_are_a_trusted_ones_or_nobodys() {
             }
             sidecar.send_over(protocol, &Request::get("/").with("Proxy", "hearsay"));
             assert!(!contains(&backend.last().raw, "hearsay"), "{protocol:?}");
-            for other in ["X-Real-IPs", "X-Hosts", "Proxy-Id", "X-Forward"] {
+            for other in ["X-Real-IPs", "X-Hosts", "Proxy-Id", "X-Forward", "Client", "From"] {
                 sidecar.send_over(protocol, &Request::get("/").with(other, "mine"));
                 assert_eq!(backend.last().values(other), ["mine"], "{other} over {protocol:?}");
             }

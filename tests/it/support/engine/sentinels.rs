@@ -86,9 +86,14 @@ impl Sentinels {
         let server = self.server(port);
         server.start();
         server.ask(&["REPLICAOF", "127.0.0.1", &master]);
-        until("a replica that was a master", || {
-            let server = self.server(port);
-            server.info("role") == "slave" && server.info("master_link_status") == "up"
+        // Each of them, because the next failover may be to another one.
+        until("replicas with the master's data", || {
+            let others = self.servers.iter().filter(|server| server.port().to_string() != master);
+            others.into_iter().all(|server| {
+                server.info("role") == "slave"
+                    && server.info("master_port") == master
+                    && server.info("master_link_status") == "up"
+            })
         });
         for sentinel in &self.sentinels {
             until("sentinels that are content", || {
