@@ -31,7 +31,9 @@ impl Sentinels {
             .map(|_| {
                 Server::sentinel(engine)
                     .set(&format!("sentinel monitor {MASTER} 127.0.0.1 {port} 2"))
-                    .set(&format!("sentinel down-after-milliseconds {MASTER} 500"))
+                    // Sentinels send the first PING to a new master after a second. If it counted as
+                    // down before that, another one would be elected, and take writes with it.
+                    .set(&format!("sentinel down-after-milliseconds {MASTER} 1500"))
                     .set(&format!("sentinel failover-timeout {MASTER} 3000"))
                     .start()
             })
