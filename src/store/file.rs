@@ -36,6 +36,7 @@ use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
 pub use call::Clock;
 use call::{Answer, Read, Shared, What, Write};
+use change::FEW;
 pub use error::{FileError, Reason};
 use place::{Location, Room};
 use queue::Queue;
@@ -216,7 +217,15 @@ impl FileStore {
     /// The file did not answer. The change was not applied, unless the caller waited longer than
     /// the time limit.
     pub async fn apply(&self, change: Change, now: Timestamp) -> Result<Applied, Outage> {
-        self.write(What::Change(change), now).await
+        // Counted by a reader, because with very many sessions everybody would wait for the writer.
+        let count = match change {
+            Change::EndAll => self.read(|answer| Read::Count { answer }).await?,
+            _ => 0,
+        };
+        match self.write(What::Change(change), now).await? {
+            Applied::Done { ended: FEW.., .. } if count > FEW => Ok(Applied::done(count)),
+            applied => Ok(applied),
+        }
     }
 
     /// Waits, if the log is long, until it has been written back, but not for ever.

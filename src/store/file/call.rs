@@ -25,6 +25,7 @@ pub(super) enum Read {
     Load { id: SessionId, now: Timestamp, answer: Answer<Loaded> },
     Show { id: SessionId, now: Timestamp, answer: Answer<Option<Listed>> },
     List { subject: SubjectHash, now: Timestamp, answer: Answer<Listing> },
+    Count { answer: Answer<u64> },
     Revocations { after: u64, most: usize, answer: Answer<Vec<Entry>> },
 }
 

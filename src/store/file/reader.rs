@@ -35,6 +35,7 @@ pub(super) fn run(
             Read::List { subject, now, answer } => {
                 reply(answer, is_away, || statements.list(&subject, now));
             }
+            Read::Count { answer } => reply(answer, is_away, || statements.count()),
             Read::Revocations { after, most, answer } => {
                 reply(answer, is_away, || statements.revocations(after, most));
             }
@@ -57,6 +58,7 @@ struct Statements<'c> {
     show: Statement<'c>,
     list: Statement<'c>,
     has_more: Statement<'c>,
+    count: Statement<'c>,
     revocations: Statement<'c>,
 }
 
@@ -76,6 +78,7 @@ impl<'c> Statements<'c> {
             ))?,
             has_more: connection
                 .prepare("SELECT 1 FROM session WHERE sub = ?1 LIMIT 1 OFFSET ?2")?,
+            count: connection.prepare("SELECT count(*) FROM session")?,
             revocations: connection.prepare(
                 "SELECT seq, kind, what, before_ms, until FROM revoked \
                  WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -107,6 +110,10 @@ impl<'c> Statements<'c> {
         let sessions = self.list.query_map(parameters, listed)?.collect::<Result<_>>()?;
         let has_more = self.has_more.exists(params![subject.as_bytes(), most])?;
         Ok(Listing { sessions, has_more })
+    }
+
+    fn count(&mut self) -> Result<u64> {
+        self.count.query_row([], |row| unsigned(row, 0))
     }
 
     fn revocations(&mut self, after: u64, most: usize) -> Result<Vec<Entry>> {
