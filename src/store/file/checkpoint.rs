@@ -16,9 +16,12 @@ const PAGES: i64 = 250;
 /// Serves requests until their queue is closed.
 pub(super) fn run(connection: &Connection, shared: &Shared) {
     while shared.checkpoints.take().is_some() {
-        let length = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], length);
         // If this fails, or another process is doing it, the writer asks again after a commit.
-        if length.is_ok_and(|length| length <= PAGES) {
+        let is_short = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            let is_busy: bool = row.get(0)?;
+            Ok(!is_busy && length(row)? <= PAGES)
+        });
+        if is_short == Ok(true) {
             shared.log_is_long.store(false, Ordering::Release);
         }
     }
@@ -42,7 +45,7 @@ impl<'c> Log<'c> {
     }
 }
 
-/// How many pages of the log are not in the file yet.
+/// How many pages of the log are not in the file yet; 0 if SQLite cannot tell.
 fn length(row: &Row<'_>) -> Result<i64> {
     let [all, written_back] = [row.get::<_, i64>(1)?, row.get::<_, i64>(2)?];
     Ok(all - written_back)

@@ -82,8 +82,12 @@ pub(super) fn open_to_write(place: &Location) -> Result<Connection, Reason> {
     if connection.is_readonly("main")? {
         return Err(Reason::ReadOnly);
     }
-    // Checked before any change.
-    if !has_tables(&connection)? {
+    // Checked before any change, and in one look: another process may be creating the tables, and what
+    // is read before and after that does not fit together.
+    let look = connection.transaction()?;
+    let is_made = has_tables(&look)?;
+    look.commit()?;
+    if !is_made {
         let creation = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have created them meanwhile.
         if !has_tables(&creation)? {
