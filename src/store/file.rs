@@ -1,8 +1,8 @@
 //! Sessions in an SQLite file, which several processes may use at the same time.
 //!
 //! The caller's thread never touches the file: one thread writes, two read, and callers await the
-//! answers. A fourth writes the log back. Next to the file, `-wal` is SQLite's write-ahead log and `-shm` the memory that the
-//! processes share.
+//! answers. A fourth writes the log back. Next to the file, `-wal` is SQLite's write-ahead log and
+//! `-shm` the memory that the processes share.
 //!
 //! ```text
 //! load, list ──> Queue ──> 2 readers ──┐
@@ -67,6 +67,7 @@ pub struct Options {
 /// An open session file. Dropping it finishes waiting writes and closes the file.
 pub struct FileStore {
     shared: Arc<Shared>,
+    /// The writer first.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -269,11 +270,16 @@ type Ready = mpsc::SyncSender<Result<(), Reason>>;
 impl Drop for FileStore {
     fn drop(&mut self) {
         self.shared.reads.close();
-        self.shared.writes.close();
         self.shared.checkpoints.close();
-        // The writer ends last, because the last connection to close cleans up the log.
-        for thread in self.threads.drain(..).rev() {
+        // The last connection to close cleans up the log, and cannot if another one is closing at the
+        // same time: so the writer closes after all others have.
+        let others = self.threads.split_off(self.threads.len().min(1));
+        for thread in others {
             let _ = thread.join();
+        }
+        self.shared.writes.close();
+        for writer in self.threads.drain(..) {
+            let _ = writer.join();
         }
     }
 }

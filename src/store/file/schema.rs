@@ -1,6 +1,6 @@
 //! The tables of a session file, and the settings of its connections.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -16,6 +16,9 @@ pub(super) const LAYOUT: i64 = 1;
 
 /// How long opening waits for other processes.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pause between attempts to open a file.
+const TRY_AGAIN: Duration = Duration::from_millis(5);
 
 /// The length of the log in pages at which the writer itself writes it back to the file: 4 MB, SQLite's
 /// default.
@@ -78,6 +81,35 @@ pub(super) const ASIDE: &str =
 
 /// A connection for writing. Creates the tables in an empty file.
 pub(super) fn open_to_write(place: &Location) -> Result<Connection, Reason> {
+    patiently(|| prepare(place))
+}
+
+/// A connection for reading a file that already has a writer.
+pub(super) fn open_to_read(place: &Location, patience: Duration) -> Result<Connection, Reason> {
+    let connection = patiently(|| {
+        let connection = connect(place)?;
+        connection.pragma_update(None, "query_only", true)?;
+        Ok(connection)
+    })?;
+    connection.busy_timeout(patience)?;
+    Ok(connection)
+}
+
+/// Tries again while other processes have the file locked. SQLite itself does not wait where two
+/// could wait for each other, such as for a change of the journal mode.
+///
+/// <https://www.sqlite.org/c3ref/busy_handler.html>
+fn patiently<T>(open: impl Fn() -> Result<T, Reason>) -> Result<T, Reason> {
+    let begun = Instant::now();
+    loop {
+        match open() {
+            Err(Reason::Locked) if begun.elapsed() < PATIENCE => std::thread::sleep(TRY_AGAIN),
+            other => return other,
+        }
+    }
+}
+
+fn prepare(place: &Location) -> Result<Connection, Reason> {
     let mut connection = connect(place)?;
     if connection.is_readonly("main")? {
         return Err(Reason::ReadOnly);
@@ -114,14 +146,6 @@ pub(super) fn open_to_write(place: &Location) -> Result<Connection, Reason> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     // From here on the writer itself waits for the lock: SQLite would sleep for up to 100 ms.
     connection.busy_timeout(Duration::ZERO)?;
-    Ok(connection)
-}
-
-/// A connection for reading a file that already has a writer.
-pub(super) fn open_to_read(place: &Location, patience: Duration) -> Result<Connection, Reason> {
-    let connection = connect(place)?;
-    connection.pragma_update(None, "query_only", true)?;
-    connection.busy_timeout(patience)?;
     Ok(connection)
 }
 

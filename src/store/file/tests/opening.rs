@@ -141,3 +141,19 @@ fn many_may_make_one_file_at_once() {
         assert_eq!(wait(store.load(id(1), NOW)), Ok(Loaded::Found(row(1, "a"))));
     }
 }
+
+/// SQLite itself does not wait for this lock.
+#[test]
+fn a_file_that_another_process_reads_without_a_log_is_waited_for() {
+    let Fixture { store, path, _folder } = fixture();
+    drop(store);
+    let reader = rusqlite::Connection::open(&path).unwrap();
+    let mode = "PRAGMA journal_mode = delete; BEGIN; SELECT count(*) FROM session";
+    reader.execute_batch(mode).unwrap();
+    let opening = std::thread::spawn(move || FileStore::open(&path, options(PATIENCE)).map(drop));
+    // Long enough for a first attempt to fail; the test passes as well if it has not begun.
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!opening.is_finished());
+    reader.execute_batch("COMMIT").unwrap();
+    opening.join().unwrap().unwrap();
+}
