@@ -38,6 +38,11 @@ const LATE: u32 = 2;
 /// The same in a cluster, where one server alone may be unavailable.
 const LATE_IN_CLUSTER: u32 = 50;
 
+/// The number of consecutive checks without an answer after which the connections to a cluster are
+/// replaced. After the loss of a node, the cluster client sometimes waits for itself, and would do so for ever:
+/// <https://github.com/redis-rs/redis-rs/issues/2418>.
+const UNANSWERED: u32 = 2;
+
 /// How long a connection must have lasted for the next one to be made without a pause.
 const LASTING: Duration = Duration::from_secs(1);
 
@@ -250,6 +255,7 @@ async fn repeat(link: &Link, connection: &Connection, cluster: bool) -> Result<(
 async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling) {
     let mut masters = None;
     let mut looks: u32 = 0;
+    let mut unanswered = 0;
     loop {
         let is_wanted = tokio::select! {
             () = link.wanted.notified() => true,
@@ -276,9 +282,9 @@ async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling
                 Topology::Cluster => {
                     let found = cluster_masters(&live.general).await;
                     if found.is_some() && masters.is_some() && found != masters {
+                        link.contacts.fetch_add(1, Ordering::AcqRel);
                         // If this fails, it is repeated after the next change or in a minute.
                         let _ = repeat(link, &live.general, true).await;
-                        link.contacts.fetch_add(1, Ordering::AcqRel);
                     }
                     masters = found.or(masters.take());
                 }
@@ -290,7 +296,11 @@ async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling
                 telling.warn(&facts);
             }
         };
-        let _ = tokio::time::timeout(settings.patience, look).await;
+        let is_answered = tokio::time::timeout(settings.patience, look).await.is_ok();
+        unanswered = if is_answered { 0 } else { unanswered + 1 };
+        if unanswered >= UNANSWERED && is_cluster(settings) {
+            return;
+        }
     }
 }
 
