@@ -216,7 +216,8 @@ impl Exchange {
             if let Some(stream) = self.idle.take(&place).await {
                 return Ok((place, stream, true));
             }
-            match self.connector.new_stream(&*place.peer).await {
+            // Boxed, as every open connection has room for this future.
+            match Box::pin(self.connector.new_stream(&*place.peer)).await {
                 Ok(stream) => return Ok((place, stream, false)),
                 // Nothing has been sent: another address may be tried.
                 Err(_) if upstream.missed(&place.peer, *attempts) && *attempts < MAX_ATTEMPTS => {}

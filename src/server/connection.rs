@@ -6,6 +6,7 @@
 //!
 //! TLS connections work the same after the handshake, except that ALPN selects HTTP/2.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,8 +103,30 @@ where
         stream: Stream,
         shutdown: &ShutdownWatch,
     ) -> Option<Stream> {
-        let _open = Open::new(&self.shared)?;
+        let open = Open::new(&self.shared)?;
         let stream = stream.into_any().downcast::<L4Stream>().ok()?;
+        let (connections, shutdown) = (Arc::clone(self), shutdown.clone());
+        // The task that called has room for a TLS handshake of pingora's, which would stay as long as
+        // the connection: twice as much as all else that an idle connection needs.
+        tokio::spawn(async move {
+            let _open = open;
+            connections.attend(stream, &shutdown).await
+        });
+        None
+    }
+
+    async fn cleanup(&self) {
+        self.proxy.http_cleanup().await;
+    }
+}
+
+impl<P> Connections<P>
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    /// Serves a connection to its end.
+    async fn attend(&self, stream: Box<L4Stream>, shutdown: &ShutdownWatch) -> Over {
         let mut silence = Silence::new(shutdown);
         match self.transport {
             Transport::Clear => self.serve(stream, silence, shutdown).await,
@@ -121,16 +144,6 @@ where
         }
     }
 
-    async fn cleanup(&self) {
-        self.proxy.http_cleanup().await;
-    }
-}
-
-impl<P> Connections<P>
-where
-    P: ProxyHttp + Send + Sync + 'static,
-    P::CTX: Send + Sync,
-{
     /// Does the TLS handshake. None if it fails.
     async fn encrypt(
         &self,
@@ -182,7 +195,7 @@ where
         stream: Box<S>,
         mut silence: Silence,
         shutdown: &ShutdownWatch,
-    ) -> Option<Stream> {
+    ) -> Over {
         let mut settings = None;
         let mut stream = stream;
         let mut is_first = true;
@@ -306,6 +319,9 @@ where
         }
     }
 }
+
+/// What is left of a connection that has been served: None.
+type Over = Option<Infallible>;
 
 /// The peer of the connection.
 fn peer(stream: &impl IO) -> Peer {

@@ -162,6 +162,9 @@ pub(crate) async fn close_session(
 }
 
 /// What an answer with this status does to the session.
+///
+/// Calls to the store are boxed: every open connection has room for this future, and they would make
+/// it several times as large.
 async fn decide(
     shared: &Arc<Shared>,
     request: &impl RequestHead,
@@ -202,7 +205,7 @@ async fn decide(
             if is_overtaken(shared, opened, visit.begun, now) {
                 return Ok(skipped(shared));
             }
-            Ok(storing::refresh(shared, &current, issuer, opened).await)
+            Ok(Box::pin(storing::refresh(shared, &current, issuer, opened)).await)
         }
         (Directive::Keep, Err(_)) => Ok(Done::default()),
         (Directive::Save(_), Err(rejection)) => {
@@ -226,15 +229,16 @@ async fn decide(
             }
             if is_stored {
                 let told = (config, visit.id());
-                return storing::close(shared, &current, issuer, request, directive, opened, told)
-                    .await;
+                let close =
+                    storing::close(shared, &current, issuer, request, directive, opened, told);
+                return Box::pin(close).await;
             }
             let ends = Ends::of(&directive);
             let close = || session::close(opened, directive, issuer, System);
             match signing(shared, issuer.keys, close).await {
                 Ok(action) if policy.store == Some(Holds::Revocations) => {
                     let told = (request, visit.id());
-                    ends.write(shared, opened, &action, issuer, told).await?;
+                    Box::pin(ends.write(shared, opened, &action, issuer, told)).await?;
                     Ok(carry_out(shared, &current, opened, action, now, None))
                 }
                 Ok(action) => Ok(carry_out(shared, &current, opened, action, now, None)),

@@ -31,7 +31,9 @@ pub(super) async fn load(
     let (Some(store), Some(id)) = (&shared.store, opened.awaits().cloned()) else {
         return Ok(());
     };
-    let loaded = match shared.counted(store.load(id, clock::now()).await) {
+    // Boxed, as every open connection has room for this future.
+    let load = Box::pin(store.load(id, clock::now()));
+    let loaded = match shared.counted(load.await) {
         Ok(loaded) => opened.complete(loaded).map_err(|error| {
             log::error!(error:% = error; "a stored session cannot be read");
             Outage::Protocol
