@@ -28,7 +28,8 @@ fn due(name: &str) -> [String; 2] {
 const WRITES: [(&str, &str); 4] =
     [("/delete", "deleted"), ("/save", "saved"), ("/merge", "merged"), ("/refresh", "refreshed")];
 
-/// A backend that holds requests of `/slow` until the gate opens.
+/// A backend that holds what is slow until the gate opens: whole answers, and the body of one. The
+/// sidecar holds a head with a length until there is more.
 fn backend(gate: &Gate) -> Backend {
     let gate = gate.clone();
     Backend::by(move |request| match request.target() {
@@ -37,6 +38,9 @@ fn backend(gate: &Gate) -> Backend {
             Answer::default().hold(&gate).and(Answer::ok(&[("X-Session-Save", r#"{"n":3}"#)]))
         }
         "/slow-error" => Answer::default().hold(&gate).and(Answer::new(500, &[], "")),
+        "/slow-body" => {
+            Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").hold(&gate).then("ok")
+        }
         "/delete" => Answer::ok(&[("X-Session-Delete", "1")]),
         "/save" => Answer::ok(&[("X-Session-Save", r#"{"n":2}"#)]),
         "/merge" => Answer::ok(&[("X-Session-Merge", r#"{"n":2}"#)]),
@@ -245,11 +249,6 @@ fn error_that_would_not_refresh_is_not_counted_as_skipped() {
 /// longer time on a busy machine proves nothing.
 const PATIENCE: Duration = Duration::from_millis(900);
 
-/// An answer whose head is being sent: the sidecar holds a head with a length until there is more.
-fn headless(gate: &Gate) -> Answer {
-    Answer::raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n").hold(gate).then("ok")
-}
-
 fn ask(sidecar: &Sidecar, path: &str, token: &str) -> Client {
     let mut client = sidecar.connect();
     client.send(Request::get(path).session(token).bytes(Protocol::Http11));
@@ -261,17 +260,11 @@ fn write_that_ends_while_a_refresh_is_on_its_way_leaves_behind_it() {
     for (path, action) in WRITES.into_iter().filter(|(path, _)| *path != "/refresh") {
         let decided = (0..20).any(|_| {
             let gate = Gate::default();
-            let held = gate.clone();
-            let backend = Backend::by(move |request| match request.target() {
-                "/slow" => headless(&held),
-                "/delete" => Answer::ok(&[("X-Session-Delete", "1")]),
-                "/save" => Answer::ok(&[("X-Session-Save", r#"{"n":2}"#)]),
-                _ => Answer::ok(&[("X-Session-Merge", r#"{"n":2}"#)]),
-            });
+            let backend = backend(&gate);
             let sidecar = start(&backend);
             let [token, _] = due(path);
             let begun = Instant::now();
-            let mut slow = ask(&sidecar, "/slow", &token);
+            let mut slow = ask(&sidecar, "/slow-body", &token);
             sidecar.counts(r#"cloakroom_session_writes_total{action="refreshed"}"#, 1.0);
             let mut write = ask(&sidecar, path, &token);
             sidecar.counts(&format!("cloakroom_session_writes_total{{action=\"{action}\"}}"), 1.0);
@@ -305,17 +298,13 @@ fn write_does_not_wait_for_the_body_of_a_refreshed_answer() {
     }
     let at_once = (0..20).any(|_| {
         let gate = Gate::default();
-        let held = gate.clone();
-        let backend = Backend::by(move |request| match request.target() {
-            "/slow" => headless(&held),
-            _ => Answer::ok(&[("X-Session-Delete", "1")]),
-        });
+        let backend = backend(&gate);
         let sidecar = start(&backend);
         let [token, _] = due("body");
-        let mut slow = ask(&sidecar, "/slow", &token);
+        let mut slow = ask(&sidecar, "/slow-body", &token);
         assert!(slow.until("\r\n\r\n").contains("\r\nSet-Cookie: session=ey"));
         let begun = Instant::now();
-        assert!(SetCookie::of(&sidecar.get("/", Some(&token))).unwrap().deletes());
+        assert!(SetCookie::of(&sidecar.get("/delete", Some(&token))).unwrap().deletes());
         let took = begun.elapsed();
         gate.open();
         took < PATIENCE
@@ -326,16 +315,12 @@ fn write_does_not_wait_for_the_body_of_a_refreshed_answer() {
 #[test]
 fn log_out_does_not_wait_for_an_answer_that_does_not_end() {
     let gate = Gate::default();
-    let held = gate.clone();
-    let backend = Backend::by(move |request| match request.target() {
-        "/slow" => headless(&held),
-        _ => Answer::ok(&[("X-Session-Delete", "1")]),
-    });
+    let backend = backend(&gate);
     let sidecar = start(&backend);
     let [token, _] = due("endless");
-    let mut slow = ask(&sidecar, "/slow", &token);
+    let mut slow = ask(&sidecar, "/slow-body", &token);
     sidecar.counts(r#"cloakroom_session_writes_total{action="refreshed"}"#, 1.0);
-    assert!(SetCookie::of(&sidecar.get("/", Some(&token))).unwrap().deletes());
+    assert!(SetCookie::of(&sidecar.get("/delete", Some(&token))).unwrap().deletes());
     gate.open();
     slow.receive("GET");
 }
