@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::frames::{self, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS};
-use crate::support::{Backend, Protocol, Request, Sidecar, WAIT};
+use crate::support::{Backend, Client, Protocol, Request, Sidecar, WAIT};
 
 /// Requests that are answered with 400. `\u{ff}` stands for the byte 0xe4.
 const MALFORMED: &[&str] = &[
@@ -160,6 +160,19 @@ fn over_http_2(path: &[u8], more: frames::Fields<'_>) -> Vec<u8> {
     bytes
 }
 
+/// Reads an answer over HTTP/2 to its end: this message, and the request's id as in the access line.
+#[track_caller]
+fn receive_own(client: &mut Client, message: &str, line: &Value) {
+    let id = line["request_id"].as_str().unwrap();
+    let body = format!("{message}\nrequest {id}\n");
+    let mut answer = Vec::new();
+    while !answer.ends_with(body.as_bytes()) {
+        let some = client.some();
+        assert!(!some.is_empty(), "ended after {answer:?}, logged: {line}");
+        answer.extend(some);
+    }
+}
+
 /// pingora answers some by itself, with an empty 400.
 #[test]
 fn malformed_requests_of_http_2_are_answered_like_those_of_http_1() {
@@ -179,14 +192,7 @@ fn malformed_requests_of_http_2_are_answered_like_those_of_http_1() {
         let line = sidecar.access_lines(index + 1).remove(index);
         assert_eq!(line["status"], 400, "{path:?} {more:?}");
         assert_eq!(line["protocol"], "HTTP/2.0");
-        let id = line["request_id"].as_str().unwrap();
-        let body = format!("400 The request is malformed.\nrequest {id}\n");
-        let mut answer = Vec::new();
-        while !answer.ends_with(body.as_bytes()) {
-            let some = client.some();
-            assert!(!some.is_empty(), "{path:?} {more:?}: ended after {answer:?}");
-            answer.extend(some);
-        }
+        receive_own(&mut client, "400 The request is malformed.", &line);
     }
     assert!(backend.received().is_empty());
     let of = |method| {
@@ -224,14 +230,7 @@ fn heads_of_http_2_far_above_the_limits_are_answered_like_others() {
         client.send(&bytes);
         let line = sidecar.access_lines(index + 1).remove(index);
         assert_eq!((&line["status"], &line["protocol"]), (&431.into(), &"HTTP/2.0".into()));
-        let id = line["request_id"].as_str().unwrap();
-        let body = format!("431 The request headers are too large.\nrequest {id}\n");
-        let mut answer = Vec::new();
-        while !answer.ends_with(body.as_bytes()) {
-            let some = client.some();
-            assert!(!some.is_empty(), "ended after {answer:?}");
-            answer.extend(some);
-        }
+        receive_own(&mut client, "431 The request headers are too large.", &line);
     }
     sidecar.counts(r#"cloakroom_requests_total{method="other",status="431"}"#, 2.0);
 }
