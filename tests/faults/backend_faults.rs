@@ -37,7 +37,7 @@ type Outcomes = BTreeMap<Fault, BTreeMap<Outcome, u64>>;
 
 #[test]
 fn backend_faults() {
-    let (each, clients) = pick((12, 48), (1000, 96));
+    let (each, clients) = pick((16, 48), (1000, 96));
     let noticed = Arc::new(Noticed::default());
     let notices = Arc::clone(&noticed);
     let backend = Rough::start(move |wire| fault::serve(wire, Arc::clone(&notices)));
@@ -118,10 +118,17 @@ fn backend_faults() {
     assert!(took < Duration::from_secs(300));
 }
 
-/// Whether a request is sent over HTTP/2: every second round of those that each way to end a body
-/// over HTTP/1 takes.
+/// Whether a request is sent over HTTP/2: every second round of those that the ways to end a body
+/// take.
 fn is_over_http2(number: u64) -> bool {
     number / 16 % 2 == 1
+}
+
+/// The way to end the body of a request, of those that its version of HTTP has. 16 requests of a kind
+/// combine each of them with each fault: the number of faults is odd, and every second request of a
+/// kind is a POST.
+fn ending<T: Copy>(number: u64, ways: [T; 4]) -> T {
+    ways[(number / 4 % 4) as usize]
 }
 
 /// The mark in everything that is sent for a request.

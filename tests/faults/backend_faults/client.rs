@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use super::fault::{Fault, LARGE};
-use super::{mark, marks};
+use super::{ending, mark, marks};
 use crate::rough::{Wire, field};
 
 /// Longer than the sidecar waits for the backend.
@@ -107,7 +107,7 @@ async fn send(wire: &mut Wire, fault: Fault, number: u64) -> Result<()> {
     if body.is_empty() {
         return wire.send(format!("{method} {target} HTTP/1.1\r\nHost: app.test\r\n\r\n")).await;
     }
-    let ending = Ending::of(number);
+    let ending = ending(number, Ending::ALL);
     let (first, rest) = body.split_at(100);
     let (field, first, rest) = match ending {
         Ending::Length => {
@@ -154,12 +154,7 @@ enum Ending {
 }
 
 impl Ending {
-    /// Each of them is combined with each fault: their number is odd, and every second request of a
-    /// kind is a POST.
-    fn of(number: u64) -> Self {
-        let round = number / 4;
-        [Self::Length, Self::LastChunk, Self::LastChunkApart, Self::Trailers][(round % 4) as usize]
-    }
+    const ALL: [Self; 4] = [Self::Length, Self::LastChunk, Self::LastChunkApart, Self::Trailers];
 }
 
 fn chunk(data: &str) -> String {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::client::{Outcome, PATIENCE, body_of};
 use super::fault::Fault;
-use super::{mark, marks};
+use super::{ending, mark, marks};
 
 /// A connection, as long as it can be used.
 pub(super) struct Client {
@@ -70,7 +70,7 @@ async fn exchange(
     let (response, upload) = sender.send_request(head, body.is_empty())?;
     if !body.is_empty() {
         // An answer may come early, and end the stream under the rest of the body.
-        let _ = send(upload, body, Ending::of(number)).await;
+        let _ = send(upload, body, ending(number, Ending::ALL)).await;
     }
     let response = response.await?;
     let status = response.status().as_u16();
@@ -109,10 +109,7 @@ enum Ending {
 }
 
 impl Ending {
-    fn of(number: u64) -> Self {
-        let round = number / 16;
-        [Self::Data, Self::EmptyData, Self::EmptyDataApart, Self::Trailers][(round % 4) as usize]
-    }
+    const ALL: [Self; 4] = [Self::Data, Self::EmptyData, Self::EmptyDataApart, Self::Trailers];
 }
 
 async fn send(
