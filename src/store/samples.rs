@@ -14,6 +14,13 @@ pub(super) fn id(byte: u8) -> SessionId {
     SessionId::from_bytes([byte; 16])
 }
 
+/// An id for tests with more sessions than a byte can count.
+pub(super) fn numbered(number: u64) -> SessionId {
+    let mut bytes = [0; 16];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    SessionId::from_bytes(bytes)
+}
+
 pub(super) fn subject(name: &str) -> SubjectHash {
     SubjectHash::of_text(name.as_bytes())
 }

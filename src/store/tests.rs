@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::file::Options;
 use super::operation::Row;
-use super::samples::NOW;
+use super::samples::{self, NOW, id};
 use super::*;
 
 mod changes;
@@ -27,28 +27,19 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn create(byte: u8) -> Change {
-    let row = Row {
-        rev: 1,
-        start: NOW,
-        seen: NOW,
-        exp: NOW.plus(Duration::from_secs(100)),
-        subject: None,
-        data: vec![byte],
-    };
-    Change::Create { id: SessionId::from_bytes([byte; 16]), row }
+    samples::create(byte, samples::row(1, "x"))
 }
 
 #[test]
 fn an_answer_says_what_it_was_for_and_how_long_it_took() {
     let folder = TempDir::new().unwrap();
     let store = store(folder.path(), Duration::from_secs(5));
-    let id = SessionId::from_bytes([1; 16]);
     let created = wait(store.apply(create(1), NOW));
     assert_eq!((created.result, created.op), (Ok(Applied::done(0)), Op::Save));
     assert!(created.took > Duration::ZERO);
-    assert!(matches!(wait(store.load(id.clone(), NOW)).result, Ok(Loaded::Found(_))));
-    assert_eq!(wait(store.show(id.clone(), NOW)).op, Op::List);
-    assert_eq!(wait(store.apply(Change::Delete { id }, NOW)).op, Op::Delete);
+    assert!(matches!(wait(store.load(id(1), NOW)).result, Ok(Loaded::Found(_))));
+    assert_eq!(wait(store.show(id(1), NOW)).op, Op::List);
+    assert_eq!(wait(store.apply(samples::delete(1), NOW)).op, Op::Delete);
     assert_eq!(wait(store.apply(Change::EndAll, NOW)).op, Op::Revoke);
     assert!(store.is_up());
 }
@@ -72,8 +63,7 @@ fn a_store_that_does_not_answer_is_left_alone_for_a_while_and_can_still_be_read(
     let spared = wait(store.apply(create(1), NOW));
     assert_eq!((spared.result, spared.took), (Err(Outage::OpenCircuit), Duration::ZERO));
     store.set_timeout(Duration::from_secs(5));
-    let id = SessionId::from_bytes([1; 16]);
-    assert_eq!(wait(store.load(id, NOW)).result, Ok(Loaded::Gone));
+    assert_eq!(wait(store.load(id(1), NOW)).result, Ok(Loaded::Gone));
     other.execute_batch("COMMIT").unwrap();
     // A probe finds out that it is available again.
     let start = Instant::now();
@@ -93,8 +83,7 @@ fn a_file_that_can_be_written_again_is_up_before_anybody_writes() {
     let folder = TempDir::new().unwrap();
     let (store, other) = locked(folder.path());
     store.set_timeout(Duration::from_secs(5));
-    let id = SessionId::from_bytes([1; 16]);
-    assert_eq!(wait(store.load(id, NOW)).result, Ok(Loaded::Gone));
+    assert_eq!(wait(store.load(id(1), NOW)).result, Ok(Loaded::Gone));
     // A successful read does not prove that writes work.
     assert!(!store.is_up());
     other.execute_batch("COMMIT").unwrap();

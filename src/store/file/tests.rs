@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::super::operation::{Revoked, Row};
 use super::super::samples::{
-    DONE, NOW, create, delete, ended, id, later, renew, row, row_of, save, subject,
+    DONE, NOW, create, delete, ended, id, later, numbered, renew, row, row_of, save, subject,
 };
 use super::*;
 

@@ -1,7 +1,7 @@
 //! The effect of each change, in each implementation.
 
 use super::super::samples::{
-    DONE, create, delete, ended, id, later, renew, row, row_of, save, subject,
+    DONE, create, delete, ended, id, later, numbered, renew, row, row_of, save, subject,
 };
 use super::*;
 use crate::store::operation::{MOST_LISTED, REPLACED, Revoked};
@@ -269,10 +269,7 @@ fn of_a_user_with_very_many_sessions_some_are_listed(new: New<'_>) {
     let store = new();
     let most = u16::try_from(MOST_LISTED).unwrap();
     for number in 0..=most {
-        let mut bytes = [7; 16];
-        bytes[14..].copy_from_slice(&number.to_be_bytes());
-        let id = SessionId::from_bytes(bytes);
-        store.apply(Change::Create { id, row: row_of("ada") });
+        store.apply(Change::Create { id: numbered(number.into()), row: row_of("ada") });
         if number + 2 > most {
             let list = wait(store.store.list(subject("ada"), NOW)).result.unwrap();
             assert_eq!((list.sessions.len(), list.has_more), (MOST_LISTED, number == most));

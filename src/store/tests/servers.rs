@@ -7,19 +7,13 @@ use super::*;
 use crate::store::server::Topology;
 use zeroize::Zeroizing;
 
-fn id(byte: u8) -> SessionId {
-    SessionId::from_bytes([byte; 16])
-}
-
 fn row(subject: Option<&str>, data: &str) -> Row {
-    let exp = NOW.plus(Duration::from_secs(100));
-    let subject = subject.map(|name| SubjectHash::of_text(name.as_bytes()));
-    Row { rev: 1, start: NOW, seen: NOW, exp, subject, data: data.into() }
+    Row { subject: subject.map(samples::subject), ..samples::row(1, data) }
 }
 
 /// An id like those of this user's sessions.
 fn id_of(name: &str, byte: u8) -> SessionId {
-    id(byte).led_by(SubjectHash::of_text(name.as_bytes()).lead())
+    id(byte).led_by(samples::subject(name).lead())
 }
 
 fn apply(store: &Store, change: Change) -> Applied {
@@ -232,7 +226,7 @@ fn the_rights_in_the_documentation_are_enough() {
     let touch = Change::Touch { id: ada.clone(), exp, seen: NOW };
     assert_eq!(apply(&store, touch), Applied::done(0));
     create(&store, &other, content);
-    let hash = SubjectHash::of_text(b"ada");
+    let hash = samples::subject("ada");
     assert_eq!(wait(store.list(hash, NOW)).result.unwrap().sessions.len(), 2);
     let others = Change::EndSubject { subject: hash, except: Some(other.clone()) };
     assert!(matches!(apply(&store, others), Applied::Done { ended: 1, .. }));
@@ -301,7 +295,7 @@ fn in_a_cluster_each_change_does_what_it_does_elsewhere() {
     for one in &all {
         create(&store, one, row(Some("ada"), "x"));
     }
-    let hash = SubjectHash::of_text(b"ada");
+    let hash = samples::subject("ada");
     assert_eq!(wait(store.list(hash, NOW)).result.unwrap().sessions.len(), 10);
     let others = Change::EndSubject { subject: hash, except: Some(all[0].clone()) };
     assert!(matches!(apply(&store, others), Applied::Done { ended: 9, .. }));

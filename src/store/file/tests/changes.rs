@@ -73,11 +73,9 @@ fn revocations_are_a_log_in_order_that_forgets_what_is_over() {
 fn fill(store: &FileStore) {
     wait(async {
         for n in 0..350u64 {
-            let mut bytes = [0; 16];
-            bytes[8..].copy_from_slice(&n.to_be_bytes());
             let exp = if n < 340 { later(1) } else { later(90) };
             let row = Row { exp, ..row(1, "x") };
-            let change = Change::Create { id: SessionId::from_bytes(bytes), row };
+            let change = Change::Create { id: numbered(n), row };
             assert_eq!(store.apply(change, NOW).await, Ok(DONE));
         }
     });
@@ -130,9 +128,7 @@ fn the_sessions_of_a_user_end_in_steps_between_which_others_can_write() {
     let store = fixture();
     let most = u16::try_from(MOST_ENDED).unwrap();
     for number in 0..=most {
-        let mut bytes = [7; 16];
-        bytes[14..].copy_from_slice(&number.to_be_bytes());
-        store.apply(Change::Create { id: SessionId::from_bytes(bytes), row: row_of("ada") });
+        store.apply(Change::Create { id: numbered(number.into()), row: row_of("ada") });
     }
     let end = || Change::EndSubject { subject: subject("ada"), except: None };
     let step = |ended, has_more| Applied::Done { ended, replicated: true, has_more };
