@@ -12,6 +12,7 @@ use super::*;
 mod changes;
 #[cfg(feature = "redis")]
 mod engines;
+mod homes;
 #[cfg(feature = "redis")]
 mod servers;
 mod simulation;

@@ -3,11 +3,9 @@
 use super::super::samples::{
     DONE, create, delete, ended, id, later, numbered, renew, row, row_of, save, subject,
 };
+use super::homes::{HomeKind, in_each_home};
 use super::*;
 use crate::store::operation::{MOST_LISTED, REPLACED, Revoked};
-
-/// Makes an empty store.
-type New<'a> = &'a dyn Fn() -> Fixture;
 
 struct Fixture {
     store: Store,
@@ -16,10 +14,10 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn file() -> Self {
-        let folder = TempDir::new().unwrap();
-        let store = super::store(folder.path(), PATIENCE);
-        Self { store, _home: Box::new(folder) }
+    /// An empty store.
+    fn new(kind: &HomeKind) -> Self {
+        let (home, [store]) = kind.stores();
+        Self { store, _home: home }
     }
 
     fn apply(&self, change: Change) -> Applied {
@@ -44,31 +42,6 @@ impl Fixture {
     }
 }
 
-macro_rules! in_each_home {
-    ($($test:ident)*) => {
-        mod file {
-            $(#[test]
-            fn $test() {
-                super::$test(&super::Fixture::file);
-            })*
-        }
-
-        #[cfg(feature = "redis")]
-        mod redis {
-            use super::super::engines::{Engine, Server, fixture};
-
-            $(#[test]
-            fn $test() {
-                let server = Server::of(Engine::Redis).start();
-                super::$test(&|| {
-                    let (store, home) = fixture(&server);
-                    super::Fixture { store, _home: home }
-                });
-            })*
-        }
-    };
-}
-
 in_each_home! {
     what_is_created_can_be_read
     a_create_leaves_alone_what_is_there
@@ -89,23 +62,23 @@ in_each_home! {
     no_update_is_lost_and_no_revision_given_out_twice
 }
 
-fn what_is_created_can_be_read(new: New<'_>) {
-    let store = new();
+fn what_is_created_can_be_read(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     let kept = row_of("ada");
     assert_eq!(store.apply(create(1, kept.clone())), DONE);
     assert_eq!(store.load(1), Loaded::Found(kept));
     assert_eq!(store.load(2), Loaded::Gone);
 }
 
-fn a_create_leaves_alone_what_is_there(new: New<'_>) {
-    let store = new();
+fn a_create_leaves_alone_what_is_there(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(1, row(1, "first")));
     assert_eq!(store.apply(create(1, row(1, "second"))), Applied::Conflict(row(1, "first")));
     assert_eq!(store.load(1), Loaded::Found(row(1, "first")));
 }
 
-fn a_save_holds_where_nobody_else_has_written(new: New<'_>) {
-    let store = new();
+fn a_save_holds_where_nobody_else_has_written(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(1, row(1, "a")));
     assert_eq!(store.apply(save(1, 1, row(2, "b"))), DONE);
     assert_eq!(store.apply(save(1, 1, row(2, "c"))), Applied::Conflict(row(2, "b")));
@@ -114,8 +87,8 @@ fn a_save_holds_where_nobody_else_has_written(new: New<'_>) {
     assert_eq!(store.load(1), Loaded::Found(row(2, "b")));
 }
 
-fn what_has_ended_is_never_revived(new: New<'_>) {
-    let store = new();
+fn what_has_ended_is_never_revived(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(1, row(1, "a")));
     assert_eq!(store.apply(delete(1)), ended(1));
     for change in [
@@ -129,8 +102,8 @@ fn what_has_ended_is_never_revived(new: New<'_>) {
     assert_eq!((store.load(1), store.load(2)), (Loaded::Gone, Loaded::Gone));
 }
 
-fn what_has_expired_is_gone_before_it_is_removed(new: New<'_>) {
-    let store = new();
+fn what_has_expired_is_gone_before_it_is_removed(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(1, row(1, "a")));
     assert_ne!(store.load_at(1, later(99)), Loaded::Gone);
     assert_eq!(store.load_at(1, later(100)), Loaded::Gone);
@@ -145,8 +118,8 @@ fn what_has_expired_is_gone_before_it_is_removed(new: New<'_>) {
     assert_eq!(store.apply_at(delete(1), later(100)), ended(0));
 }
 
-fn a_touch_only_ever_extends_and_is_no_revision(new: New<'_>) {
-    let store = new();
+fn a_touch_only_ever_extends_and_is_no_revision(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(1, row(1, "a")));
     let touch = |exp, seen| Change::Touch { id: id(1), exp, seen };
     assert_eq!(store.apply(touch(later(200), later(5))), DONE);
@@ -158,8 +131,8 @@ fn a_touch_only_ever_extends_and_is_no_revision(new: New<'_>) {
     assert_eq!(store.load(1), Loaded::Found(row(2, "b")));
 }
 
-fn a_renewed_session_can_be_read_under_its_old_id_for_a_while(new: New<'_>) {
-    let store = new();
+fn a_renewed_session_can_be_read_under_its_old_id_for_a_while(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(1, row(1, "old")));
     assert_eq!(store.apply(renew(1, 1, 2, row(1, "new"))), DONE);
     assert_eq!(store.load(2), Loaded::Found(row(1, "new")));
@@ -178,16 +151,16 @@ fn a_renewed_session_can_be_read_under_its_old_id_for_a_while(new: New<'_>) {
     assert_eq!(store.load_at(2, over), Loaded::Found(row(1, "new")));
 }
 
-fn an_old_id_lives_no_longer_than_it_would_have(new: New<'_>) {
-    let store = new();
+fn an_old_id_lives_no_longer_than_it_would_have(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(1, Row { exp: later(3), ..row(1, "old") }));
     store.apply(renew(1, 1, 2, row(1, "new")));
     assert_ne!(store.load_at(1, later(2)), Loaded::Gone);
     assert_eq!(store.load_at(1, later(3)), Loaded::Gone);
 }
 
-fn a_renewal_that_comes_too_late_writes_nothing(new: New<'_>) {
-    let store = new();
+fn a_renewal_that_comes_too_late_writes_nothing(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(1, row(1, "a")));
     store.apply(save(1, 1, row(2, "b")));
     assert_eq!(store.apply(renew(1, 1, 2, row(1, "c"))), Applied::Conflict(row(2, "b")));
@@ -199,11 +172,11 @@ fn a_renewal_that_comes_too_late_writes_nothing(new: New<'_>) {
     assert_eq!(store.load(1), Loaded::Found(row(2, "b")));
 }
 
-fn a_log_out_ends_a_session_under_all_its_ids(new: New<'_>) {
+fn a_log_out_ends_a_session_under_all_its_ids(kind: &HomeKind) {
     // Renewed twice, and ended under the first, second or last id, even after the old one can no
     // longer be read.
     for (end, after) in [(1, 0), (2, 0), (3, 0), (1, 30), (2, 30), (3, 30)] {
-        let store = new();
+        let store = Fixture::new(kind);
         store.apply(create(1, row(1, "a")));
         store.apply(create(9, row(1, "other")));
         store.apply(renew(1, 1, 2, row(1, "b")));
@@ -216,8 +189,8 @@ fn a_log_out_ends_a_session_under_all_its_ids(new: New<'_>) {
     }
 }
 
-fn the_sessions_of_a_user_end_at_once_all_or_but_one(new: New<'_>) {
-    let store = new();
+fn the_sessions_of_a_user_end_at_once_all_or_but_one(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     for byte in 1..=3 {
         store.apply(create(byte, row_of("ada")));
     }
@@ -234,9 +207,9 @@ fn the_sessions_of_a_user_end_at_once_all_or_but_one(new: New<'_>) {
 }
 
 fn a_users_sessions_end_under_the_ids_they_had_before_and_not_what_became_somebody_elses(
-    new: New<'_>,
+    kind: &HomeKind,
 ) {
-    let store = new();
+    let store = Fixture::new(kind);
     // A visitor who has just logged in as ada, and one who was ada and is bob now.
     store.apply(create(1, row(1, "visitor")));
     store.apply(renew(1, 1, 2, row_of("ada")));
@@ -248,8 +221,8 @@ fn a_users_sessions_end_under_the_ids_they_had_before_and_not_what_became_somebo
     assert_eq!([1, 2, 3, 4].map(there), [false, false, false, true]);
 }
 
-fn a_user_has_a_list_of_sessions_without_any_content(new: New<'_>) {
-    let store = new();
+fn a_user_has_a_list_of_sessions_without_any_content(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     store.apply(create(2, Row { start: later(1), ..row_of("ada") }));
     store.apply(create(1, row_of("ada")));
     store.apply(create(3, row_of("bob")));
@@ -265,8 +238,8 @@ fn a_user_has_a_list_of_sessions_without_any_content(new: New<'_>) {
     assert_eq!(wait(store.store.show(id(9), NOW)).result, Ok(None));
 }
 
-fn of_a_user_with_very_many_sessions_some_are_listed(new: New<'_>) {
-    let store = new();
+fn of_a_user_with_very_many_sessions_some_are_listed(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     let most = u16::try_from(MOST_LISTED).unwrap();
     for number in 0..=most {
         store.apply(Change::Create { id: numbered(number.into()), row: row_of("ada") });
@@ -287,8 +260,8 @@ fn of_a_user_with_very_many_sessions_some_are_listed(new: New<'_>) {
     assert_eq!(store.apply(end(None)), ended(1));
 }
 
-fn an_id_that_nobody_made_is_nobodys(new: New<'_>) {
-    let store = new();
+fn an_id_that_nobody_made_is_nobodys(kind: &HomeKind) {
+    let store = Fixture::new(kind);
     // 22 characters, but with a bit that no 16 bytes produce.
     let odd = SessionId::parse("AQEBAQEBAQEBAQEBAQEBAR").unwrap();
     store.apply(create(1, row(1, "a")));
@@ -298,8 +271,8 @@ fn an_id_that_nobody_made_is_nobodys(new: New<'_>) {
     assert_ne!(store.load(1), Loaded::Gone);
 }
 
-fn revocations_are_a_log_in_order(new: New<'_>) {
-    let Fixture { store, _home } = &new();
+fn revocations_are_a_log_in_order(kind: &HomeKind) {
+    let Fixture { store, _home } = &Fixture::new(kind);
     let revocation = |what, until| Revocation { what, before: NOW, until };
     let all = [
         revocation(Revoked::Session(id(1)), later(40)),
@@ -318,9 +291,9 @@ fn revocations_are_a_log_in_order(new: New<'_>) {
     assert_eq!(behind(entries[3].seq, 10), []);
 }
 
-fn no_update_is_lost_and_no_revision_given_out_twice(new: New<'_>) {
+fn no_update_is_lost_and_no_revision_given_out_twice(kind: &HomeKind) {
     const TIMES: u64 = 50;
-    let Fixture { store, _home } = &new();
+    let Fixture { store, _home } = &Fixture::new(kind);
     let started = wait(store.apply(create(1, row(1, "0 -")), NOW)).result;
     assert_eq!(started, Ok(DONE));
     let count_up = |name| async move {
@@ -351,5 +324,3 @@ fn no_update_is_lost_and_no_revision_given_out_twice(new: New<'_>) {
     let Ok(Loaded::Found(last)) = wait(store.load(id(1), NOW)).result else { panic!("gone") };
     assert!(last.data.starts_with(b"150 "), "{last:?}");
 }
-
-const PATIENCE: Duration = Duration::from_secs(5);

@@ -45,11 +45,18 @@ pub(super) fn start(spec: ServerSpec, secrets: Secrets) -> (Store, Box<dyn Any>)
     start_with(spec, secrets, "cloakroom:".into())
 }
 
-/// An empty store in this server, and what must live as long as it.
-pub(super) fn fixture(server: &Server) -> (Store, Box<dyn Any>) {
+/// What must live as long as the stores, and stores that share their sessions in this server, with
+/// no others.
+pub(super) fn sharing<const N: usize>(server: &Server) -> (Box<dyn Any>, [Store; N]) {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let prefix = format!("test-{}:", COUNT.fetch_add(1, Ordering::Relaxed));
-    start_with(spec(server), Secrets::default(), prefix)
+    let mut runtimes = Vec::new();
+    let stores = [(); N].map(|()| {
+        let (store, runtime) = start_with(spec(server), Secrets::default(), prefix.clone());
+        runtimes.push(runtime);
+        store
+    });
+    (Box::new(runtimes), stores)
 }
 
 fn start_with(spec: ServerSpec, secrets: Secrets, prefix: String) -> (Store, Box<dyn Any>) {

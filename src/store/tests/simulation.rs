@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::super::operation::Applied;
+use super::homes::{HomeKind, in_each_home};
 use super::*;
 use crate::keys::{Algorithm, Key, KeyRing};
 use crate::session::cookie::{self, CookieAttributes, CookieName, CookieParts};
@@ -306,7 +307,8 @@ fn policy(on_conflict: OnConflict) -> Policy {
 }
 
 /// Runs schedules at two sidecars and returns the cases that occurred.
-fn simulate(sidecars: &[Store; 2], on_conflict: OnConflict) -> Seen {
+fn simulate(kind: &HomeKind, on_conflict: OnConflict) -> Seen {
+    let (_home, sidecars) = kind.stores();
     let secret = b"0123456789abcdef0123456789abcdef";
     let keys = KeyRing::new(Key::hmac(None, Algorithm::Hs256, secret), Vec::new());
     let policy = policy(on_conflict);
@@ -315,7 +317,7 @@ fn simulate(sidecars: &[Store; 2], on_conflict: OnConflict) -> Seen {
     let played = TestRunner::new(config).run(&turns(), |turns| {
         let number = schedule.replace_with(|number| *number + 1);
         let mut world = World {
-            sidecars,
+            sidecars: &sidecars,
             keys: &keys,
             policy: &policy,
             now: NOW,
@@ -351,50 +353,22 @@ const ALWAYS: [&str; 7] = [
     "logged in after the end",
 ];
 
-fn rebase_loses_no_key_that_one_request_changed_and_no_log_out_is_undone(sidecars: &[Store; 2]) {
-    let seen = simulate(sidecars, OnConflict::Rebase);
+fn rebase_loses_no_key_that_one_request_changed_and_no_log_out_is_undone(kind: &HomeKind) {
+    let seen = simulate(kind, OnConflict::Rebase);
     assert_seen(&seen, &ALWAYS);
     assert_seen(&seen, &["rebased", "rebased in part"]);
 }
 
-fn what_is_refused_changes_nothing_and_no_log_out_is_undone(sidecars: &[Store; 2]) {
-    let seen = simulate(sidecars, OnConflict::Fail);
+fn what_is_refused_changes_nothing_and_no_log_out_is_undone(kind: &HomeKind) {
+    let seen = simulate(kind, OnConflict::Fail);
     assert_seen(&seen, &ALWAYS);
     assert_seen(&seen, &["refused"]);
 }
 
-fn the_last_save_wins_and_no_log_out_is_undone(sidecars: &[Store; 2]) {
-    let seen = simulate(sidecars, OnConflict::Overwrite);
+fn the_last_save_wins_and_no_log_out_is_undone(kind: &HomeKind) {
+    let seen = simulate(kind, OnConflict::Overwrite);
     assert_seen(&seen, &ALWAYS);
     assert_seen(&seen, &["overwritten", "overwritten in part"]);
-}
-
-macro_rules! in_each_home {
-    ($($test:ident)*) => {
-        mod file {
-            use super::*;
-
-            $(#[test]
-            fn $test() {
-                let folder = TempDir::new().unwrap();
-                super::$test(&[(); 2].map(|()| store(folder.path(), Duration::from_secs(5))));
-            })*
-        }
-
-        #[cfg(feature = "redis")]
-        mod redis {
-            use super::super::engines::{Engine, Server, spec, start};
-            use super::*;
-
-            $(#[test]
-            fn $test() {
-                let server = Server::of(Engine::Redis).start();
-                let start = |()| start(spec(&server), Secrets::default());
-                let [(one, _runs), (other, _also)] = [(); 2].map(start);
-                super::$test(&[one, other]);
-            })*
-        }
-    };
 }
 
 in_each_home! {
