@@ -2,6 +2,9 @@
 
 use cloakroom::exchange::answer::{Outcome, Passed, pass};
 
+/// How many fields of an app's head are taken.
+const MOST_FIELDS: usize = 256;
+
 /// A message as a strict reader has it: heads of 1xx, the final one, and a body.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Message {
@@ -32,7 +35,11 @@ pub fn answer(data: &[u8]) {
         let same = again.heads == seen.heads && again.body == seen.body;
         assert!(same && again.is_whole == seen.is_whole, "by {step}: {again:?}, not {seen:?}");
     }
-    if let Ok(sent) = strict(bytes, is_head) {
+    // Of what is sent on, the exchange may have added a field.
+    let has_few = |head: &Head| head.fields.len() <= MOST_FIELDS;
+    if let Ok(sent) = strict(bytes, is_head)
+        && sent.heads.iter().all(has_few)
+    {
         assert_ne!(passed.outcome, Outcome::Malformed, "well-formed");
         assert_eq!((&sent.heads, &sent.body), (&seen.heads, &seen.body), "as it was sent");
     }
@@ -193,7 +200,7 @@ fn strict_head(head: &[u8]) -> Result<Head, &'static str> {
         }
         fields.push((name.to_vec(), value.to_vec()));
     }
-    if fields.len() > 256 { Err("too many fields") } else { Ok(Head { status, fields }) }
+    Ok(Head { status, fields })
 }
 
 /// RFC 9110 section 5.6.2.
