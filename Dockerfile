@@ -5,6 +5,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends cmake make \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
+# `--build-arg CLOAKROOM_BUILD=light` for checks alone: see deploy/build.
+ARG CLOAKROOM_BUILD
 
 # The dependencies first, so that they are built again only when they change.
 COPY Cargo.toml Cargo.lock build.rs ./
@@ -28,7 +30,7 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY LICENSE-APACHE LICENSE-MIT /usr/share/doc/cloakroom/
 # The licences of all linked libraries.
 COPY --from=build /src/target/dependencies.gz /usr/share/doc/cloakroom/
-COPY --from=build /src/target/*/release/cloakroom /usr/local/bin/cloakroom
+COPY --from=build /src/target/*/*/cloakroom /usr/local/bin/cloakroom
 
 # `--build-arg REVISION=$(git rev-parse HEAD)` records the commit.
 ARG REVISION=unknown

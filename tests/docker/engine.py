@@ -20,6 +20,7 @@ PATIENCE = 60
 # The build has this machine's network, with its proxies, and leaves no container behind when it fails.
 BUILD = ["--force-rm", "--network", "host"]
 BUILD += ["--build-arg", "http_proxy", "--build-arg", "https_proxy", "--build-arg", "no_proxy"]
+BUILD += ["--build-arg", "CLOAKROOM_BUILD"]
 
 # For bash, where there is no curl: /metrics of the admin listener, whose port is not published.
 METRICS = r"""
