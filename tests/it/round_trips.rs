@@ -4,7 +4,8 @@ use crate::support::engine::{Engine, Proxy, Server};
 use crate::support::{Backend, Request, SetCookie, Sidecar, eventually, mint, say};
 
 /// Commands of the sidecar itself, independent of requests.
-const OWN: &[&str] = &["INFO", "HELLO", "PING", "XRANGE", "XREAD", "CONFIG", "ROLE", "ACL"];
+const OWN: &[&str] =
+    &["INFO", "HELLO", "PING", "EXISTS", "XRANGE", "XREAD", "CONFIG", "ROLE", "ACL"];
 
 struct Setting {
     proxy: Proxy,

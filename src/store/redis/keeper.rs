@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use redis::RedisError;
+use redis::{Cmd, RedisError};
 use tokio::sync::{Notify, watch};
 
 use super::connection::{Connection, Settings};
@@ -38,9 +38,7 @@ const LATE: u32 = 2;
 /// The same in a cluster, where one server alone may be unavailable.
 const LATE_IN_CLUSTER: u32 = 50;
 
-/// The number of consecutive checks without an answer after which the connections to a cluster are
-/// replaced. After the loss of a node, the cluster client sometimes waits for itself, and would do so for ever:
-/// <https://github.com/redis-rs/redis-rs/issues/2418>.
+/// The number of consecutive checks without an answer after which connections are replaced.
 const UNANSWERED: u32 = 2;
 
 /// How long a connection must have lasted for the next one to be made without a pause.
@@ -251,6 +249,23 @@ async fn repeat(link: &Link, connection: &Connection, cluster: bool) -> Result<(
     }
 }
 
+/// Whether both connections are alive; without a time limit. A firewall may have forgotten one of
+/// them, and answers on the other would hide that. After the loss of a node, the client of a cluster
+/// sometimes waits for itself, and would do so for ever:
+/// <https://github.com/redis-rs/redis-rs/issues/2418>.
+async fn both_answer(link: &Link, live: &Arc<Live>) {
+    let probe = redis::cmd("EXISTS").arg(link.names.probe()).take();
+    let ask = async |connection: &Connection| match connection {
+        Connection::Node(_) => connection.send(&probe).await.map(drop),
+        // The key may be on a node that is being replaced, but any node may answer this.
+        Connection::Cluster(_) => connection.send(&slots()).await.map(drop),
+    };
+    let (general, ends) = tokio::join!(ask(&live.general), ask(&live.ends));
+    for error in [general.err(), ends.err()].into_iter().flatten() {
+        link.heard(live, Some(&error));
+    }
+}
+
 /// Checks the connection until another one is needed.
 async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling) {
     let mut masters = None;
@@ -296,17 +311,28 @@ async fn look_after(link: &Link, settings: &Arc<Settings>, telling: &mut Telling
                 telling.warn(&facts);
             }
         };
-        let is_answered = tokio::time::timeout(settings.patience, look).await.is_ok();
-        unanswered = if is_answered { 0 } else { unanswered + 1 };
-        if unanswered >= UNANSWERED && is_cluster(settings) {
+        let (answered, _) = tokio::join!(
+            tokio::time::timeout(settings.patience, both_answer(link, &live)),
+            tokio::time::timeout(settings.patience, look)
+        );
+        unanswered = if answered.is_ok() { 0 } else { unanswered + 1 };
+        if unanswered >= UNANSWERED {
+            // Other nodes of a cluster may still answer until there is another connection.
+            if !is_cluster(settings) {
+                link.drop(&live);
+            }
             return;
         }
     }
 }
 
+fn slots() -> Cmd {
+    redis::cmd("CLUSTER").arg("SLOTS").take()
+}
+
 /// The masters of a cluster and their slots.
 async fn cluster_masters(connection: &Connection) -> Option<Vec<(u16, u16, Node)>> {
-    let slots = connection.send(redis::cmd("CLUSTER").arg("SLOTS")).await.ok()?;
+    let slots = connection.send(&slots()).await.ok()?;
     let redis::Value::Array(slots) = slots else { return None };
     let mut masters = Vec::with_capacity(slots.len());
     for range in slots {

@@ -42,7 +42,12 @@ pub(super) fn nodes_at(urls: &[String]) -> Vec<Node> {
 
 /// A store that connects, and its runtime.
 pub(super) fn start(spec: ServerSpec, secrets: Secrets) -> (Store, Box<dyn Any>) {
-    start_with(spec, secrets, "cloakroom:".into())
+    start_with(spec, secrets, "cloakroom:".into(), PATIENCE)
+}
+
+/// A store whose calls take at most `timeout`.
+pub(super) fn start_hurried(spec: ServerSpec, timeout: Duration) -> (Store, Box<dyn Any>) {
+    start_with(spec, Secrets::default(), "cloakroom:".into(), timeout)
 }
 
 /// What must live as long as the stores, and stores that share their sessions in this server, with
@@ -52,18 +57,24 @@ pub(super) fn sharing<const N: usize>(server: &Server) -> (Box<dyn Any>, [Store;
     let prefix = format!("test-{}:", COUNT.fetch_add(1, Ordering::Relaxed));
     let mut runtimes = Vec::new();
     let stores = [(); N].map(|()| {
-        let (store, runtime) = start_with(spec(server), Secrets::default(), prefix.clone());
+        let (store, runtime) =
+            start_with(spec(server), Secrets::default(), prefix.clone(), PATIENCE);
         runtimes.push(runtime);
         store
     });
     (Box::new(runtimes), stores)
 }
 
-fn start_with(spec: ServerSpec, secrets: Secrets, prefix: String) -> (Store, Box<dyn Any>) {
-    let redis = RedisStore::new(spec, secrets, prefix, PATIENCE);
+fn start_with(
+    spec: ServerSpec,
+    secrets: Secrets,
+    prefix: String,
+    timeout: Duration,
+) -> (Store, Box<dyn Any>) {
+    let redis = RedisStore::new(spec, secrets, prefix, timeout);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let store = Store::new(Home::Redis(redis), PATIENCE);
+    let store = Store::new(Home::Redis(redis), timeout);
     store.start(runtime.handle());
     (store, Box::new(runtime))
 }

@@ -1,8 +1,8 @@
 //! What only servers do: they fail and come back, ask for credentials, have replicas, sentinels and
 //! clusters.
 
-use super::engines::engine::{Cluster, Sentinels, server::Builder};
-use super::engines::{Engine, Server, nodes_at, spec, start};
+use super::engines::engine::{Cluster, Sentinels, proxy::Proxy, server::Builder};
+use super::engines::{Engine, Server, nodes_at, spec, start, start_hurried};
 use super::*;
 use crate::store::server::Topology;
 use zeroize::Zeroizing;
@@ -80,6 +80,25 @@ fn a_server_that_is_back_is_up_before_anybody_asks() {
     server.start();
     until("a store that is up", || store.is_up());
     assert!(is_there(&store, &id(1)));
+}
+
+/// Log-outs have a connection of their own, and many of the other one's answers would hide that it
+/// is dead.
+#[test]
+fn either_connection_that_a_firewall_has_forgotten_is_replaced() {
+    let server = redis().start();
+    for connection in [0, 1] {
+        let proxy = Proxy::before(server.port());
+        let mut spec = spec(&server);
+        spec.nodes = nodes_at(&[format!("redis://127.0.0.1:{}", proxy.port())]);
+        let (store, _runtime) = start_hurried(spec, Duration::from_millis(250));
+        let answers = || wait(store.load(id(1), NOW)).result == Ok(Loaded::Gone);
+        until("an answer", answers);
+        let contacts = store.contacts();
+        proxy.forget(connection);
+        until("another connection", || store.contacts() > contacts);
+        until("an answer", answers);
+    }
 }
 
 #[test]

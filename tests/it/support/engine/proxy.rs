@@ -34,6 +34,8 @@ struct Shared {
     trouble: Trouble,
     open: Vec<TcpStream>,
     connections: usize,
+    /// The number of a connection that forwards nothing any more, from 0.
+    dead: Option<usize>,
     /// The commands sent to the server before each answer, by name.
     trips: Vec<Vec<String>>,
     /// How many bytes were swallowed.
@@ -49,6 +51,7 @@ impl Proxy {
             trouble: Trouble::None,
             open: Vec::new(),
             connections: 0,
+            dead: None,
             trips: Vec::new(),
             swallowed: 0,
         };
@@ -75,6 +78,12 @@ impl Proxy {
     /// Relays new connections to another server. Open ones stay with the old one.
     pub fn lead_to(&self, server: u16) {
         self.lock().server = server;
+    }
+
+    /// Forwards nothing more on one connection, counted from 0, and does not close it, like a
+    /// firewall that has forgotten it.
+    pub fn forget(&self, connection: usize) {
+        self.lock().dead = Some(connection);
     }
 
     /// Closes open connections and continues.
@@ -112,11 +121,12 @@ impl Proxy {
                 if inner.trouble == Trouble::Cut {
                     return;
                 }
+                let number = inner.connections;
                 inner.connections += 1;
                 inner.open.extend(client.try_clone());
                 drop(inner);
                 let shared = Arc::clone(&shared);
-                thread::spawn(move || relay(client, &shared));
+                thread::spawn(move || relay(client, number, &shared));
             }
         });
         *self.accepts.lock().unwrap() = Some(accepts);
@@ -139,7 +149,7 @@ impl Drop for Proxy {
     }
 }
 
-fn relay(client: TcpStream, shared: &Arc<Mutex<Shared>>) {
+fn relay(client: TcpStream, number: usize, shared: &Arc<Mutex<Shared>>) {
     let (server, trouble) = {
         let shared = shared.lock().unwrap();
         (shared.server, shared.trouble)
@@ -159,7 +169,7 @@ fn relay(client: TcpStream, shared: &Arc<Mutex<Shared>>) {
     let trip = Arc::new(Mutex::new(Trip::default()));
     let (its, of_trip) = (Arc::clone(shared), Arc::clone(&trip));
     thread::spawn(move || answers(from_server, to_client, &its, &of_trip));
-    requests(client, upstream, shared, &trip);
+    requests((client, number), upstream, shared, &trip);
 }
 
 /// Reads without answering, until the other end gives up.
@@ -171,7 +181,7 @@ fn swallow(mut stream: TcpStream, shared: &Mutex<Shared>) {
 }
 
 fn requests(
-    mut client: TcpStream,
+    (mut client, number): (TcpStream, usize),
     mut upstream: TcpStream,
     shared: &Mutex<Shared>,
     trip: &Mutex<Trip>,
@@ -180,7 +190,7 @@ fn requests(
     while let Ok(length @ 1..) = client.read(&mut buffer) {
         let is_swallowed = {
             let mut shared = shared.lock().unwrap();
-            let is_swallowed = shared.trouble == Trouble::Swallow;
+            let is_swallowed = shared.trouble == Trouble::Swallow || shared.dead == Some(number);
             shared.swallowed += if is_swallowed { length } else { 0 };
             is_swallowed
         };
