@@ -23,11 +23,14 @@ use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
 use circuit::Circuit;
 use file::FileStore;
-use operation::{Applied, Change, Entry, Listed, Listing, Loaded, Outage, Revocation};
+use operation::{Applied, Change, Entry, Listed, Listing, Loaded, Outage, Revocation, Revoked};
 use record::SubjectHash;
 #[cfg(feature = "redis")]
 use redis::RedisStore;
 use server::{Secrets, ServerSpec};
+
+/// The resolution of times in the store and in tokens.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// The implementation of a store.
 #[derive(Debug)]
@@ -323,6 +326,17 @@ impl Store {
     /// Adds a revocation to the log that other sidecars follow. The answer is whether it has been
     /// replicated, so that it survives the loss of the server.
     pub async fn revoke(&self, revocation: Revocation, now: Timestamp) -> Answer<bool> {
+        let ends_by_time = !matches!(revocation.what, Revoked::Session(_));
+        let answer = self.log_revocation(revocation, now).await;
+        if ends_by_time && answer.result.is_ok() {
+            // It ends what was issued in the same millisecond too. Whoever logs in after this answer
+            // is not to be logged out by it.
+            tokio::time::sleep(MOMENT).await;
+        }
+        answer
+    }
+
+    async fn log_revocation(&self, revocation: Revocation, now: Timestamp) -> Answer<bool> {
         match &self.home {
             Home::File(file) => {
                 let revoked = async { file.revoke(revocation, now).await.map(|()| true) };

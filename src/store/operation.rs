@@ -213,7 +213,7 @@ pub enum Revoked {
 pub struct Revocation {
     /// The sessions that it ends.
     pub what: Revoked,
-    /// Tokens issued before this time are revoked.
+    /// Tokens issued before this time, or in its millisecond, are revoked.
     pub before: Timestamp,
     /// When all these tokens have expired, so that the revocation can be forgotten.
     pub until: Timestamp,

@@ -26,7 +26,8 @@ pub struct Log {
     all: Vec<Moment>,
 }
 
-/// Ends all sessions from before a time.
+/// Ends all sessions from before a time, and from its millisecond: which of the two came first is not
+/// known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Moment {
     before: Timestamp,
@@ -42,7 +43,7 @@ impl Moment {
         }
         // A token without a time of issue counts as older than everything.
         managed.is_none_or(|managed| {
-            managed.issued < self.before
+            managed.issued <= self.before
                 || (managed.start.plus(SECOND) <= self.before
                     && managed.issued < self.before.plus(NEWS))
         })
@@ -186,9 +187,11 @@ mod tests {
     fn all_sessions_of_a_user_end_and_nobody_elses() {
         let log = log(&[(Revoked::Subject(user("ada")), 10_000, 900_000)]);
         assert!(ends(&log, 1, 0, 9_999));
+        // What was issued in the same millisecond has ended too.
+        assert!(ends(&log, 1, 9_001, 10_000));
         // A new log-in is valid, although its token has the start of the second.
-        assert!(!ends(&log, 1, 10_000, 10_000));
-        assert!(!ends(&log, 1, 9_001, 10_000));
+        assert!(!ends(&log, 1, 10_000, 10_001));
+        assert!(!ends(&log, 1, 9_001, 10_001));
         // Tokens renewed by a sidecar that did not know of the revocation have ended too.
         assert!(ends(&log, 1, 0, 11_999));
         assert!(!ends(&log, 1, 0, 12_000));
