@@ -2,11 +2,16 @@
 after the other on one connection. For benches/instructions and benches/pgo."""
 
 import json
+import pathlib
 import re
 import socket
 import subprocess
+import sys
 import threading
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests"))
+
+from ports import free_port  # noqa: E402, F401: for those who use this file
 from cases import ANSWERS, BROWSER, LARGE, MIDDLE, SECRET, SMALL, among_others, forged
 
 AS_BROWSER = "".join(f"{field}\r\n" for field in BROWSER)
@@ -140,12 +145,6 @@ def talk(port, message, count):
             while len(received) < 200:
                 received += read()
             received = received[200:]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def configuration(port, backend, access=False):

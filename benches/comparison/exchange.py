@@ -1,7 +1,13 @@
 """Just enough HTTP/1.1 to ask a proxy one thing and read all of the answer."""
 
 import dataclasses
+import pathlib
 import socket
+import sys
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tests"))
+
+from ports import free_port  # noqa: E402, F401: for those who use this file
 
 
 @dataclasses.dataclass
@@ -13,12 +19,6 @@ class Answer:
     def field(self, name):
         """The values of that field, joined as one where there are several."""
         return ", ".join(value for key, value in self.fields if key.lower() == name.lower())
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ask(port, path="/", fields=(), wrap=None):
