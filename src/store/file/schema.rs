@@ -99,7 +99,7 @@ pub(super) fn open_to_read(place: &Location, patience: Duration) -> Result<Conne
 /// could wait for each other, such as for a change of the journal mode.
 ///
 /// <https://www.sqlite.org/c3ref/busy_handler.html>
-fn patiently<T>(open: impl Fn() -> Result<T, Reason>) -> Result<T, Reason> {
+pub(super) fn patiently<T>(open: impl Fn() -> Result<T, Reason>) -> Result<T, Reason> {
     let begun = Instant::now();
     loop {
         match open() {
@@ -109,7 +109,8 @@ fn patiently<T>(open: impl Fn() -> Result<T, Reason>) -> Result<T, Reason> {
     }
 }
 
-fn prepare(place: &Location) -> Result<Connection, Reason> {
+/// One attempt at [`open_to_write`].
+pub(super) fn prepare(place: &Location) -> Result<Connection, Reason> {
     let mut connection = connect(place)?;
     if connection.is_readonly("main")? {
         return Err(Reason::ReadOnly);

@@ -249,10 +249,9 @@ async fn repeat(link: &Link, connection: &Connection, cluster: bool) -> Result<(
     }
 }
 
-/// Whether both connections are alive; without a time limit. A firewall may have forgotten one of
-/// them, and answers on the other would hide that. After the loss of a node, the client of a cluster
-/// sometimes waits for itself, and would do so for ever:
-/// <https://github.com/redis-rs/redis-rs/issues/2418>.
+/// Waits until both connections have answered; for ever, if one is dead. A firewall may have
+/// forgotten one, which answers on the other would hide. After the loss of a node, the client of a
+/// cluster sometimes waits for itself: <https://github.com/redis-rs/redis-rs/issues/2418>.
 async fn both_answer(link: &Link, live: &Arc<Live>) {
     let probe = redis::cmd("EXISTS").arg(link.names.probe()).take();
     let ask = async |connection: &Connection| match connection {

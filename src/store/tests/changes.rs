@@ -60,6 +60,7 @@ in_each_home! {
     an_id_that_nobody_made_is_nobodys
     revocations_are_a_log_in_order
     no_update_is_lost_and_no_revision_given_out_twice
+    whoever_logs_in_after_a_log_out_everywhere_does_so_in_a_later_millisecond
 }
 
 fn what_is_created_can_be_read(kind: &HomeKind) {
@@ -323,4 +324,15 @@ fn no_update_is_lost_and_no_revision_given_out_twice(kind: &HomeKind) {
     assert_eq!(given, (2..2 + 3 * TIMES).collect::<Vec<_>>());
     let Ok(Loaded::Found(last)) = wait(store.load(id(1), NOW)).result else { panic!("gone") };
     assert!(last.data.starts_with(b"150 "), "{last:?}");
+}
+
+/// Times have milliseconds, and what was issued in the same one ends as well.
+fn whoever_logs_in_after_a_log_out_everywhere_does_so_in_a_later_millisecond(kind: &HomeKind) {
+    let store = Fixture::new(kind);
+    for what in [Revoked::Subject(subject("ada")), Revoked::All] {
+        let revocation = Revocation { what, before: NOW, until: later(100) };
+        let begun = Instant::now();
+        assert!(wait(store.store.revoke(revocation, NOW)).result.is_ok());
+        assert!(begun.elapsed() >= Duration::from_millis(1));
+    }
 }
