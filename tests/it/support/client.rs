@@ -141,6 +141,11 @@ impl Client {
         self.wire.some().expect("something within the time limit")
     }
 
+    /// Waits for the next bytes. False at the end of the connection.
+    pub fn has_more(&mut self) -> bool {
+        self.wire.has_more().expect("something within the time limit")
+    }
+
     /// The next bytes until this text.
     pub fn until(&mut self, text: &str) -> String {
         let mut all = Vec::new();

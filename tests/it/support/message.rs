@@ -153,6 +153,11 @@ impl<S: Stream> Wire<S> {
         Ok(std::mem::take(&mut self.buffer))
     }
 
+    /// Waits for the next bytes, and leaves them there. False at the end.
+    pub fn has_more(&mut self) -> io::Result<bool> {
+        Ok(!self.buffer.is_empty() || self.fill()?)
+    }
+
     fn head(&mut self) -> io::Result<Option<Message>> {
         let mut message = Message::default();
         while self.buffer.is_empty() {
