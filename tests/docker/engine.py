@@ -52,6 +52,13 @@ def docker(*arguments, **options):
     return run("docker", *arguments, **options).stdout.strip()
 
 
+def container(project, service):
+    """The container of a service, running or not. Not `compose ps`, which takes ten times as long."""
+    labels = {"project": project, "service": service, "oneoff": "False"}
+    filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in labels.items()]
+    return docker("ps", "--all", "--quiet", "--no-trunc", *filters)
+
+
 def inspect(name):
     return json.loads(docker("inspect", name))[0]
 
@@ -148,7 +155,7 @@ class Project:
         self.compose("up", "--detach", "--no-build", *arguments)
 
     def container(self, service):
-        return self.compose("ps", "--quiet", service)
+        return container(self.name, service)
 
     def health(self, service="cloakroom"):
         return inspect(self.container(service))["State"]["Health"]["Status"]

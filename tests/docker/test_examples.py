@@ -5,7 +5,9 @@ import unittest
 
 import image
 from client import Client
-from engine import BUILD, COMPOSE, PREFIX, ROOT, Copy, docker, eventually, free_port, run
+from engine import (
+    BUILD, COMPOSE, PREFIX, ROOT, Copy, container, docker, eventually, free_port, run,
+)
 
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("deploy/examples/*/compose.yml"))
 
@@ -73,7 +75,7 @@ class Examples(unittest.TestCase):
             self.assertIsNone(client.cookie)
             for service in example.compose("config", "--services").stdout.split():
                 if not service.startswith("cloakroom"):
-                    container = example.compose("ps", "--quiet", service).stdout.strip()
-                    self.assertEqual(docker("port", container), "", f"the ports of {service}")
+                    ports = docker("port", container(example.project, service))
+                    self.assertEqual(ports, "", f"the ports of {service}")
         finally:
             example.remove()
