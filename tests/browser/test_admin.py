@@ -340,7 +340,7 @@ def sidecar(temporary, backend_port):
         f'backend = "http://127.0.0.1:{backend_port}"\n'
         f"[[keys]]\nid = '2026'\nsecret = '{KEY}'\n"
         f"[[keys]]\nid = '2025'\nsecret_file = '{temporary}/old'\n"
-        f"[store]\nurl = 'file:{temporary}/sessions.db'\n"
+        f"[store]\nurl = 'file:{temporary}/sessions.db'\ntimeout = '10s'\n"
         f"[session]\nttl = '14d'\nsubject = 'user'\nrevoked_file = '{temporary}/revoked'\n"
         f"[admin]\nlisten = '127.0.0.1:0'\ntoken_file = '{temporary}/token'\n",
         temporary,

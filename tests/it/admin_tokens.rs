@@ -5,7 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::support::token::mint_with;
-use crate::support::{Backend, Builder, Request, SECRET, SetCookie, Sidecar, mint};
+use crate::support::{Backend, Builder, PATIENT, Request, SECRET, SetCookie, Sidecar, mint};
 
 const TOKEN: &str = "an-operators-token-of-36-characters!";
 
@@ -73,7 +73,10 @@ fn a_ticket_is_told_with_what_the_store_says_and_without_its_key() {
     let (_file, builder) = with_token(&backend);
     let file = folder.path().join("sessions.db");
     let sidecar = builder
-        .with(&format!("[store]\nurl = \"file:{}\"\n[session]\nttl = \"1h\"", file.display()))
+        .with(&format!(
+            "[store]\nurl = \"file:{}\"\n{PATIENT}[session]\nttl = \"1h\"",
+            file.display()
+        ))
         .start();
     let answer = sidecar.connect().exchange(&Request::get("/").with("Say-Save", r#"{"n":1}"#));
     let ticket = SetCookie::token(&answer);

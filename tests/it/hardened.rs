@@ -8,7 +8,7 @@ use tokio_rustls::rustls::ALL_VERSIONS;
 
 use crate::support::tls::Client;
 use crate::support::{
-    Answer, Backend, Builder, Certificate, Message, Request, SetCookie, Sidecar, keygen,
+    Answer, Backend, Builder, Certificate, Message, PATIENT, Request, SetCookie, Sidecar, keygen,
 };
 
 const HARDENED: &str = include_str!("../../config/hardened.toml");
@@ -37,7 +37,8 @@ fn moved(folder: &Path, backend: &str) -> String {
         assert_eq!(text.matches(there).count(), 1, "{there}");
         text = text.replace(there, here);
     }
-    text
+    // The disk may be busy.
+    text.replacen("[store]\n", &format!("[store]\n{PATIENT}"), 1)
 }
 
 struct Hardened {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
 
 use crate::support::{
-    Answer, Backend, Builder, Gate, Message, Request, SetCookie, Sidecar, mint, token,
+    Answer, Backend, Builder, Gate, Message, PATIENT, Request, SetCookie, Sidecar, mint, token,
 };
 
 const ROUTES: &str = r#"
@@ -135,7 +135,7 @@ fn in_a_store_what_others_wrote_meanwhile_stays_whether_it_is_seen_or_not() {
         let gate = Gate::default();
         let backend = app(&gate);
         let tables = format!(
-            "[store]\nurl = \"file:{}/sessions.db\"\n[session]\nttl = \"1h\"\non_conflict = \
+            "[store]\nurl = \"file:{}/sessions.db\"\n{PATIENT}[session]\nttl = \"1h\"\non_conflict = \
              \"{on_conflict}\"\n{ROUTES}",
             folder.path().display()
         );

@@ -1,7 +1,7 @@
 //! The cost of a request with a store on the network: round trips, counted by a proxy.
 
 use crate::support::engine::{Engine, Proxy, Server};
-use crate::support::{Backend, Request, SetCookie, Sidecar, eventually, mint, say};
+use crate::support::{Backend, PATIENT, Request, SetCookie, Sidecar, eventually, mint, say};
 
 /// Commands of the sidecar itself, independent of requests.
 const OWN: &[&str] =
@@ -19,7 +19,7 @@ impl Setting {
         let proxy = Proxy::before(server.port());
         let url = server.url_at(proxy.port());
         let sidecar = Sidecar::before(&Backend::saying())
-            .with(&format!("[store]\nurl = {url:?}\nholds = {holds:?}\n"))
+            .with(&format!("[store]\nurl = {url:?}\nholds = {holds:?}\n{PATIENT}"))
             .with("[session]\nttl = \"1h\"\nsubject = \"user\"\n")
             .with("[[routes]]\npath = \"/static\"\nsession = \"off\"\n")
             .start();

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Answer, Backend, Builder, Gate, Request, SetCookie, Sidecar, WAIT, client, say,
+    Answer, Backend, Builder, Gate, PATIENT, Request, SetCookie, Sidecar, WAIT, client, say,
 };
 
 /// A sidecar that can be taken over, with its socket in this folder.
@@ -183,7 +183,8 @@ fn sessions_in_a_store_are_saved_while_one_process_takes_over_from_another() {
     let folder = tempfile::tempdir().unwrap();
     let backend = Backend::saying();
     let file = folder.path().join("sessions.db");
-    let tables = format!("[store]\nurl = \"file:{}\"\n[session]\nttl = \"1h\"\n", file.display());
+    let tables =
+        format!("[store]\nurl = \"file:{}\"\n{PATIENT}[session]\nttl = \"1h\"\n", file.display());
     let sidecar = |argument: Option<&str>| {
         let builder = before(&backend, folder.path()).with(&tables).forget_access();
         argument.into_iter().fold(builder, Builder::argument).start()

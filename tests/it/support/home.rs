@@ -10,6 +10,9 @@ use tempfile::TempDir;
 use super::engine::{Cluster, Engine, Reply, Server};
 use super::{Builder, Sidecar, eventually};
 
+/// A time limit in `[store]` that calls keep on a busy machine too.
+pub const PATIENT: &str = "timeout = \"5s\"\n";
+
 /// A store for one test, in a private folder.
 pub struct Home<'a> {
     folder: TempDir,
@@ -63,11 +66,10 @@ impl<'a> Home<'a> {
     /// The table `[store]`; further keys may follow.
     pub fn store(&self) -> String {
         match &self.kind {
-            Kind::File => format!("[store]\nurl = \"file:{}\"\n", self.path().display()),
-            Kind::Server(server) => format!("[store]\nurl = {:?}\n", server.url()),
-            // Six servers share a machine, which may be busy.
+            Kind::File => format!("[store]\nurl = \"file:{}\"\n{PATIENT}", self.path().display()),
+            Kind::Server(server) => format!("[store]\nurl = {:?}\n{PATIENT}", server.url()),
             Kind::Cluster(cluster) => format!(
-                "[store]\nurl = {:?}\ntopology = \"cluster\"\nprefix = {:?}\ntimeout = \"2s\"\n",
+                "[store]\nurl = {:?}\ntopology = \"cluster\"\nprefix = {:?}\n{PATIENT}",
                 cluster.urls(),
                 self.prefix
             ),

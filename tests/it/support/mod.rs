@@ -33,7 +33,7 @@ pub use carrier::Carrier;
 pub use client::{Client, Protocol, Request};
 pub use cookie::SetCookie;
 pub use direct::Direct;
-pub use home::Home;
+pub use home::{Home, PATIENT};
 pub use issued::Issued;
 pub use keys::{keygen, openssl};
 pub use message::Message;
