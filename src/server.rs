@@ -116,6 +116,7 @@ impl Server {
             store: store.map(Arc::new),
             log_is_read: AtomicBool::new(holds != Some(Holds::Revocations)),
             log_written: Notify::new(),
+            log_applied: Notify::new(),
             open_answers: Arc::default(),
             refresh_left: Notify::new(),
             connections: TaskTracker::new(),

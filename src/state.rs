@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -60,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) log_is_read: AtomicBool,
     /// Notified of each written revocation.
     pub(crate) log_written: Notify,
+    /// Notified when revocations that were read are in force.
+    pub(crate) log_applied: Notify,
     /// Answers with a session that are in progress.
     pub(crate) open_answers: Arc<OpenAnswers>,
     /// Notified when a refreshed answer has been sent.
@@ -75,6 +77,9 @@ pub(crate) struct Shared {
     pub(crate) room: usize,
 }
 
+/// How long a log-out waits until it is in force at this sidecar. Others have as long.
+const NEWS: Duration = Duration::from_secs(1);
+
 impl Shared {
     /// Replaces the state.
     pub(crate) fn replace(&self, next: impl FnOnce(&State) -> State) -> Arc<State> {
@@ -84,16 +89,29 @@ impl Shared {
         next
     }
 
-    /// Writes a revocation to the log that all sidecars follow. Returns whether it has been
-    /// replicated, so that it survives the loss of the server.
+    /// Writes a revocation to the log that all sidecars follow, and waits until this one has read
+    /// it: whoever has logged out here is logged out here. Returns whether it has been replicated,
+    /// so that it survives the loss of the server.
     pub(crate) async fn revoke(
         &self,
         store: &Store,
         revocation: Revocation,
         now: Timestamp,
     ) -> Result<bool, Outage> {
-        let replicated = self.counted(store.revoke(revocation, now).await)?;
+        let replicated = self.counted(store.revoke(revocation.clone(), now).await)?;
+        let is_applied = async {
+            loop {
+                // Before the look, so that none is missed.
+                let applied = self.log_applied.notified();
+                if self.state.load().config.session.revocations.log.knows(&revocation) {
+                    return;
+                }
+                applied.await;
+            }
+        };
         self.log_written.notify_one();
+        // It is written. If the log cannot be read now, it is known when it can be.
+        let _ = tokio::time::timeout(NEWS, is_applied).await;
         Ok(replicated)
     }
 

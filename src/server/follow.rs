@@ -1,5 +1,5 @@
 //! Follows the log of revocations in the store: all sidecars learn within a second what one of them
-//! revokes. Requests do not wait for this.
+//! revokes. Of all requests only a log-out waits for this.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -45,6 +45,7 @@ impl Follower {
                 next.config.session.revocations.log = log;
                 next
             });
+            shared.log_applied.notify_waiters();
         }
         match result {
             Ok(()) => {

@@ -104,6 +104,8 @@ impl Running {
             .spawn()
             .unwrap();
         let log = Log::of(&mut child);
+        // What is changed before this is not a reload.
+        log.wait("cloakroom is up", 0);
         Self { child, log }
     }
 

@@ -76,6 +76,22 @@ fn a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar(home: &Home) {
     assert_eq!(late.count("cloakroom_session_checks_total{outcome=\"revoked\"}"), 1.0);
 }
 
+/// Other sidecars may take a second.
+fn what_is_answered_as_ended_is_so_at_this_sidecar_at_once(home: &Home) {
+    let (shared, backend) = (Shared(home), Backend::saying());
+    let sidecar = shared.sidecar(&backend);
+    for round in 0..20 {
+        for what in ["1", "all", "others"] {
+            let dict = format!("{{\"user\":\"{what}{round}\"}}");
+            let [here, there] = [(); 2].map(|()| log_in(&sidecar, &dict));
+            let answer = sidecar.send(&say("Delete", what).session(&here));
+            assert_eq!(answer.status(), 200);
+            let is_good = [here, there].map(|token| is_good(&sidecar, &token));
+            assert_eq!(is_good, [what == "others", what == "1"], "{what}, round {round}");
+        }
+    }
+}
+
 fn all_sessions_of_a_user_end_and_a_new_one_is_good_at_once(home: &Home) {
     let (shared, backend) = (Shared(home), Backend::saying());
     let (one, other) = (shared.sidecar(&backend), shared.sidecar(&backend));
@@ -143,6 +159,7 @@ fn a_log_that_is_away_keeps_what_is_known_and_claims_no_log_out(home: &Home) {
 
 in_each_home! {
     a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar
+    what_is_answered_as_ended_is_so_at_this_sidecar_at_once
     all_sessions_of_a_user_end_and_a_new_one_is_good_at_once
     others_leaves_the_session_that_asks_and_its_save_is_carried_out
     an_operator_ends_sessions_from_the_command_line
@@ -151,6 +168,7 @@ in_each_home! {
 
 in_a_cluster! {
     a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar
+    what_is_answered_as_ended_is_so_at_this_sidecar_at_once
     all_sessions_of_a_user_end_and_a_new_one_is_good_at_once
     others_leaves_the_session_that_asks_and_its_save_is_carried_out
     an_operator_ends_sessions_from_the_command_line

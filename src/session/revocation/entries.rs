@@ -85,6 +85,24 @@ impl Log {
         }
     }
 
+    /// Whether a revocation, or one that ends no less, has been added.
+    #[must_use]
+    pub fn knows(&self, revocation: &Revocation) -> bool {
+        let Revocation { what, before, until } = revocation;
+        let covered = |moments: Option<&Vec<Moment>>, except: Option<&SessionId>| {
+            let new = Moment { before: *before, except: except.cloned(), until: *until };
+            moments.is_some_and(|moments| moments.iter().any(|known| known.covers(&new)))
+        };
+        match what {
+            Revoked::Session(id) => self.sessions.get(id).is_some_and(|known| known >= until),
+            Revoked::Subject(subject) => covered(self.subjects.get(subject), None),
+            Revoked::Others { subject, except } => {
+                covered(self.subjects.get(subject), Some(except))
+            }
+            Revoked::All => covered(Some(&self.all), None),
+        }
+    }
+
     /// Removes the revocations that can no longer end a session. Returns whether there were any.
     pub fn forget(&mut self, now: Timestamp) -> bool {
         let before = self.len();
@@ -168,6 +186,31 @@ mod tests {
     fn ends(log: &Log, byte: u8, start: u64, issued: u64) -> bool {
         let managed = managed(byte, start, issued);
         log.revokes(&managed.id, Some(&managed), || Some(user("ada")), at(500_000))
+    }
+
+    #[test]
+    fn what_was_added_is_known_and_what_ends_no_more_than_that() {
+        let of_ada = || Revoked::Subject(user("ada"));
+        let others = |byte| Revoked::Others { subject: user("ada"), except: id(byte) };
+        let every = [Revoked::Session(id(1)), of_ada(), others(1), Revoked::All];
+        for what in &every {
+            let log = log(&[(what.clone(), 10, 900)]);
+            for (before, until, is_known) in [(10, 900, true), (10, 899, true), (10, 901, false)] {
+                let (before, until) = (at(before), at(until));
+                let asked = Revocation { what: what.clone(), before, until };
+                assert_eq!(log.knows(&asked), is_known, "{asked:?}");
+                assert!(!Log::default().knows(&asked));
+            }
+        }
+        let knows =
+            |log: &Log, what| log.knows(&Revocation { what, before: at(10), until: at(900) });
+        let all_of_ada = log(&[(of_ada(), 10, 900)]);
+        assert!(knows(&all_of_ada, others(1)));
+        assert!(!knows(&all_of_ada, Revoked::Session(id(1))));
+        let but_one = log(&[(others(1), 10, 900)]);
+        assert!(!knows(&but_one, of_ada()));
+        assert!(!knows(&but_one, others(2)));
+        assert!(!knows(&log(&[(of_ada(), 9, 900)]), of_ada()));
     }
 
     #[test]
