@@ -46,19 +46,15 @@ impl Silence {
     }
 }
 
-/// Waits for a point in time with a timer that fires no later; if it fires earlier, it is set
-/// again.
+/// Waits for a point in time. If the timer fires before it, which was set for less or is a
+/// millisecond early, it is set again.
 async fn reach(alarm: &mut Option<(Instant, Wait)>, moment: Instant) {
     loop {
         let now = Instant::now();
         match alarm {
             Some((set_for, wait)) if *set_for <= moment => {
                 wait.await;
-                let is_reached = *set_for >= moment;
                 *alarm = None;
-                if is_reached {
-                    return;
-                }
             }
             _ if now >= moment => return,
             _ => *alarm = Some((moment, Box::pin(pass(moment - now)))),
@@ -109,6 +105,20 @@ mod tests {
         for _ in 0..2 {
             assert!(takes(silence.is_too_long(SOON)).await.is_some_and(|took| took >= SOON));
         }
+    }
+
+    /// pingora's timers may fire up to a millisecond early.
+    #[tokio::test]
+    async fn no_silence_ends_early() {
+        let (_stop, stops) = watch::channel(false);
+        let mut waits = tokio::task::JoinSet::new();
+        for more in 0..1000 {
+            let (mut silence, patience) = (Silence::new(&stops), SOON + more * SOON / 27);
+            waits.spawn(async move {
+                takes(silence.is_too_long(patience)).await.is_some_and(|took| took >= patience)
+            });
+        }
+        assert!(waits.join_all().await.into_iter().all(|is_right| is_right));
     }
 
     #[tokio::test]
