@@ -77,8 +77,9 @@ pub(crate) struct Shared {
     pub(crate) room: usize,
 }
 
-/// How long a log-out waits until it is in force at this sidecar. Others have as long.
-const NEWS: Duration = Duration::from_secs(1);
+/// How long an answer with a log-out waits until the log-out is in force at this sidecar. The others
+/// have as long.
+const IN_FORCE: Duration = Duration::from_secs(1);
 
 impl Shared {
     /// Replaces the state.
@@ -90,8 +91,8 @@ impl Shared {
     }
 
     /// Writes a revocation to the log that all sidecars follow, and waits until this one has read
-    /// it: whoever has logged out here is logged out here. Returns whether it has been replicated,
-    /// so that it survives the loss of the server.
+    /// it, so that no request after the answer is given the session. Returns whether it has been
+    /// replicated, so that it survives the loss of the server.
     pub(crate) async fn revoke(
         &self,
         store: &Store,
@@ -110,8 +111,8 @@ impl Shared {
             }
         };
         self.log_written.notify_one();
-        // It is written. If the log cannot be read now, it is known when it can be.
-        let _ = tokio::time::timeout(NEWS, is_applied).await;
+        // It is written, so the log-out is done; if the log cannot be read now, it will be later.
+        let _ = tokio::time::timeout(IN_FORCE, is_applied).await;
         Ok(replicated)
     }
 

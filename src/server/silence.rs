@@ -46,8 +46,8 @@ impl Silence {
     }
 }
 
-/// Waits for a point in time. If the timer fires before it, which was set for less or is a
-/// millisecond early, it is set again.
+/// Waits for a point in time. A timer that was set for less, or is a millisecond early, fires
+/// before it, and is set again.
 async fn reach(alarm: &mut Option<(Instant, Wait)>, moment: Instant) {
     loop {
         let now = Instant::now();

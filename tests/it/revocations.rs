@@ -169,6 +169,7 @@ in_each_home! {
 in_a_cluster! {
     a_log_out_ends_every_copy_of_the_cookie_at_every_sidecar
     what_is_answered_as_ended_is_so_at_this_sidecar_at_once
+    what_is_answered_as_ended_is_so_at_this_sidecar_at_once
     all_sessions_of_a_user_end_and_a_new_one_is_good_at_once
     others_leaves_the_session_that_asks_and_its_save_is_carried_out
     an_operator_ends_sessions_from_the_command_line
