@@ -100,20 +100,22 @@ impl Shared {
         now: Timestamp,
     ) -> Result<bool, Outage> {
         let replicated = self.counted(store.revoke(revocation.clone(), now).await)?;
-        let is_applied = async {
-            loop {
-                // Before the look, so that none is missed.
-                let applied = self.log_applied.notified();
-                if self.state.load().config.session.revocations.log.knows(&revocation) {
-                    return;
-                }
-                applied.await;
-            }
-        };
         self.log_written.notify_one();
         // It is written, so the log-out is done; if the log cannot be read now, it will be later.
-        let _ = tokio::time::timeout(IN_FORCE, is_applied).await;
+        // Boxed, as every open connection has room for this future.
+        let _ = Box::pin(tokio::time::timeout(IN_FORCE, self.is_in_force(&revocation))).await;
         Ok(replicated)
+    }
+
+    async fn is_in_force(&self, revocation: &Revocation) {
+        loop {
+            // Before the look, so that none is missed.
+            let applied = self.log_applied.notified();
+            if self.state.load().config.session.revocations.log.knows(revocation) {
+                return;
+            }
+            applied.await;
+        }
     }
 
     /// Counts an answer of the store and returns its result.

@@ -46,15 +46,19 @@ impl Silence {
     }
 }
 
-/// Waits for a point in time. A timer that was set for less, or is a millisecond early, fires
-/// before it, and is set again.
+/// Waits for a point in time with a timer that fires no later; if it fires earlier, it is set
+/// again.
 async fn reach(alarm: &mut Option<(Instant, Wait)>, moment: Instant) {
     loop {
         let now = Instant::now();
         match alarm {
             Some((set_for, wait)) if *set_for <= moment => {
                 wait.await;
+                let is_reached = *set_for >= moment;
                 *alarm = None;
+                if is_reached {
+                    return;
+                }
             }
             _ if now >= moment => return,
             _ => *alarm = Some((moment, Box::pin(pass(moment - now)))),
@@ -62,9 +66,14 @@ async fn reach(alarm: &mut Option<(Instant, Wait)>, moment: Instant) {
     }
 }
 
-/// Unlike `fast_sleep`, leaves no timer behind for hours if it is dropped.
+/// Unlike `fast_sleep`, leaves no timer behind for hours if it is dropped, and does not end a
+/// millisecond early.
 async fn pass(time: Duration) {
-    let _ = fast_timeout(time, std::future::pending::<()>()).await;
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        let left = time.saturating_sub(begun.elapsed());
+        let _ = fast_timeout(left, std::future::pending::<()>()).await;
+    }
 }
 
 async fn end(running: &mut Option<Wait>) {
