@@ -4,9 +4,16 @@ import unittest
 
 import sources
 from sites import Site
-from support import HERE
-from test_dokuwiki import PASSWORD, dokuwiki
+from support import HERE, alone
+from test_dokuwiki import PASSWORD, dokuwiki, installed
 from test_python import FOLDER, PYTHON, python, run
+
+
+def setUpModule():
+    # Now, because nothing can be fetched from the network that the browser has.
+    with alone():
+        installed()
+    sources.folder("flask")
 
 
 class DokuWiki(Site, unittest.TestCase):

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 
+import network
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -44,7 +45,8 @@ class Chrome:
     @classmethod
     @functools.cache
     def shared(cls):
-        """One for all tests, which is ended in the end."""
+        """One for all tests, which is ended in the end. It and what is started after it have a network of their own."""
+        network.leave_the_machines()
         profile = tempfile.TemporaryDirectory()
         atexit.register(profile.cleanup)
         chrome = cls(profile.name)
@@ -68,7 +70,11 @@ class Chrome:
         return bool(self.driver.find_elements(By.CSS_SELECTOR, css))
 
     def find(self, css):
-        return self.driver.find_element(By.CSS_SELECTOR, css)
+        """What is on this page; if it is not, the page is shown in the error."""
+        found = self.driver.find_elements(By.CSS_SELECTOR, css)
+        if not found:
+            raise AssertionError(f"no {css} at {self.url()}: {self.driver.title!r}, {self.script('return document.body?.innerText')!r}")
+        return found[0]
 
     def source(self):
         return self.driver.page_source
