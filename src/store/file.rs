@@ -247,9 +247,13 @@ impl FileStore {
 
     async fn read<T>(&self, read: impl FnOnce(Answer<T>) -> Read) -> Result<T, Outage> {
         let (answer, answered) = oneshot::channel();
-        if !self.shared.reads.push(read(answer)) {
+        if !self.shared.reads.push_quietly(read(answer)) {
             return Err(Outage::Timeout);
         }
+        // Not before this thread has nothing else to do: what its other requests ask for until then
+        // is read together, after one wake.
+        tokio::task::yield_now().await;
+        self.shared.reads.wake();
         answered.await.unwrap_or(Err(Outage::Connect))
     }
 

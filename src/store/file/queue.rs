@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// A queue between callers and threads.
 pub(super) struct Queue<T> {
@@ -15,39 +15,66 @@ pub(super) struct Queue<T> {
 struct State<T> {
     jobs: VecDeque<T>,
     is_closed: bool,
+    /// The number of threads that sleep.
+    asleep: usize,
+    /// One of them has been woken and has not looked yet: it will find what comes meanwhile.
+    is_waking: bool,
 }
 
 impl<T> Queue<T> {
     /// A queue of at most `limit` jobs.
     pub(super) fn new(limit: usize) -> Self {
-        let state = State { jobs: VecDeque::new(), is_closed: false };
+        let state = State { jobs: VecDeque::new(), is_closed: false, asleep: 0, is_waking: false };
         Self { state: Mutex::new(state), filled: Condvar::new(), limit }
     }
 
-    /// Adds a job. False if the queue is full or closed.
+    /// Adds a job and wakes a thread for it. False if the queue is full or closed.
     pub(super) fn push(&self, job: T) -> bool {
+        let is_in = self.push_quietly(job);
+        self.wake();
+        is_in
+    }
+
+    /// Adds a job, which threads that sleep do not notice before [`Queue::wake`]. False if the
+    /// queue is full or closed.
+    pub(super) fn push_quietly(&self, job: T) -> bool {
         let mut state = self.state.lock();
         if state.is_closed || state.jobs.len() >= self.limit {
             return false;
         }
         state.jobs.push_back(job);
-        drop(state);
-        self.filled.notify_one();
         true
+    }
+
+    /// Wakes a thread if jobs are waiting.
+    pub(super) fn wake(&self) {
+        self.unlock(self.state.lock());
     }
 
     /// Waits for a job. None if the queue is closed and empty.
     pub(super) fn take(&self) -> Option<T> {
+        let mut one = Vec::with_capacity(1);
+        self.take_alike(&mut one, 1, |_| false);
+        one.pop()
+    }
+
+    /// Waits for a job and takes it; if it can share, with those directly after it that can too,
+    /// up to `most`. False if the queue is closed and empty.
+    pub(super) fn take_alike(
+        &self,
+        into: &mut Vec<T>,
+        most: usize,
+        can_share: impl Fn(&T) -> bool,
+    ) -> bool {
         let mut state = self.state.lock();
-        loop {
-            if let Some(job) = state.jobs.pop_front() {
-                return Some(job);
-            }
-            if state.is_closed {
-                return None;
-            }
-            self.filled.wait(&mut state);
+        while state.jobs.is_empty() && !state.is_closed {
+            self.sleep(&mut state, None);
         }
+        let alike = state.jobs.iter().take(most).take_while(|job| can_share(job)).count();
+        let count = alike.max(1).min(state.jobs.len());
+        into.extend(state.jobs.drain(..count));
+        self.unlock(state);
+        count > 0
     }
 
     /// Waits for jobs until a time and takes all there are, up to `most`. False if the queue is
@@ -55,7 +82,7 @@ impl<T> Queue<T> {
     pub(super) fn take_many(&self, into: &mut Vec<T>, most: usize, until: Instant) -> bool {
         let mut state = self.state.lock();
         while state.jobs.is_empty() && !state.is_closed {
-            if self.filled.wait_until(&mut state, until).timed_out() {
+            if self.sleep(&mut state, Some(until)) {
                 break;
             }
         }
@@ -73,6 +100,32 @@ impl<T> Queue<T> {
     pub(super) fn close(&self) {
         self.state.lock().is_closed = true;
         self.filled.notify_all();
+    }
+
+    /// True if the time came first.
+    fn sleep(&self, state: &mut MutexGuard<'_, State<T>>, until: Option<Instant>) -> bool {
+        state.asleep += 1;
+        let timed_out = match until {
+            Some(until) => self.filled.wait_until(state, until).timed_out(),
+            None => {
+                self.filled.wait(state);
+                false
+            }
+        };
+        state.asleep -= 1;
+        state.is_waking = false;
+        timed_out
+    }
+
+    /// Unlocks, and wakes a thread for the jobs there are. Only one at a time, because each wake
+    /// costs as much as a read: who is woken wakes the next, if jobs are left.
+    fn unlock(&self, mut state: MutexGuard<'_, State<T>>) {
+        let wakes = !state.jobs.is_empty() && state.asleep > 0 && !state.is_waking;
+        state.is_waking |= wakes;
+        drop(state);
+        if wakes {
+            self.filled.notify_one();
+        }
     }
 }
 
@@ -103,5 +156,57 @@ mod tests {
         assert!(!queue.take_many(&mut taken, 9, Instant::now() + Duration::from_secs(9)));
         assert_eq!(taken, [1]);
         assert_eq!(queue.take(), None);
+    }
+
+    #[test]
+    fn those_that_can_share_are_taken_together_up_to_the_next_that_cannot() {
+        let queue = Queue::new(9);
+        for job in [2, 4, 1, 3, 6, 8, 10] {
+            assert!(queue.push(job));
+        }
+        let take = || {
+            let mut taken = Vec::new();
+            assert!(queue.take_alike(&mut taken, 2, |job| job % 2 == 0));
+            taken
+        };
+        assert_eq!(
+            [take(), take(), take(), take(), take()],
+            [vec![2, 4], vec![1], vec![3], vec![6, 8], vec![10]]
+        );
+        queue.close();
+        assert!(!queue.take_alike(&mut Vec::new(), 2, |_| true));
+    }
+
+    #[test]
+    fn every_job_is_done_by_threads_that_sleep_in_between() {
+        const JOBS: u32 = 20_000;
+        let queue = Queue::new(4);
+        let done = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    let mut taken = Vec::new();
+                    while queue.take_alike(&mut taken, 3, |job| job % 5 != 0) {
+                        done.lock().append(&mut taken);
+                    }
+                });
+            }
+            std::thread::scope(|scope| {
+                for first in [0, 1] {
+                    let queue = &queue;
+                    scope.spawn(move || {
+                        for job in (first..JOBS).step_by(2) {
+                            while !queue.push(job) {
+                                std::thread::yield_now();
+                            }
+                        }
+                    });
+                }
+            });
+            queue.close();
+        });
+        let mut done = done.into_inner();
+        done.sort_unstable();
+        assert!(done.into_iter().eq(0..JOBS));
     }
 }

@@ -15,6 +15,9 @@ use super::change::{COLUMNS, RawId, moment, number, read_row, timestamp, unsigne
 use crate::session::lifetime::SessionId;
 use crate::time::Timestamp;
 
+/// The number of loads in one transaction: a few, so that the last does not wait long.
+const TOGETHER: usize = 8;
+
 /// Reports that it is ready, then serves reads until the queue is closed.
 pub(super) fn run(
     connection: &Connection,
@@ -22,23 +25,21 @@ pub(super) fn run(
     say_ready: impl FnOnce(),
 ) -> Result<()> {
     let mut statements = Statements::prepare(connection)?;
+    // Each transaction costs as much as a load. An open row keeps one open for those of other
+    // statements.
+    let mut any = connection.prepare("SELECT 1 FROM sqlite_schema")?;
     say_ready();
-    while let Some(read) = shared.reads.take() {
+    let mut reads = Vec::with_capacity(TOGETHER);
+    let is_load = |read: &Read| matches!(read, Read::Load { .. });
+    while shared.reads.take_alike(&mut reads, TOGETHER, is_load) {
         let is_away = shared.is_away.load(Ordering::Relaxed);
-        match read {
-            Read::Load { id, now, answer } => {
-                reply(answer, is_away, || statements.load(&id, now));
-            }
-            Read::Show { id, now, answer } => {
-                reply(answer, is_away, || statements.show(&id, now));
-            }
-            Read::List { subject, now, answer } => {
-                reply(answer, is_away, || statements.list(&subject, now));
-            }
-            Read::Count { answer } => reply(answer, is_away, || statements.count()),
-            Read::Revocations { after, most, answer } => {
-                reply(answer, is_away, || statements.revocations(after, most));
-            }
+        let mut open = if reads.len() > 1 && !is_away { any.query([]).ok() } else { None };
+        if let Some(rows) = &mut open {
+            // If it fails, each load has a transaction of its own, and fails by itself.
+            let _ = rows.next();
+        }
+        for read in reads.drain(..) {
+            statements.serve(read, is_away);
         }
     }
     Ok(())
@@ -84,6 +85,20 @@ impl<'c> Statements<'c> {
                  WHERE seq > ?1 ORDER BY seq LIMIT ?2",
             )?,
         })
+    }
+
+    fn serve(&mut self, read: Read, is_away: bool) {
+        match read {
+            Read::Load { id, now, answer } => reply(answer, is_away, || self.load(&id, now)),
+            Read::Show { id, now, answer } => reply(answer, is_away, || self.show(&id, now)),
+            Read::List { subject, now, answer } => {
+                reply(answer, is_away, || self.list(&subject, now));
+            }
+            Read::Count { answer } => reply(answer, is_away, || self.count()),
+            Read::Revocations { after, most, answer } => {
+                reply(answer, is_away, || self.revocations(after, most));
+            }
+        }
     }
 
     /// Expired rows are filtered here, because the expiry may be late.

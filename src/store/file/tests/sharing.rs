@@ -1,8 +1,15 @@
 //! Several stores on one file, as in several processes.
 
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task::Poll;
 
 use super::*;
+
+/// Polls a call once.
+async fn is_pending<F: Future>(call: &mut Pin<Box<F>>) -> bool {
+    std::future::poll_fn(|context| Poll::Ready(call.as_mut().poll(context).is_pending())).await
+}
 
 /// Increments a number in session 1 `times` times, and notes the revisions.
 async fn count_up(store: &FileStore, times: usize, given: &Mutex<Vec<u64>>) {
@@ -117,10 +124,7 @@ fn a_lock_that_is_given_back_in_time_is_waited_for() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let applied = wait(async {
         let mut waiting = Box::pin(store.store.apply(create(1, row(1, "a")), NOW));
-        let poll = std::future::poll_fn(|context| {
-            std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending())
-        });
-        assert!(poll.await);
+        assert!(is_pending(&mut waiting).await);
         other.execute_batch("COMMIT").unwrap();
         waiting.await
     });
@@ -133,10 +137,7 @@ fn what_waits_when_the_store_is_dropped_is_still_written() {
     wait(async {
         for byte in 1..=100 {
             let mut waiting = Box::pin(store.apply(create(byte, row(1, "a")), NOW));
-            let poll = std::future::poll_fn(|context| {
-                std::task::Poll::Ready(waiting.as_mut().poll(context).is_pending())
-            });
-            poll.await;
+            is_pending(&mut waiting).await;
         }
     });
     drop(store);
@@ -144,4 +145,37 @@ fn what_waits_when_the_store_is_dropped_is_still_written() {
     for byte in 1..=100 {
         assert_ne!(wait(store.load(id(byte), NOW)), Ok(Loaded::Gone), "{byte}");
     }
+}
+
+#[test]
+fn loads_at_the_same_time_see_each_write_that_was_answered_before() {
+    let store = fixture();
+    store.apply(create(1, row(1, "1")));
+    store.apply(create(2, row(1, "other")));
+    let second = FileStore::open(&store.path, options(PATIENCE)).unwrap();
+    wait(async {
+        for rev in 1..200_u64 {
+            let saved = row(rev + 1, &rev.to_string());
+            assert_eq!(second.apply(save(1, rev, saved.clone()), NOW).await, Ok(DONE));
+            let load = |byte| store.store.load(id(byte), NOW);
+            let (saved, other) = (Ok(Loaded::Found(saved)), Ok(Loaded::Found(row(1, "other"))));
+            let loaded = tokio::join!(load(1), load(2), load(3), load(1));
+            assert_eq!(loaded, (saved.clone(), other, Ok(Loaded::Gone), saved));
+        }
+    });
+}
+
+#[test]
+fn a_load_that_nobody_waits_for_keeps_no_other_waiting() {
+    let store = fixture();
+    store.apply(create(1, row(1, "a")));
+    wait(async {
+        for _ in 0..100 {
+            let mut given_up = Box::pin(store.store.load(id(1), NOW));
+            // Asked for, and dropped before anybody was woken for it.
+            assert!(is_pending(&mut given_up).await);
+            drop(given_up);
+            assert_eq!(store.store.load(id(1), NOW).await, Ok(Loaded::Found(row(1, "a"))));
+        }
+    });
 }
