@@ -40,6 +40,8 @@ impl<T> Queue<T> {
     pub(super) fn push_quietly(&self, job: T) -> bool {
         let mut state = self.state.lock();
         if state.is_closed || state.jobs.len() >= self.limit {
+            // It may be full of jobs whose callers left before they woke anybody.
+            self.unlock(state);
             return false;
         }
         state.jobs.push_back(job);
@@ -175,6 +177,26 @@ mod tests {
         );
         queue.close();
         assert!(!queue.take_alike(&mut Vec::new(), 2, |_| true));
+    }
+
+    #[test]
+    fn a_queue_full_of_jobs_that_nobody_was_woken_for_is_emptied() {
+        let queue = Queue::new(2);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| [queue.take(), queue.take(), queue.take()]);
+            while queue.state.lock().asleep == 0 {
+                std::thread::yield_now();
+            }
+            assert_eq!([1, 2, 3].map(|job| queue.push_quietly(job)), [true, true, false]);
+            let until = Instant::now() + Duration::from_secs(10);
+            while !queue.is_empty() && Instant::now() < until {
+                std::thread::yield_now();
+            }
+            let was_emptied = queue.is_empty();
+            queue.close();
+            assert!(was_emptied);
+            assert_eq!(taker.join().ok(), Some([Some(1), Some(2), None]));
+        });
     }
 
     #[test]
