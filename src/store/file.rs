@@ -250,8 +250,8 @@ impl FileStore {
         if !self.shared.reads.push_quietly(read(answer)) {
             return Err(Outage::Timeout);
         }
-        // Not before this thread has nothing else to do: what its other requests ask for until then
-        // is read together, after one wake.
+        // Waking a reader costs as much as the read. So first let this thread's other requests ask:
+        // one wake is then enough for all of them.
         tokio::task::yield_now().await;
         self.shared.reads.wake();
         answered.await.unwrap_or(Err(Outage::Connect))

@@ -10,7 +10,7 @@ from test_python import FOLDER, PYTHON, python, run
 
 
 def setUpModule():
-    # Now, because nothing can be fetched from the network that the browser has.
+    # Fetched now: the network of the tests with a browser leads nowhere else.
     with alone():
         installed()
     sources.folder("flask")

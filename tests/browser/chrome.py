@@ -45,8 +45,8 @@ class Chrome:
     @classmethod
     @functools.cache
     def shared(cls):
-        """One for all tests, which is ended in the end. It and what is started after it have a network of their own."""
-        network.leave_the_machines()
+        """One for all tests, which is ended in the end. Start servers after it: see network.isolate."""
+        network.isolate()
         profile = tempfile.TemporaryDirectory()
         atexit.register(profile.cleanup)
         chrome = cls(profile.name)
@@ -73,7 +73,8 @@ class Chrome:
         """What is on this page; if it is not, the page is shown in the error."""
         found = self.driver.find_elements(By.CSS_SELECTOR, css)
         if not found:
-            raise AssertionError(f"no {css} at {self.url()}: {self.driver.title!r}, {self.script('return document.body?.innerText')!r}")
+            shown = self.script("return document.body?.innerText")
+            raise AssertionError(f"no {css} at {self.url()}: {self.driver.title!r}, {shown!r}")
         return found[0]
 
     def source(self):

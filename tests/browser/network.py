@@ -14,17 +14,18 @@ IFF_UP = 1
 
 
 @functools.cache
-def leave_the_machines():
-    """From here on this thread, and whatever it starts, has a network of its own with nothing in it but 127.0.0.1.
+def isolate():
+    """Gives this thread, and all that it starts from now on, a network with nothing in it but 127.0.0.1.
 
-    Chromium gives up the requests under way whenever an address of the machine changes (ERR_NETWORK_CHANGED), as one
-    does with each container that starts. Where the kernel lets nobody leave, all stays as it was.
+    Chromium drops open requests when an address of the machine changes (ERR_NETWORK_CHANGED), and each container
+    that starts changes one. Without the right to make a network (CAP_SYS_ADMIN), the thread keeps the machine's.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNET) == 0:
         _up("lo")
     else:
-        print(f"the browser shares the machine's network: {os.strerror(ctypes.get_errno())}", flush=True)
+        print("Tests with the browser may fail while containers start: they have no network of their own "
+              f"({os.strerror(ctypes.get_errno())}). Run them as root.", flush=True)
 
 
 def _up(interface):

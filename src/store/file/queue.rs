@@ -15,37 +15,44 @@ pub(super) struct Queue<T> {
 struct State<T> {
     jobs: VecDeque<T>,
     is_closed: bool,
-    /// The number of threads that sleep.
-    asleep: usize,
-    /// One of them has been woken and has not looked yet: it will find what comes meanwhile.
+    /// The number of threads that wait for a job.
+    waiting: usize,
+    /// One of them was woken and has not looked yet: it will find the jobs added meanwhile.
     is_waking: bool,
 }
 
 impl<T> Queue<T> {
     /// A queue of at most `limit` jobs.
     pub(super) fn new(limit: usize) -> Self {
-        let state = State { jobs: VecDeque::new(), is_closed: false, asleep: 0, is_waking: false };
+        let state = State { jobs: VecDeque::new(), is_closed: false, waiting: 0, is_waking: false };
         Self { state: Mutex::new(state), filled: Condvar::new(), limit }
     }
 
     /// Adds a job and wakes a thread for it. False if the queue is full or closed.
     pub(super) fn push(&self, job: T) -> bool {
-        let is_in = self.push_quietly(job);
-        self.wake();
+        let (state, is_in) = self.add(job);
+        self.unlock(state);
         is_in
     }
 
-    /// Adds a job, which threads that sleep do not notice before [`Queue::wake`]. False if the
-    /// queue is full or closed.
+    /// Adds a job, which waiting threads do not notice before [`Queue::wake`]. False if the queue
+    /// is full or closed.
     pub(super) fn push_quietly(&self, job: T) -> bool {
-        let mut state = self.state.lock();
-        if state.is_closed || state.jobs.len() >= self.limit {
-            // It may be full of jobs whose callers left before they woke anybody.
+        let (state, is_in) = self.add(job);
+        if !is_in {
+            // It may be full of jobs whose callers left before they woke a thread.
             self.unlock(state);
-            return false;
         }
-        state.jobs.push_back(job);
-        true
+        is_in
+    }
+
+    fn add(&self, job: T) -> (MutexGuard<'_, State<T>>, bool) {
+        let mut state = self.state.lock();
+        let has_room = !state.is_closed && state.jobs.len() < self.limit;
+        if has_room {
+            state.jobs.push_back(job);
+        }
+        (state, has_room)
     }
 
     /// Wakes a thread if jobs are waiting.
@@ -70,7 +77,7 @@ impl<T> Queue<T> {
     ) -> bool {
         let mut state = self.state.lock();
         while state.jobs.is_empty() && !state.is_closed {
-            self.sleep(&mut state, None);
+            self.wait(&mut state, None);
         }
         let alike = state.jobs.iter().take(most).take_while(|job| can_share(job)).count();
         let count = alike.max(1).min(state.jobs.len());
@@ -84,7 +91,7 @@ impl<T> Queue<T> {
     pub(super) fn take_many(&self, into: &mut Vec<T>, most: usize, until: Instant) -> bool {
         let mut state = self.state.lock();
         while state.jobs.is_empty() && !state.is_closed {
-            if self.sleep(&mut state, Some(until)) {
+            if self.wait(&mut state, Some(until)) {
                 break;
             }
         }
@@ -104,9 +111,9 @@ impl<T> Queue<T> {
         self.filled.notify_all();
     }
 
-    /// True if the time came first.
-    fn sleep(&self, state: &mut MutexGuard<'_, State<T>>, until: Option<Instant>) -> bool {
-        state.asleep += 1;
+    /// Waits until another thread wakes this one. True if the time came first.
+    fn wait(&self, state: &mut MutexGuard<'_, State<T>>, until: Option<Instant>) -> bool {
+        state.waiting += 1;
         let timed_out = match until {
             Some(until) => self.filled.wait_until(state, until).timed_out(),
             None => {
@@ -114,15 +121,15 @@ impl<T> Queue<T> {
                 false
             }
         };
-        state.asleep -= 1;
+        state.waiting -= 1;
         state.is_waking = false;
         timed_out
     }
 
-    /// Unlocks, and wakes a thread for the jobs there are. Only one at a time, because each wake
-    /// costs as much as a read: who is woken wakes the next, if jobs are left.
+    /// Unlocks, and wakes a thread if there are jobs. Only one at a time, because a wake costs as
+    /// much as a read; a woken thread wakes the next one if it leaves jobs behind.
     fn unlock(&self, mut state: MutexGuard<'_, State<T>>) {
-        let wakes = !state.jobs.is_empty() && state.asleep > 0 && !state.is_waking;
+        let wakes = !state.jobs.is_empty() && state.waiting > 0 && !state.is_waking;
         state.is_waking |= wakes;
         drop(state);
         if wakes {
@@ -184,7 +191,7 @@ mod tests {
         let queue = Queue::new(2);
         std::thread::scope(|scope| {
             let taker = scope.spawn(|| [queue.take(), queue.take(), queue.take()]);
-            while queue.state.lock().asleep == 0 {
+            while queue.state.lock().waiting == 0 {
                 std::thread::yield_now();
             }
             assert_eq!([1, 2, 3].map(|job| queue.push_quietly(job)), [true, true, false]);
@@ -200,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn every_job_is_done_by_threads_that_sleep_in_between() {
+    fn every_job_is_done_by_threads_that_wait_in_between() {
         const JOBS: u32 = 20_000;
         let queue = Queue::new(4);
         let done = Mutex::new(Vec::new());

@@ -25,8 +25,8 @@ pub(super) fn run(
     say_ready: impl FnOnce(),
 ) -> Result<()> {
     let mut statements = Statements::prepare(connection)?;
-    // Each transaction costs as much as a load. An open row keeps one open for those of other
-    // statements.
+    // A transaction costs as much as a load. While a row of this statement is open, all other
+    // statements use its transaction.
     let mut any = connection.prepare("SELECT 1 FROM sqlite_schema")?;
     say_ready();
     let mut reads = Vec::with_capacity(TOGETHER);
